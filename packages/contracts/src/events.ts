@@ -1,0 +1,45 @@
+/**
+ * The events that the platform itself writes to the log, past tense, complete, never edited.
+ *
+ * `kind` keeps our facts apart from what services say: a service may emit an audit event named `job.succeeded`, and no
+ * projection takes it for ours.
+ */
+export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'audit'] as const
+export type EventKind = (typeof EVENT_KINDS)[number]
+
+export const JOB_EVENTS = {
+  enqueued: 'job.enqueued',
+  ready: 'job.ready',
+  started: 'job.started',
+  succeeded: 'job.succeeded',
+  attemptFailed: 'job.attempt_failed',
+  deadLettered: 'job.dead_lettered',
+  takenOver: 'job.taken_over',
+  redriven: 'job.redriven',
+  expired: 'job.expired',
+  late: 'job.late',
+} as const
+
+export const SCHEDULE_EVENTS = {
+  planned: 'schedule.planned',
+  fired: 'schedule.fired',
+  triggered: 'schedule.triggered',
+  missed: 'schedule.missed',
+  removed: 'schedule.removed',
+} as const
+
+export const SERVICE_EVENTS = { applied: 'service.applied' } as const
+export const QUEUE_EVENTS = { closed: 'queue.closed' } as const
+
+/** One entry of a partition's log. `data` is JSON text, verbatim: hashes and payloads are over these very bytes. */
+export interface LogEvent {
+  readonly position: string
+  readonly partition: number
+  readonly kind: EventKind
+  readonly type: string
+  readonly namespace: string
+  /** The address of the queue concerned, '' where there is none. */
+  readonly queue: string
+  readonly entityId: string
+  readonly data: string
+}

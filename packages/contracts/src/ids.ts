@@ -1,0 +1,54 @@
+/**
+ * Ids are opaque to users; to us they are a position in a partition's log.
+ *
+ * `job_` + 11 hex digits of milliseconds + 5 of sequence + 3 of partition. So an id is unique for ever (a log position
+ * is given out once), sorts by time, and names its partition: any command on an id finds its keys without an index.
+ * The scripts build the same text (`job_id` in `prelude.lua`); a test holds the two together.
+ */
+export type Position = `${number}-${number}`
+
+export interface IdParts {
+  readonly prefix: string
+  readonly ms: number
+  readonly seq: number
+  readonly partition: number
+}
+
+/** The registry's own log is numbered after every possible partition, so its ids fit the same shape. */
+export const REGISTRY_PARTITION = 0xfff
+
+export const MAX_PARTITIONS = REGISTRY_PARTITION - 1
+
+const ID = /^([a-z]+)_([0-9a-f]{11})([0-9a-f]{5})([0-9a-f]{3})$/
+
+export function formatId({ prefix, ms, seq, partition }: IdParts): string {
+  return `${prefix}_${hex(ms, 11)}${hex(seq, 5)}${hex(partition, 3)}`
+}
+
+export function parseId(id: string): IdParts | undefined {
+  const match = ID.exec(id)
+  if (!match) return undefined
+  const [, prefix, ms, seq, partition] = match as unknown as [string, string, string, string, string]
+  return { prefix, ms: parseInt(ms, 16), seq: parseInt(seq, 16), partition: parseInt(partition, 16) }
+}
+
+export function idFromPosition(prefix: string, position: string, partition: number): string {
+  const { ms, seq } = parsePosition(position)
+  return formatId({ prefix, ms, seq, partition })
+}
+
+/** A stream entry id, `<ms>-<seq>`, as its two numbers. */
+export function parsePosition(position: string): { ms: number; seq: number } {
+  const dash = position.indexOf('-')
+  return { ms: Number(position.slice(0, dash)), seq: Number(position.slice(dash + 1)) }
+}
+
+export function comparePositions(a: string, b: string): number {
+  const left = parsePosition(a)
+  const right = parsePosition(b)
+  return left.ms - right.ms || left.seq - right.seq
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0')
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod'
+
+/**
+ * Every error that leaves an API, by code: RFC 9457 problem documents. The code is the contract, the title its
+ * fixed reading, the status the HTTP mapping; `detail` says what happened this time.
+ */
+export const PROBLEMS = {
+  'request.malformed_json': { status: 400, title: 'The body is not valid JSON' },
+  'request.invalid': { status: 422, title: 'The request does not fit its schema' },
+  'request.too_large': { status: 413, title: 'The body is larger than the limit' },
+  'request.unsupported_media_type': { status: 415, title: 'The content type is not supported' },
+  'request.not_found': { status: 404, title: 'There is no such route' },
+  'manifest.invalid': { status: 422, title: 'The manifest was refused' },
+  'service.unknown': { status: 404, title: 'No service with this namespace is registered' },
+  'service.no_url': { status: 422, title: 'The service has no URL' },
+  'queue.unknown': { status: 404, title: 'The service has no such queue' },
+  'queue.closing': { status: 409, title: 'The queue is no longer declared and is being drained' },
+  'schedule.unknown': { status: 404, title: 'The service has no such schedule' },
+  'job.unknown': { status: 404, title: 'There is no such job' },
+  'idempotency.conflict': { status: 409, title: 'The idempotency key was used with another body' },
+  'entity.unknown': { status: 404, title: 'Nothing was ever recorded of this entity' },
+  'store.full': { status: 503, title: 'Redis has no memory left for new work' },
+  'store.unavailable': { status: 503, title: 'The store cannot be reached' },
+  internal: { status: 500, title: 'Something failed that should not have' },
+} as const
+export type ProblemCode = keyof typeof PROBLEMS
+
+export interface FieldError {
+  readonly pointer: string
+  readonly detail: string
+  readonly line?: number
+}
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  errors: z.array(z.object({ pointer: z.string(), detail: z.string(), line: z.int().optional() })).optional(),
+})
+export type Problem = z.infer<typeof problemSchema>
+
+/** Thrown where a request must be refused; the HTTP server turns it into its problem document. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode
+  readonly errors: readonly FieldError[] | undefined
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: { errors?: readonly FieldError[]; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: options.cause })
+    this.name = 'ProblemError'
+    this.code = code
+    this.errors = options.errors
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+
+  toProblem(): Problem {
+    const { status, title } = PROBLEMS[this.code]
+    const errors = this.errors?.map((error) => ({ ...error }))
+    return {
+      type: `urn:millrace:problem:${this.code}`,
+      title,
+      status,
+      detail: this.message,
+      code: this.code,
+      ...(errors && { errors }),
+    }
+  }
+}
+
+/** A zod failure as field errors with JSON pointers. */
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ pointer: toPointer([...issue.path, key]), detail: 'is not a known field' }))
+    }
+    return [{ pointer: toPointer(issue.path), detail: issue.message }]
+  })
+}
+
+export function toPointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}

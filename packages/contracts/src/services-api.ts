@@ -1,0 +1,31 @@
+import { z } from 'zod'
+
+/** `PUT /services/{namespace}`: the manifest as YAML text or as the object it parses to. */
+export const applyRequestSchema = z.strictObject({
+  manifest: z.union([z.string().max(1_000_000), z.record(z.string(), z.unknown())]),
+  url: z
+    .string()
+    .max(2000)
+    .optional()
+    .describe(
+      'where the service listens; without it MILLRACE_SERVICE_URL_TEMPLATE makes it, else the registered one stays',
+    ),
+  who: z.string().min(1).max(200).optional(),
+  why: z.string().min(1).max(1000).optional(),
+})
+export type ApplyRequest = z.infer<typeof applyRequestSchema>
+
+export const manifestWarningSchema = z.object({ pointer: z.string(), line: z.int().optional(), detail: z.string() })
+export type ManifestIssue = z.infer<typeof manifestWarningSchema>
+
+export const applyResponseSchema = z.object({
+  namespace: z.string(),
+  url: z.string(),
+  version: z.int(),
+  result: z.enum(['created', 'changed', 'unchanged']),
+  queues: z.array(z.string()),
+  schedules: z.array(z.string()),
+  closing: z.array(z.string()),
+  warnings: z.array(manifestWarningSchema),
+})
+export type ApplyResponse = z.infer<typeof applyResponseSchema>

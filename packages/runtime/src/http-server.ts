@@ -1,0 +1,156 @@
+import fastifySwagger from '@fastify/swagger'
+import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler, LogController } from 'fastify'
+import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Registry } from 'prom-client'
+import type { z } from 'zod'
+import { parseJsonBodies } from './json-body.ts'
+import type { Logger } from './logger.ts'
+import { BUCKETS, Histogram } from './metrics.ts'
+import { StartError } from './service.ts'
+
+export interface HttpServerOptions {
+  readonly title: string
+  readonly version: string
+  readonly logger: Logger
+  readonly metrics: Registry
+  readonly bodyLimitBytes: number
+  /** Why this process cannot do its work right now; an empty object when it can. */
+  ready(): Promise<Record<string, string>>
+  /** Turns errors of the store and the like into problems; undefined leaves them internal. */
+  mapError?(error: unknown): ProblemError | undefined
+}
+
+/** A fastify server with the house rules: problem documents, raw JSON bodies, health, metrics and OpenAPI. */
+export async function createHttpServer(options: HttpServerOptions) {
+  const { title, version, logger, metrics, bodyLimitBytes } = options
+  const server = Fastify({
+    loggerInstance: logger.child({}),
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyLimitBytes,
+    forceCloseConnections: 'idle',
+  })
+  server.setValidatorCompiler(compileZod)
+  // What we answer is ours, so it is not parsed again on the way out; the schemas still make the OpenAPI document.
+  server.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  parseJsonBodies(server as unknown as FastifyInstance)
+  answerWithProblems(server as unknown as FastifyInstance, options)
+  measureRequests(server as unknown as FastifyInstance, metrics)
+  await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
+  addOperationsRoutes(server as unknown as FastifyInstance, options)
+  return server.withTypeProvider<ZodTypeProvider>()
+}
+export type AppServer = Awaited<ReturnType<typeof createHttpServer>>
+
+/** Listen, or say which variable to change when the port is taken. Returns the port, also when it was given as 0. */
+export async function listen(
+  server: AppServer,
+  { host, port, variable }: { host: string; port: number; variable: string },
+): Promise<number> {
+  try {
+    await server.listen({ host, port })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+      throw new StartError(
+        `Port ${port} on ${host} is taken by another program. Set ${variable} to a free port, for example ${variable}=${port + 100}.`,
+      )
+    }
+    throw error
+  }
+  const address = server.server.address()
+  return typeof address === 'object' && address ? address.port : port
+}
+
+function answerWithProblems(server: FastifyInstance, { logger, mapError, bodyLimitBytes }: HttpServerOptions): void {
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = toProblem(error, bodyLimitBytes, mapError)
+    if (problem.code === 'internal')
+      logger.error(
+        { event: 'http.failed', err: error, method: request.method, route: request.routeOptions.url },
+        'request failed',
+      )
+    if (problem.retryAfterSeconds !== undefined) reply.header('retry-after', problem.retryAfterSeconds)
+    return reply
+      .status(PROBLEMS[problem.code].status)
+      .type('application/problem+json')
+      .send(JSON.stringify(problem.toProblem()))
+  })
+  server.setNotFoundHandler((request, reply) => {
+    const problem = new ProblemError(
+      'request.not_found',
+      `${request.method} ${request.url} is not a route here. GET /openapi.json lists them.`,
+    )
+    return reply.status(404).type('application/problem+json').send(JSON.stringify(problem.toProblem()))
+  })
+}
+
+function toProblem(error: FastifyError, bodyLimitBytes: number, mapError: HttpServerOptions['mapError']): ProblemError {
+  if (error instanceof ProblemError) return error
+  const mapped = mapError?.(error)
+  if (mapped) return mapped
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new ProblemError('request.too_large', `The body is larger than ${bodyLimitBytes} bytes.`)
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new ProblemError(
+      'request.unsupported_media_type',
+      'Send JSON with the header content-type: application/json.',
+    )
+  }
+  if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500)
+    return new ProblemError('request.invalid', error.message)
+  return new ProblemError('internal', 'The request failed for a reason of our own; the log of this app has it.', {
+    cause: error,
+  })
+}
+
+/** Requests are parsed with the zod schema of the route; what does not fit is refused with every mistake named. */
+const compileZod: FastifySchemaCompiler<z.ZodType> =
+  ({ schema, httpPart }) =>
+  (value) => {
+    const result = schema.safeParse(value)
+    if (result.success) return { value: result.data }
+    const errors = fieldErrors(result.error)
+    const first = errors[0]
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
+    return {
+      error: new ProblemError(
+        'request.invalid',
+        `The ${httpPart ?? 'request'}: ${first?.pointer || 'it'} ${first?.detail}${more}.`,
+        { errors },
+      ),
+    }
+  }
+
+function measureRequests(server: FastifyInstance, metrics: Registry): void {
+  const duration = new Histogram({
+    name: 'http_server_request_duration_seconds',
+    help: 'Time to answer an HTTP request',
+    labelNames: ['http_request_method', 'http_route', 'http_response_status_code'],
+    buckets: [...BUCKETS.server],
+    registers: [metrics],
+  })
+  server.addHook('onResponse', async (request, reply) => {
+    duration.observe(
+      {
+        http_request_method: request.method,
+        http_route: request.routeOptions.url ?? '_other',
+        http_response_status_code: reply.statusCode,
+      },
+      reply.elapsedTime / 1000,
+    )
+  })
+}
+
+function addOperationsRoutes(server: FastifyInstance, { ready, metrics }: HttpServerOptions): void {
+  const hidden = { schema: { hide: true } }
+  server.get('/livez', hidden, async () => ({ status: 'alive' }))
+  server.get('/readyz', hidden, async (_request, reply) => {
+    const problems = await ready()
+    if (Object.keys(problems).length === 0) return { status: 'ready' }
+    return reply.status(503).send({ status: 'not_ready', problems })
+  })
+  server.get('/metrics', hidden, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.metrics()),
+  )
+  server.get('/openapi.json', hidden, async () => server.swagger())
+}

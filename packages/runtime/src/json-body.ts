@@ -1,0 +1,47 @@
+import { isUtf8 } from 'node:buffer'
+import { ProblemError } from '@millrace/contracts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The JSON body as text, for payloads that are kept byte for byte. */
+    rawBody: string
+  }
+}
+
+/**
+ * JSON bodies, parsed once and kept as text as well. Invalid UTF-8 is refused rather than replaced: a payload would
+ * otherwise not be the one that was sent. No body at all counts as `{}`, so that a bare POST works.
+ */
+export function parseJsonBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers()
+  server.decorateRequest('rawBody', '')
+  server.addContentTypeParser(
+    /^application\/(?:[\w.+-]+\+)?json(?:$|;)/,
+    { parseAs: 'buffer' },
+    (request: FastifyRequest, body: Buffer, done) => {
+      try {
+        done(null, parse(request, body))
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+  )
+  server.addHook('preValidation', async (request) => {
+    if (request.body === undefined && request.method !== 'GET') request.body = {}
+  })
+}
+
+function parse(request: FastifyRequest, body: Buffer): unknown {
+  if (body.length === 0) return {}
+  if (!isUtf8(body)) throw new ProblemError('request.malformed_json', 'The body is not valid UTF-8.')
+  const text = body.toString('utf8')
+  request.rawBody = text
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new ProblemError('request.malformed_json', `The body could not be parsed: ${(error as Error).message}.`, {
+      cause: error,
+    })
+  }
+}

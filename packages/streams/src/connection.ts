@@ -1,0 +1,99 @@
+import { Redis, type RedisOptions } from 'ioredis'
+
+/** What a connection tells about itself; a logger fits. */
+export interface ConnectionLog {
+  warn(fields: Record<string, unknown>, message: string): void
+}
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly role: string
+  readonly log?: ConnectionLog
+}
+
+/**
+ * The connection for scripts. Nothing is queued while Redis is away and nothing is sent twice: a caller learns at once
+ * that a command failed, or that its fate is unknown, and decides itself. A client that silently sends an enqueue again
+ * would make two jobs of one; one that sends a claim again would leave the first claim's jobs in nobody's hands.
+ */
+export function connect({ url, role, log }: ConnectionOptions): Redis {
+  return create(url, role, log, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+  })
+}
+
+/**
+ * A connection for blocking reads. The client's own deadline ends a read whose socket died silently; the reader's loop
+ * then asks again from where it stands.
+ */
+export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions & { blockMs: number }): Redis {
+  return create(url, role, log, {
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    blockingTimeout: blockMs + 1000,
+  })
+}
+
+/** A connection for pub/sub; it subscribes again by itself after a reconnect. */
+export function connectSubscriber({ url, role, log }: ConnectionOptions): Redis {
+  return create(url, role, log, { maxRetriesPerRequest: null, autoResubscribe: true })
+}
+
+/** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
+export async function whenReady(redis: Redis, { timeoutMs }: { timeoutMs: number }): Promise<void> {
+  if (redis.status === 'ready') return
+  let lastError: Error | undefined
+  const onError = (error: Error) => {
+    lastError = error
+  }
+  redis.on('error', onError)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new Error(`Redis did not answer within ${timeoutMs} ms: ${lastError?.message ?? 'no connection'}`, {
+              cause: lastError,
+            }),
+          ),
+        timeoutMs,
+      )
+      redis.once('ready', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  } finally {
+    redis.off('error', onError)
+  }
+}
+
+function create(url: string, role: string, log: ConnectionLog | undefined, options: RedisOptions): Redis {
+  const common: RedisOptions = {
+    ...options,
+    connectionName: `millrace-${role}`,
+    // Reconnect quickly at first, then once a second: a blip must not cost more than it lasted.
+    retryStrategy: (times) => Math.min(times * 50, 1000),
+  }
+  const redis = url.startsWith('unix://')
+    ? new Redis({ ...common, path: url.slice('unix://'.length) })
+    : new Redis(url, common)
+  redis.on('error', (error: Error) =>
+    log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
+  )
+  return redis
+}
+
+/** True for errors that leave open whether the command was carried out, or that say Redis is away. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  // Replies of the server carry its own error word (NOSCRIPT, OOM, ERR …); everything else came from the connection.
+  return error.name !== 'ReplyError'
+}
+
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && /\bOOM\b/.test(error.message)
+}

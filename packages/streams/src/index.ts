@@ -1,0 +1,51 @@
+/**
+ * Everything Redis: the keys, the scripts, the log.
+ *
+ * ```ts
+ * const redis = connect({ url: 'redis://127.0.0.1:6379', role: 'demo' })
+ * await whenReady(redis, { timeoutMs: 5000 })
+ * const partition = createPartitions(redis, 1).of('shop/send-mail')
+ * await openQueues(partition, ['shop/send-mail'])
+ * const [job] = await enqueue(partition, [{ address: 'shop/send-mail', lane: 'normal', data: '{"orderId":7}' }])
+ * ```
+ */
+export {
+  type ConnectionLog,
+  type ConnectionOptions,
+  connect,
+  connectBlocking,
+  connectSubscriber,
+  isConnectionError,
+  isOutOfMemory,
+  whenReady,
+} from './connection.ts'
+export { type DeadLetterPage, listDeadLetters } from './dead-letters.ts'
+export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
+export { createLogReader, type LogPosition, type LogReader, readLogRange } from './log-reader.ts'
+export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
+export {
+  type FollowOptions,
+  followRegistry,
+  queuesOf,
+  type RegisteredQueue,
+  type RegistryView,
+  readService,
+} from './registry.ts'
+export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
+export { closeQueue } from './scripts/close_queue.ts'
+export { type Counts, imbalance, readCounts } from './scripts/counts.ts'
+export { type Emitted, emit, type Fact } from './scripts/emit.ts'
+export { type Enqueued, enqueue, type JobMeta, type NewJob } from './scripts/enqueue.ts'
+export { type Held, hold } from './scripts/hold.ts'
+export { type LeaseReply, lease } from './scripts/lease.ts'
+export { moveDue } from './scripts/move_due.ts'
+export { openQueues } from './scripts/open_queue.ts'
+export { plan } from './scripts/plan.ts'
+export { redrive } from './scripts/redrive.ts'
+export { register } from './scripts/register.ts'
+export { type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
+export { MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
+export { type Tick, type Ticked, tick } from './scripts/tick.ts'
+export { trimLog } from './scripts/trim.ts'
+export { checkServer, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

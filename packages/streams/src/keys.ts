@@ -1,0 +1,123 @@
+import { REGISTRY_PARTITION } from '@millrace/contracts'
+
+/**
+ * Every Redis key, in one place. A partition is a hash tag: all keys of a partition carry it, so a script touches one
+ * slot and a cluster spreads partitions over nodes. The scripts build the same names from the tag (`prelude.lua`); a
+ * test runs the platform and checks that no key exists that is not in this list.
+ */
+export interface KeyDescription {
+  readonly pattern: string
+  readonly type: 'stream' | 'zset' | 'hash' | 'set' | 'string' | 'channel'
+  readonly holds: string
+}
+
+export const KEY_CATALOGUE: readonly KeyDescription[] = [
+  {
+    pattern: '{pN}:log',
+    type: 'stream',
+    holds:
+      'every event of the partition: kind, type, ns, queue, entity, data. On job.enqueued the entity is empty: the job id is made of the entry id. Groups: audit, and any reader of its own',
+  },
+  {
+    pattern: '{pN}:q:<ns>/<queue>:<lane>',
+    type: 'stream',
+    holds:
+      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled',
+  },
+  { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
+  {
+    pattern: '{pN}:parked',
+    type: 'hash',
+    holds: 'the bodies of what is in due: a line of JSON, then the payload untouched',
+  },
+  { pattern: '{pN}:ticks', type: 'zset', holds: 'schedules by their next nominal time; score = ms' },
+  { pattern: '{pN}:schedules', type: 'hash', holds: 'the rule (cron and zone) that each next time was computed by' },
+  {
+    pattern: '{pN}:dead:<ns>/<queue>',
+    type: 'stream',
+    holds: 'dead letters: job, lane, attempt, epoch, meta, reason, last (response), data',
+  },
+  { pattern: '{pN}:dead-index', type: 'hash', holds: 'where the dead letter of a job is: queue address and entry id' },
+  {
+    pattern: '{pN}:counts:<ns>/<queue>',
+    type: 'hash',
+    holds: 'accepted, succeeded, dead, cancelled, expired, scheduled, claimed',
+  },
+  { pattern: '{pN}:queues', type: 'set', holds: 'addresses of the queues that are open in the partition' },
+  {
+    pattern: '{pN}:consumers',
+    type: 'zset',
+    holds: 'dispatcher instances; score = lease end by server time, 0 = left',
+  },
+  {
+    pattern: '{pN}:idle',
+    type: 'set',
+    holds: 'queues whose claimers found nothing; the enqueue that removes a member publishes a wake-up',
+  },
+  {
+    pattern: '{pN}:wake',
+    type: 'channel',
+    holds: 'wake-ups: a queue address, @due (a new earliest due time) or @left (a dispatcher left)',
+  },
+  {
+    pattern: '{pN}:idem:<ns>/<queue>:<key>',
+    type: 'string',
+    holds: 'idempotency key of a job: id and body fingerprint; expires with the window',
+  },
+  {
+    pattern: '{pN}:idem:audit:<ns>:<key>',
+    type: 'string',
+    holds: 'idempotency key of an emit: its log position; expires with the window',
+  },
+  { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
+  { pattern: '{reg}:log', type: 'stream', holds: 'events of the registry: service.applied' },
+  { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
+  { pattern: '{reg}:versions', type: 'hash', holds: 'version of each service' },
+  {
+    pattern: '{reg}:meta',
+    type: 'hash',
+    holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
+  },
+  { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
+  { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
+]
+
+export function partitionTag(partition: number): string {
+  return partition === REGISTRY_PARTITION ? '{reg}' : `{p${partition}}`
+}
+
+/** The keys of one partition that are used from TypeScript; the rest are the scripts' own. */
+export function partitionKeys(partition: number) {
+  const tag = partitionTag(partition)
+  return {
+    tag,
+    log: `${tag}:log`,
+    wake: `${tag}:wake`,
+    ticks: `${tag}:ticks`,
+    schedules: `${tag}:schedules`,
+    queues: `${tag}:queues`,
+    consumers: `${tag}:consumers`,
+    deadIndex: `${tag}:dead-index`,
+    dead: (address: string) => `${tag}:dead:${address}`,
+    counts: (address: string) => `${tag}:counts:${address}`,
+    lane: (address: string, lane: string) => `${tag}:q:${address}:${lane}`,
+  }
+}
+export type PartitionKeys = ReturnType<typeof partitionKeys>
+
+export const REGISTRY_KEYS = {
+  services: '{reg}:services',
+  versions: '{reg}:versions',
+  meta: '{reg}:meta',
+  changed: '{reg}:changed',
+}
+
+/** `<ns>/<queue>`: how a queue is called in keys, scripts and wake-ups. */
+export function fullAddress(namespace: string, queue: string): string {
+  return `${namespace}/${queue}`
+}
+
+export function splitAddress(address: string): { namespace: string; queue: string } {
+  const slash = address.indexOf('/')
+  return { namespace: address.slice(0, slash), queue: address.slice(slash + 1) }
+}

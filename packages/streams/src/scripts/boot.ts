@@ -1,0 +1,16 @@
+import type { Partition } from '../partition.ts'
+import { loadScript, runScript } from './load.ts'
+
+/** Rises when the keys or their contents change so that older code could not read them. */
+export const LAYOUT_VERSION = 1
+
+const script = loadScript('boot')
+
+/** Fix the number of partitions at first boot; returns what is stored, which the caller compares. */
+export async function boot(
+  registry: Partition,
+  { partitions }: { partitions: number },
+): Promise<{ partitions: number; layout: number }> {
+  const [stored, layout] = (await runScript(registry, script, [partitions, LAYOUT_VERSION])) as [string, string]
+  return { partitions: Number(stored), layout: Number(layout) }
+}

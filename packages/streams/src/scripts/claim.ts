@@ -1,0 +1,59 @@
+import type { Lane } from '@millrace/contracts'
+import type { Partition } from '../partition.ts'
+import type { JobMeta } from './enqueue.ts'
+import { loadScript, runScript } from './load.ts'
+
+/** A job in this consumer's hands: pending under its name until it is settled. */
+export interface ClaimedJob {
+  readonly address: string
+  readonly lane: Lane
+  readonly entryId: string
+  readonly id: string
+  /** Counts from 1. */
+  readonly attempt: number
+  /** Rises with each delivery, takeovers included. */
+  readonly epoch: number
+  readonly meta: JobMeta
+  readonly data: string
+}
+
+export type Claim =
+  | { readonly kind: 'claimed'; readonly nowMs: number; readonly jobs: ClaimedJob[] }
+  | { readonly kind: 'empty' | 'full' | 'fenced' }
+
+export type JobTuple = [
+  lane: Lane,
+  entryId: string,
+  id: string,
+  attempt: number,
+  epoch: number,
+  meta: string,
+  data: string,
+]
+
+/** More than this in one reply gains nothing and makes one script hold the server up. */
+export const MAX_CLAIM = 500
+
+const script = loadScript('claim', 'allow-oom')
+
+/** Claim ready jobs of one queue, never beyond its concurrency over all consumers. */
+export async function claim(
+  partition: Partition,
+  { consumer, address, concurrency, want }: { consumer: string; address: string; concurrency: number; want: number },
+): Promise<Claim> {
+  const reply = (await runScript(partition, script, [
+    consumer,
+    address,
+    concurrency,
+    Math.min(want, MAX_CLAIM),
+  ])) as unknown[]
+  const [kind, nowMs, ...jobs] = reply as [Claim['kind'], number, ...JobTuple[]]
+  if (kind !== 'claimed') return { kind }
+  return { kind, nowMs, jobs: jobs.map((job) => toClaimedJob(address, job)) }
+}
+
+const NO_META: JobMeta = Object.freeze({})
+
+export function toClaimedJob(address: string, [lane, entryId, id, attempt, epoch, meta, data]: JobTuple): ClaimedJob {
+  return { address, lane, entryId, id, attempt, epoch, meta: meta === '' ? NO_META : JSON.parse(meta), data }
+}

@@ -1,0 +1,15 @@
+-- Close a queue that is no longer declared, once nothing is left in it. Its dead letters and counters stay.
+-- KEYS[1] log   ARGV[2] address
+-- Returns 'closed', or 'busy' while a job waits, runs or is scheduled; 'unknown' when it was closed before.
+local address = ARGV[2]
+if redis.call('SISMEMBER', TAG .. ':queues', address) == 0 then return 'unknown' end
+for _, lane in ipairs(LANES) do
+  if redis.call('XLEN', lane_key(address, lane)) > 0 then return 'busy' end
+end
+if tonumber(redis.call('HGET', counts_key(address), 'scheduled') or 0) > 0 then return 'busy' end
+for _, lane in ipairs(LANES) do redis.call('DEL', lane_key(address, lane)) end
+redis.call('SREM', TAG .. ':queues', address)
+redis.call('SREM', TAG .. ':idle', address)
+local ns, queue = split_address(address)
+append('queue', 'queue.closed', ns, queue, 'queue/' .. queue, '{}')
+return 'closed'

@@ -1,0 +1,25 @@
+-- Live counts of queues: what the conservation balance is made of.
+-- KEYS[1] log   ARGV[2..] addresses
+-- Returns per address {waiting, running, oldest waiting ms (0 = none), [field, value...] of the counters}.
+-- An entry leaves its lane when it is settled, so a lane's length is waiting plus running.
+local results = {}
+for i = 2, #ARGV do
+  local address = ARGV[i]
+  local waiting, running, oldest = 0, 0, 0
+  for _, lane in ipairs(LANES) do
+    local key = lane_key(address, lane)
+    if redis.call('EXISTS', key) == 1 then
+      local pending = tonumber(redis.call('XPENDING', key, 'dispatch')[1])
+      local ready = redis.call('XLEN', key) - pending
+      running, waiting = running + pending, waiting + ready
+      if ready > 0 then
+        local last = redis.call('XINFO', 'GROUPS', key)[1][8]
+        local first = redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', 1)[1]
+        local ms = first and tonumber(string.match(first[1], '^%d+')) or 0
+        if ms > 0 and (oldest == 0 or ms < oldest) then oldest = ms end
+      end
+    end
+  end
+  results[#results + 1] = { waiting, running, oldest, redis.call('HGETALL', counts_key(address)) }
+end
+return results

@@ -1,0 +1,46 @@
+import type { Partition } from '../partition.ts'
+import { loadScript, runScript } from './load.ts'
+
+export interface Counts {
+  readonly waiting: number
+  readonly running: number
+  readonly scheduled: number
+  readonly accepted: number
+  readonly succeeded: number
+  readonly dead: number
+  readonly cancelled: number
+  readonly expired: number
+  /** When the oldest waiting job became ready, ms by server time. */
+  readonly oldestWaitingMs?: number
+}
+
+const script = loadScript('counts', 'no-writes')
+
+/** Live counts, in the order of the addresses. */
+export async function readCounts(partition: Partition, addresses: readonly string[]): Promise<Counts[]> {
+  if (addresses.length === 0) return []
+  const reply = (await runScript(partition, script, addresses)) as [number, number, number, string[]][]
+  return reply.map(([waiting, running, oldest, fields]) => {
+    const counter = (name: string) => {
+      const at = fields.findIndex((field, index) => index % 2 === 0 && field === name)
+      return at < 0 ? 0 : Number(fields[at + 1])
+    }
+    return {
+      waiting,
+      running,
+      scheduled: counter('scheduled'),
+      accepted: counter('accepted'),
+      succeeded: counter('succeeded'),
+      dead: counter('dead'),
+      cancelled: counter('cancelled'),
+      expired: counter('expired'),
+      ...(oldest > 0 && { oldestWaitingMs: oldest }),
+    }
+  })
+}
+
+/** What is missing (positive) or too many (negative); 0 when nothing was lost or doubled. */
+export function imbalance(counts: Counts): number {
+  const { accepted, succeeded, dead, cancelled, expired, waiting, scheduled, running } = counts
+  return accepted - (succeeded + dead + cancelled + expired + waiting + scheduled + running)
+}

@@ -1,0 +1,17 @@
+-- A dispatcher's lease on a partition, by the server's clock. A name is used for one term: after a lapse its holder
+-- joins again under a new one, so a settle from before the lapse can never pass for one of the new term.
+-- KEYS[1] log   ARGV[2] `join|renew|leave`  ARGV[3] consumer  ARGV[4] ttl ms
+-- Returns {'held', lease end ms}, {'lost'} or {'left'}.
+-- Leaving sets the end to 0: whatever is still pending under the name is taken over at once.
+local action, consumer, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local key = TAG .. ':consumers'
+
+if action == 'leave' then
+  if redis.call('ZSCORE', key, consumer) then redis.call('ZADD', key, 0, consumer) end
+  redis.call('PUBLISH', TAG .. ':wake', '@left')
+  return { 'left' }
+end
+if action == 'renew' and not holds_lease(consumer) then return { 'lost' } end
+local lease_end = now_ms() + ttl
+redis.call('ZADD', key, lease_end, consumer)
+return { 'held', lease_end }

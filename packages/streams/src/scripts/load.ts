@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Redis } from 'ioredis'
+import type { Partition } from '../partition.ts'
+
+export interface Script {
+  readonly name: string
+  readonly source: string
+  readonly sha: string
+}
+
+const prelude = read('prelude')
+
+/**
+ * A script as it is sent: a `#!lua` line, the prelude, the file.
+ *
+ * A script without flags is refused by a Redis that is out of memory before it has done anything, which is what intake
+ * wants. Scripts that finish accepted work carry `allow-oom`: they must run just then, and settling frees memory.
+ */
+export function loadScript(name: string, flags?: 'allow-oom' | 'no-writes'): Script {
+  const source = `#!lua${flags ? ` flags=${flags}` : ''}\n${prelude}${read(name)}`
+  return { name, source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+/** Run a script on a partition; ARGV[1] is the partition, as the prelude expects. */
+export async function runScript(
+  partition: Partition,
+  script: Script,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const redis: Redis = partition.redis
+  try {
+    return await redis.evalsha(script.sha, 1, partition.keys.log, partition.hex, ...args)
+  } catch (error) {
+    // A server that restarted, or never saw the script, has no copy of it: send it once.
+    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
+      return await redis.eval(script.source, 1, partition.keys.log, partition.hex, ...args)
+    }
+    throw error
+  }
+}
+
+function read(name: string): string {
+  return readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8')
+}

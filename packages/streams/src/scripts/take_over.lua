@@ -1,0 +1,58 @@
+-- Take over what consumers whose lease has lapsed still hold, costing their jobs no attempt.
+-- KEYS[1] log
+-- ARGV[2] consumer that takes  ARGV[3] how many at most  ARGV[4] holders a job may take down
+-- Returns {address, lane, entry id, job id, attempt, epoch, meta, data} per job, to be delivered by the taker;
+--   an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
+-- The taker holds the entries as pending from here on: should it die, they are taken over from it in turn, and the
+-- stream's own delivery counter says how many holders each has had.
+local taker, budget, max_takeovers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+if not holds_lease(taker) then return {} end
+local taken = {}
+
+local function take(address, lane, from, entry_id, holders)
+  local key = lane_key(address, lane)
+  local claimed = redis.call('XCLAIM', key, 'dispatch', taker, 0, entry_id)
+  if not claimed[1] then return end
+  local entry = parse_entry(claimed[1][2])
+  local job = entry.job == '' and job_id(entry_id) or entry.job
+  local ns, queue = split_address(address)
+  -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
+  entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
+  append('job', 'job.taken_over', ns, queue, job,
+    '{"attempt":' .. entry.attempt .. ',"epoch":' .. entry.epoch .. ',"from":"' .. from .. '","consumer":"' .. taker .. '"}')
+  if holders >= max_takeovers then
+    redis.call('XACK', key, 'dispatch', entry_id)
+    redis.call('XDEL', key, entry_id)
+    bury(address, lane, job, entry, 'crash_loop', '{}')
+    return
+  end
+  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data }
+end
+
+local function take_from(from, addresses)
+  for _, address in ipairs(addresses) do
+    for _, lane in ipairs(LANES) do
+      local pending = redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', budget - #taken + 1, from)
+      for _, item in ipairs(pending) do
+        if #taken >= budget then return false end
+        take(address, lane, from, item[1], item[4])
+      end
+    end
+  end
+  return true
+end
+
+local lapsed = redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', now_ms())
+if #lapsed == 0 then return taken end
+local addresses = redis.call('SMEMBERS', TAG .. ':queues')
+for _, from in ipairs(lapsed) do
+  if from ~= taker then
+    if not take_from(from, addresses) then return taken end
+    -- Nothing is pending under this name any more, so forgetting it loses nothing.
+    for _, address in ipairs(addresses) do
+      for _, lane in ipairs(LANES) do redis.call('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
+    end
+    redis.call('ZREM', TAG .. ':consumers', from)
+  end
+end
+return taken

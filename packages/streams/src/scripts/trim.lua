@@ -1,0 +1,24 @@
+-- Trim the log behind its slowest group, keeping at least the newest `keep` entries.
+-- KEYS[1] log   ARGV[2] keep
+-- Returns how many entries went. A group with pending entries is as slow as its oldest pending one.
+-- Whole stream nodes are dropped (about a hundred entries), which costs next to nothing.
+local surplus = redis.call('XLEN', LOG) - tonumber(ARGV[2])
+if surplus <= 0 then return 0 end
+
+local function less(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
+  return tonumber(a_seq) < tonumber(b_seq)
+end
+
+local slowest
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', LOG)) do
+  local name, position = group[2], group[8]
+  local oldest_pending = redis.call('XPENDING', LOG, name)[2]
+  if oldest_pending and less(oldest_pending, position) then position = oldest_pending end
+  if not slowest or less(position, slowest) then slowest = position end
+end
+-- Without a reader nobody has seen anything: keep it all.
+if not slowest then return 0 end
+return redis.call('XTRIM', LOG, 'MINID', '~', slowest, 'LIMIT', surplus)

@@ -1,0 +1,57 @@
+import type { Durability } from '@millrace/contracts'
+import type { Redis } from 'ioredis'
+import { registryPartition } from './partition.ts'
+import { boot, LAYOUT_VERSION } from './scripts/boot.ts'
+
+export interface ServerFacts {
+  readonly version: string
+  readonly durability: Durability
+}
+
+/** What must be true of a Redis before Millrace trusts it with jobs; thrown with the command that mends it. */
+export class UnfitServerError extends Error {
+  override readonly name = 'UnfitServerError'
+}
+
+/**
+ * Check the server at boot: version, eviction policy, partition count; and learn what durability its answers mean.
+ *
+ * A policy other than `noeviction` may drop whole streams, which are jobs already accepted, so it is refused.
+ */
+export async function checkServer(redis: Redis, { partitions }: { partitions: number }): Promise<ServerFacts> {
+  const info = await redis.info()
+  const version = /^(?:redis|valkey)_version:(.*)$/m.exec(info)?.[1]?.trim() ?? 'unknown'
+  if (Number(version.split('.')[0]) < 7) {
+    throw new UnfitServerError(`Redis ${version} is too old: Millrace needs Redis 7.0 or newer, or Valkey.`)
+  }
+  const policy = /^maxmemory_policy:(.*)$/m.exec(info)?.[1]?.trim()
+  if (policy && policy !== 'noeviction') {
+    throw new UnfitServerError(
+      `Redis has maxmemory-policy ${policy}, which may drop accepted jobs. Expected noeviction: run CONFIG SET maxmemory-policy noeviction, or set it in redis.conf.`,
+    )
+  }
+  const stored = await boot(registryPartition(redis), { partitions })
+  if (stored.partitions !== partitions) {
+    throw new UnfitServerError(
+      `This Redis was set up with ${stored.partitions} partitions and MILLRACE_PARTITIONS says ${partitions}. The number is fixed at first boot: set MILLRACE_PARTITIONS=${stored.partitions}.`,
+    )
+  }
+  if (stored.layout !== LAYOUT_VERSION) {
+    throw new UnfitServerError(
+      `The data in this Redis has layout ${stored.layout}, this Millrace reads layout ${LAYOUT_VERSION}.`,
+    )
+  }
+  return { version, durability: await readDurability(redis, info) }
+}
+
+async function readDurability(redis: Redis, info: string): Promise<Durability> {
+  if (/^aof_enabled:0/m.test(info)) return 'memory'
+  try {
+    const reply = (await redis.config('GET', 'appendfsync')) as string[]
+    if (reply[1] === 'always') return 'fsync'
+    return reply[1] === 'everysec' ? 'fsync-each-second' : 'memory'
+  } catch {
+    // Managed servers may forbid CONFIG; then the answer to a producer says that it does not know.
+    return 'unknown'
+  }
+}

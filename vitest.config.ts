@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+// One configuration for the whole house. Every test file starts the real servers it needs, so files are independent
+// and run side by side; within a file tests run in order.
+export default defineConfig({
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    environment: 'node',
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    // Two cores: more workers only make timeouts of real servers tighter.
+    maxWorkers: 2,
+    passWithNoTests: false,
+    allowOnly: false,
+  },
+})
