@@ -14,18 +14,17 @@ export class StartError extends Error {
 
 export interface ServiceOptions {
   readonly name: string
-  /** How long draining may take before the process ends all the same. */
-  readonly drainMs: number
-  start(): Promise<{ service: RunningService; logger: Logger }>
+  /** `drainMs`: how long draining may take before the process ends all the same. */
+  start(): Promise<{ service: RunningService; logger: Logger; drainMs: number }>
 }
 
 /**
  * Run an app as a process: start it, drain on SIGTERM and SIGINT, end at once on a second signal. Exit code 0 after a
  * drain, 1 when it could not start or failed.
  */
-export async function runService({ name, drainMs, start }: ServiceOptions): Promise<void> {
+export async function runService({ name, start }: ServiceOptions): Promise<void> {
   try {
-    const { service, logger } = await start()
+    const { service, logger, drainMs } = await start()
     closeWithGrace(
       { delay: drainMs, logger: { error: (message: string) => logger.error({ event: 'service.shutdown' }, message) } },
       async ({ signal, err }) => {

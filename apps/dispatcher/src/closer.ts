@@ -1,0 +1,44 @@
+import { queueAddress, type Service } from '@millrace/contracts'
+import { withoutClosed } from '@millrace/engine'
+import { type Clock, type Loop, startLoop } from '@millrace/runtime'
+import { closeQueue, fullAddress, type Partition, type Partitions, type RegistryView, readService, register } from '@millrace/streams'
+
+const CLOSE_SWEEP_MS = 2000
+
+export interface CloserDeps {
+  readonly registry: RegistryView
+  readonly registryPartition: Partition
+  readonly partitions: Partitions
+  readonly clock: Clock
+  onError(error: unknown): void
+}
+
+/**
+ * Close queues that are no longer declared, once they are empty. The queue is closed first and the registry told after:
+ * a crash between the two finds it `unknown` next time and tells the registry then.
+ */
+export function startCloser({ registry, registryPartition, partitions, clock, onError }: CloserDeps): Loop {
+  return startLoop({
+    name: 'closer',
+    intervalMs: CLOSE_SWEEP_MS,
+    onError,
+    async run() {
+      for (const service of registry.services()) {
+        for (const queue of service.closing) {
+          const address = queueAddress(queue.kind, queue.name)
+          const full = fullAddress(service.namespace, address)
+          if ((await closeQueue(partitions.of(full), full)) !== 'busy') await strike(service, address)
+        }
+      }
+      return undefined
+    },
+  })
+
+  async function strike({ namespace }: Service, address: string): Promise<void> {
+    const current = await readService(registryPartition.redis, namespace)
+    if (!current) return
+    const service = { ...withoutClosed(current, address), appliedAt: new Date(clock.now()).toISOString() }
+    const event = { version: service.version, url: service.url, who: 'dispatcher', why: `queue ${address} is drained and closed` }
+    await register(registryPartition, { service, expectedVersion: current.version, event })
+  }
+}

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { type Loop, type Logger, startLoop } from '@millrace/runtime'
+import { isConnectionError, lease, type Partition } from '@millrace/streams'
+
+/**
+ * One term of this process as a dispatcher of a partition.
+ *
+ * States: joined → (retired →) left, or → lost. While joined it claims and renews its lease. Lost: somebody took its jobs
+ * over, so every request under way is ended; their settles would be refused. Retired: the answer to a claim never came,
+ * so entries may be pending under this name that nobody knows; it claims no more, settles what it has, and leaves, which
+ * hands the unknown ones over.
+ */
+export interface Consumer {
+  readonly name: string
+  /** Aborted when the lease is lost. */
+  readonly lost: AbortSignal
+  /** Jobs in hand; the term of a retired consumer ends when it reaches 0. */
+  hold(count: number): void
+  release(count: number): void
+  retire(): void
+  leave(): Promise<void>
+}
+
+export interface ConsumerOptions {
+  readonly partition: Partition
+  readonly ttlMs: number
+  readonly logger: Logger
+  /** The term is over: lost to somebody who took over, or left. */
+  onEnd(lost: boolean): void
+}
+
+/** Join a partition; resolves when the lease is held. */
+export async function joinPartition({ partition, ttlMs, logger, onEnd }: ConsumerOptions): Promise<Consumer> {
+  const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const lost = new AbortController()
+  let held = 0
+  let retired = false
+  let left = false
+  let renewal: Loop | undefined
+
+  const stopRenewing = () => {
+    if (!renewal) return
+    partition.redis.off('ready', renewal.poke)
+    void renewal.stop()
+  }
+  const leave = async () => {
+    if (left) return
+    left = true
+    stopRenewing()
+    onEnd(false)
+    await lease(partition, { action: 'leave', consumer: name })
+  }
+  const leaveWhenDone = () => {
+    if (retired && held === 0) leave().catch((error) => logger.warn({ event: 'lease.leave_failed', err: error }, 'left without saying so; the lease lapses by itself'))
+  }
+  const renew = async () => {
+    const reply = await lease(partition, { action: 'renew', consumer: name, ttlMs })
+    if (reply.kind === 'held' || left) return undefined
+    left = true
+    stopRenewing()
+    lost.abort()
+    onEnd(true)
+    return undefined
+  }
+
+  await lease(partition, { action: 'join', consumer: name, ttlMs })
+  renewal = startLoop({
+    name: 'lease',
+    // Three chances to renew within one lease.
+    intervalMs: ttlMs / 3,
+    run: renew,
+    onError: (error) => {
+      if (!isConnectionError(error)) logger.error({ event: 'lease.renew_failed', err: error }, 'could not renew the lease')
+    },
+  })
+  // After a reconnect at once: the lease may have lapsed meanwhile, and still be ours if nobody has taken over.
+  partition.redis.on('ready', renewal.poke)
+
+  return {
+    name,
+    lost: lost.signal,
+    hold(count) {
+      held += count
+    },
+    release(count) {
+      held -= count
+      leaveWhenDone()
+    },
+    retire() {
+      retired = true
+      leaveWhenDone()
+    },
+    leave,
+  }
+}

@@ -1,0 +1,180 @@
+import { queueAddress } from '@millrace/contracts'
+import { type Logger, type Loop, startLoop } from '@millrace/runtime'
+import {
+  type ClaimedJob,
+  fullAddress,
+  isConnectionError,
+  listenToWakeUps,
+  moveDue,
+  openQueues,
+  type Partition,
+  type Partitions,
+  queuesOf,
+  type RegistryView,
+  takeOver,
+} from '@millrace/streams'
+import type { Redis } from 'ioredis'
+import type { DispatcherMetrics } from '../metrics.ts'
+import { type AttemptDeps, targetOf } from './attempt.ts'
+import { type Consumer, joinPartition } from './consumer.ts'
+import { createQueueRunner, type QueueRunner } from './queue-runner.ts'
+
+export interface PartitionDispatcherDeps extends AttemptDeps {
+  readonly partition: Partition
+  readonly partitions: Partitions
+  readonly registry: RegistryView
+  readonly subscriber: Redis
+  readonly metrics: DispatcherMetrics
+  readonly logger: Logger
+  readonly leaseMs: number
+}
+
+export interface PartitionDispatcher {
+  /** Why no work can be done here, undefined when it can. */
+  problem(): string | undefined
+  drain(deadlineMs: number): Promise<void>
+}
+
+/** Jobs moved by one script call. */
+const MOVE_LIMIT = 200
+/** A mover looks at the due set at least this often, in case an announcement was lost. */
+const MOVE_SWEEP_MS = 1000
+/** Every queue is looked at this often, in case a wake-up was lost. */
+const CLAIM_SWEEP_MS = 2000
+/** With leases of 6 s, jobs of a dead dispatcher run elsewhere within 7.5 s. */
+const TAKE_OVER_MS = 1000
+const TAKE_OVER_LIMIT = 200
+
+/** Everything that delivers the queues of one partition in this process. */
+export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): Promise<PartitionDispatcher> {
+  const { partition, registry, metrics, logger, subscriber } = deps
+  const runners = new Map<string, QueueRunner>()
+  const onError = (event: string) => (error: unknown) => {
+    if (!isConnectionError(error)) logger.error({ event, err: error }, 'background duty failed')
+  }
+  let consumer: Consumer | undefined
+  let stopping = false
+  // Terms that have not ended yet: the current one, and retired ones that still settle.
+  const terms = new Set<Consumer>()
+
+  const join = async () => {
+    const joined: Consumer = await joinPartition({ partition, ttlMs: deps.leaseMs, logger, onEnd: (lost) => endTerm(joined, lost) })
+    terms.add(joined)
+    consumer = joined
+    for (const runner of runners.values()) runner.wake()
+  }
+  const endTerm = (term: Consumer, lost: boolean) => {
+    terms.delete(term)
+    if (lost) {
+      metrics.leasesLost.inc()
+      logger.warn({ event: 'lease.lost', partition: partition.number, consumer: term.name }, 'lease lost, joining again')
+    }
+    replace(term)
+  }
+  const replace = (term: Consumer) => {
+    if (term !== consumer) return
+    consumer = undefined
+    if (!stopping) membership.poke()
+  }
+  const membership = startLoop({
+    name: 'membership',
+    intervalMs: 500,
+    onError: onError('join.failed'),
+    async run() {
+      if (!consumer && !stopping) await join()
+      return undefined
+    },
+  })
+
+  const runnerDeps = {
+    ...deps,
+    consumer: () => consumer,
+    onAmbiguousClaim(term: Consumer) {
+      term.retire()
+      replace(term)
+    },
+  }
+
+  const takeIn = async (namespace: string) => {
+    const service = registry.service(namespace)
+    if (!service) return
+    const mine = queuesOf(service)
+      .map(({ definition }) => ({ definition, address: fullAddress(namespace, queueAddress(definition.kind, definition.name)) }))
+      .filter(({ address }) => deps.partitions.of(address) === partition)
+    await openQueues(partition, mine.map(({ address }) => address))
+    for (const { address, definition } of mine) {
+      const target = targetOf(definition, service.url)
+      const known = runners.get(address)
+      if (known) known.update(target)
+      else runners.set(address, createQueueRunner(address, target, runnerDeps))
+      runners.get(address)?.wake()
+    }
+  }
+  const takeInAll = async () => {
+    for (const { namespace } of registry.services()) await takeIn(namespace)
+  }
+  registry.onChange((namespace) => void takeIn(namespace).catch(onError('registry.take_in_failed')))
+
+  const adopt = (jobs: readonly ClaimedJob[], by: Consumer) => {
+    for (const job of jobs) {
+      const runner = runners.get(job.address)
+      if (runner) runner.adopt([job], by)
+      // Without a runner the job stays pending under our name; leaving hands it to somebody who knows its queue.
+      else logger.error({ event: 'takeover.unknown_queue', queue: job.address, jobId: job.id }, 'took over a job of an unknown queue')
+    }
+  }
+  const mover = startLoop({
+    name: 'due-mover',
+    intervalMs: MOVE_SWEEP_MS,
+    onError: onError('due.move_failed'),
+    async run() {
+      const { moved, nextInMs } = await moveDue(partition, { limit: MOVE_LIMIT })
+      return moved === MOVE_LIMIT ? 0 : nextInMs
+    },
+  })
+  const taker = startLoop({
+    name: 'take-over',
+    intervalMs: TAKE_OVER_MS,
+    onError: onError('takeover.failed'),
+    async run() {
+      const by = consumer
+      if (!by || stopping) return undefined
+      const jobs = await takeOver(partition, { consumer: by.name, limit: TAKE_OVER_LIMIT })
+      adopt(jobs, by)
+      return jobs.length === TAKE_OVER_LIMIT ? 0 : undefined
+    },
+  })
+  const sweeper = startLoop({
+    name: 'claim-sweep',
+    intervalMs: CLAIM_SWEEP_MS,
+    onError: onError('sweep.failed'),
+    async run() {
+      for (const runner of runners.values()) runner.wake()
+      return undefined
+    },
+  })
+  const stopListening = await listenToWakeUps(subscriber, partition, {
+    onQueue: (address) => runners.get(address)?.wake(),
+    onDue: () => mover.poke(),
+    onLeft: () => taker.poke(),
+    onReset: () => {
+      sweeper.poke()
+      mover.poke()
+      taker.poke()
+    },
+  })
+  await takeInAll()
+
+  return {
+    problem: () => (consumer ? undefined : `no lease on partition ${partition.number}`),
+    async drain(deadlineMs) {
+      stopping = true
+      await stopListening()
+      await Promise.all([membership, mover, taker, sweeper].map((loop: Loop) => loop.stop()))
+      const drained = Promise.all([...runners.values()].map((runner) => runner.drain()))
+      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())])
+      // What is still in flight is handed over: another dispatcher delivers it without charging an attempt.
+      await Promise.all([...terms].map((term) => term.leave().catch(onError('lease.leave_failed'))))
+    },
+  }
+}

@@ -1,0 +1,105 @@
+import { ProblemError } from '@millrace/contracts'
+import { createHttpServer, createMetrics, type Logger, listen, systemClock, VERSION } from '@millrace/runtime'
+import {
+  checkServer,
+  connect,
+  connectSubscriber,
+  createPartitions,
+  followRegistry,
+  isConnectionError,
+  isOutOfMemory,
+  registryPartition,
+  whenReady,
+} from '@millrace/streams'
+import { startCloser } from './closer.ts'
+import { startCollector } from './collector.ts'
+import type { Config } from './config.ts'
+import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
+import { createSender } from './delivery/sender.ts'
+import { addJobRoutes } from './intake/job-routes.ts'
+import { addQueueRoutes } from './intake/queue-routes.ts'
+import { addServiceRoutes } from './intake/service-routes.ts'
+import { createDispatcherMetrics } from './metrics.ts'
+
+const REDIS_DEADLINE_MS = 30_000
+
+/** Build the dispatcher, join its partitions, then take requests. */
+export async function startDispatcher(config: Config, logger: Logger) {
+  const onError = (error: unknown) => {
+    if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
+  }
+  const redis = connect({ url: config.REDIS_URL, role: 'dispatcher', log: logger })
+  const subscriber = connectSubscriber({ url: config.REDIS_URL, role: 'dispatcher-wake', log: logger })
+  subscriber.setMaxListeners(0)
+  redis.setMaxListeners(0)
+  await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
+  const facts = await checkServer(redis, { partitions: config.MILLRACE_PARTITIONS })
+  const clock = systemClock
+  const partitions = createPartitions(redis, config.MILLRACE_PARTITIONS)
+  const registry = await followRegistry({ redis, subscriber, onError })
+  const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
+  const metrics = createDispatcherMetrics(metricsRegistry)
+  const sender = createSender()
+
+  const dispatchers = await Promise.all(
+    partitions.all.map((partition) =>
+      startPartitionDispatcher({ partition, partitions, registry, subscriber, metrics, logger, sender, clock, random: Math.random, leaseMs: config.MILLRACE_LEASE_MS }),
+    ),
+  )
+  const collector = startCollector({ registry, partitions, metrics, clock, onError })
+  const closer = startCloser({ registry, registryPartition: registryPartition(redis), partitions, clock, onError })
+
+  let draining = false
+  const server = await createHttpServer({
+    title: 'Millrace dispatcher',
+    version: VERSION,
+    logger,
+    metrics: metricsRegistry,
+    bodyLimitBytes: 1_048_576,
+    mapError: toStoreProblem,
+    async ready() {
+      const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
+      return {
+        ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
+        ...(lease !== undefined && { lease }),
+        ...(draining && { process: 'is draining' }),
+      }
+    },
+  })
+  addJobRoutes(server, { registry, partitions, metrics, clock, durability: facts.durability, maxJobBytes: config.MILLRACE_MAX_JOB_BYTES })
+  addServiceRoutes(server, { registry, registryPartition: registryPartition(redis), clock, ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }) })
+  addQueueRoutes(server, { registry, partitions })
+  const port = await listen(server, { host: config.MILLRACE_HOST, port: config.MILLRACE_DISPATCHER_PORT, variable: 'MILLRACE_DISPATCHER_PORT' })
+  logger.info({ event: 'dispatcher.ready', port, redis: facts.version, durability: facts.durability, partitions: partitions.all.length }, 'dispatcher is ready')
+
+  return {
+    port,
+    /** Stop taking requests and claiming, let running deliveries end, settle, hand the rest over. */
+    async stop() {
+      draining = true
+      await Promise.all([collector.stop(), closer.stop()])
+      await Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
+      await server.close()
+      await sender.close()
+      await registry.stop()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
+
+function toStoreProblem(error: unknown): ProblemError | undefined {
+  if (isOutOfMemory(error)) {
+    return new ProblemError('store.full', 'Redis has reached maxmemory and takes no new work; what was accepted goes on. Raise maxmemory or let queues drain.', { retryAfterSeconds: 5, cause: error })
+  }
+  if (isStoreError(error)) {
+    return new ProblemError('store.unavailable', 'Redis cannot be reached, so the request may or may not have been carried out. Send it again with an Idempotency-Key.', { retryAfterSeconds: 1, cause: error })
+  }
+  return undefined
+}
+
+/** Errors that the Redis client raises about its connection; they have no code of their own to go by. */
+function isStoreError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return /Connection is closed|Stream isn't writeable|ECONNREFUSED|ECONNRESET|EPIPE|max retries per request|ENOENT/i.test(`${error.message} ${error.name}`)
+}

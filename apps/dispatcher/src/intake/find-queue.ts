@@ -1,0 +1,33 @@
+import { ProblemError, type QueueDefinition, type Service } from '@millrace/contracts'
+import type { RegistryView } from '@millrace/streams'
+
+/** The service of a namespace; looked up in Redis once more before it is called unknown. */
+export async function findService(registry: RegistryView, namespace: string): Promise<Service> {
+  const known = registry.service(namespace)
+  if (known) return known
+  // It may have been applied through another dispatcher a moment ago.
+  await registry.refresh()
+  const service = registry.service(namespace)
+  if (service) return service
+  throw new ProblemError('service.unknown', `No service "${namespace}" is registered. Apply its catalog-info.yaml first: PUT /services/${namespace}.`)
+}
+
+/** A queue that takes jobs. */
+export async function findQueue(registry: RegistryView, namespace: string, name: string): Promise<QueueDefinition> {
+  const service = await findService(registry, namespace)
+  const declared = find(service.queues, name)
+  if (declared) return declared
+  await registry.refresh()
+  const current = registry.service(namespace) as Service
+  const found = find(current.queues, name)
+  if (found) return found
+  if (find(current.closing, name)) {
+    throw new ProblemError('queue.closing', `Queue "${name}" of ${namespace} is no longer declared; it is being drained and takes no new jobs.`)
+  }
+  const names = current.queues.filter(({ kind }) => kind === 'queue').map((queue) => queue.name)
+  throw new ProblemError('queue.unknown', `Service "${namespace}" has no queue "${name}". It declares: ${names.join(', ') || 'none'}.`)
+}
+
+function find(queues: readonly QueueDefinition[], name: string): QueueDefinition | undefined {
+  return queues.find((queue) => queue.kind === 'queue' && queue.name === name)
+}

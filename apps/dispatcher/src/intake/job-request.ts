@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import { type EnqueueRequest, enqueueRequestSchema, fieldErrors, idempotencyKeySchema, ProblemError, queueAddress } from '@millrace/contracts'
+import { rawMember, validTraceparent } from '@millrace/engine'
+import { fullAddress, type JobMeta, type NewJob } from '@millrace/streams'
+
+export interface RequestContext {
+  readonly idempotencyKey?: string
+  readonly traceparent?: string
+  readonly maxBytes: number
+  readonly nowMs: number
+}
+
+/** Parse one job of a batch; throws the problem that its result will carry. */
+export function parseJob(value: unknown): EnqueueRequest {
+  const parsed = enqueueRequestSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const errors = fieldErrors(parsed.error)
+  throw new ProblemError('request.invalid', `${errors[0]?.pointer || 'the job'} ${errors[0]?.detail}.`, { errors })
+}
+
+/**
+ * The job that a request asks for. `text` is the request as it came: the payload is cut out of it byte for byte, and
+ * its hash tells whether an idempotency key is used again for the same thing.
+ */
+export function toNewJob(request: EnqueueRequest, text: string, context: RequestContext): NewJob {
+  const data = rawMember(text, 'data') as string
+  const size = Buffer.byteLength(data)
+  if (size > context.maxBytes) {
+    throw new ProblemError('request.too_large', `The payload has ${size} bytes, the limit is ${context.maxBytes}. Store it elsewhere and send a reference.`)
+  }
+  const key = idempotencyKey(request, context)
+  const due = dueOf(request, context.nowMs)
+  const meta = metaOf(request, context)
+  return {
+    address: fullAddress(request.namespace, queueAddress('queue', request.queue)),
+    lane: request.priority ?? 'normal',
+    data,
+    ...(due && { due }),
+    ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(text) } }),
+    ...(meta && { meta }),
+  }
+}
+
+/** The key from the body or the header; a structured-field string in quotes is the same as without them. */
+function idempotencyKey(request: EnqueueRequest, context: RequestContext): string | undefined {
+  const header = context.idempotencyKey?.replace(/^"(.*)"$/, '$1')
+  if (header === undefined) return request.idempotencyKey
+  if (!idempotencyKeySchema.safeParse(header).success) {
+    throw new ProblemError('request.invalid', 'The Idempotency-Key header must have 1 to 255 characters.')
+  }
+  if (request.idempotencyKey !== undefined && request.idempotencyKey !== header) {
+    throw new ProblemError('request.invalid', 'The Idempotency-Key header and idempotencyKey in the body differ: send one of them.')
+  }
+  return header
+}
+
+function dueOf({ runAt, delayMs }: EnqueueRequest, nowMs: number): NewJob['due'] {
+  if (runAt !== undefined && delayMs !== undefined) {
+    throw new ProblemError('request.invalid', 'runAt and delayMs say the same thing: send one of them.', {
+      errors: [{ pointer: '/delayMs', detail: 'must not be sent together with runAt' }],
+    })
+  }
+  if (delayMs !== undefined) return delayMs === 0 ? undefined : { inMs: delayMs }
+  if (runAt === undefined) return undefined
+  const atMs = Date.parse(runAt)
+  return atMs <= nowMs ? undefined : { atMs }
+}
+
+function metaOf({ retries, timeoutMs, expiresAt }: EnqueueRequest, context: RequestContext): JobMeta | undefined {
+  const traceparent = validTraceparent(context.traceparent)
+  const meta: JobMeta = {
+    ...(retries !== undefined && { retries }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(expiresAt !== undefined && { expiresAtMs: Date.parse(expiresAt) }),
+    ...(traceparent !== undefined && { traceparent }),
+  }
+  return Object.keys(meta).length > 0 ? meta : undefined
+}
+
+function fingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
+}

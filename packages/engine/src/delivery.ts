@@ -1,0 +1,83 @@
+import { parseId, type QueueDefinition } from '@millrace/contracts'
+
+/** The parts of a claimed job that its request is made of. */
+export interface DeliveryInput {
+  readonly id: string
+  readonly attempt: number
+  readonly epoch: number
+  readonly data: string
+  readonly traceparent?: string
+}
+
+export interface DeliveryRequest {
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
+/**
+ * The request of one attempt. The body of a queue is `{jobId, queue, attempt, data}`, that of a schedule the tick with
+ * its attempt; `data` goes in as the text it came as.
+ */
+export function buildDelivery(
+  job: DeliveryInput,
+  {
+    definition,
+    maxAttempts,
+    timeoutMs,
+    nowMs,
+  }: { definition: QueueDefinition; maxAttempts: number; timeoutMs: number; nowMs: number },
+): DeliveryRequest {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'webhook-id': job.id,
+    'webhook-timestamp': String(Math.floor(nowMs / 1000)),
+    'idempotency-key': job.id,
+    traceparent: job.traceparent ?? traceparentOf(job),
+    'x-attempt': String(job.attempt),
+    'x-max-attempts': String(maxAttempts),
+    'x-deadline-ms': String(timeoutMs),
+    'x-job-epoch': String(job.epoch),
+  }
+  if (definition.kind === 'schedule')
+    return { headers: { ...headers, ...scheduleHeaders(job.data) }, body: tickBody(job) }
+  return {
+    headers,
+    body: `{"jobId":"${job.id}","queue":${JSON.stringify(definition.name)},"attempt":${job.attempt},"data":${job.data}}`,
+  }
+}
+
+function scheduleHeaders(data: string): Record<string, string> {
+  const { schedule, cron, firedAt } = JSON.parse(data) as { schedule: string; cron: string; firedAt: string }
+  return { 'x-schedule-name': schedule, 'x-cron-expression': cron, 'x-fired-at': firedAt }
+}
+
+/** A tick's data is an object that we wrote ourselves, so the attempt can be put before its closing brace. */
+function tickBody({ data, attempt }: DeliveryInput): string {
+  return `${data.slice(0, -1)},"attempt":${attempt}}`
+}
+
+/**
+ * A trace for a job whose producer sent none: the trace id is made of the job's id, so all its attempts and log lines
+ * share one, and nothing has to be stored. Sampled, as a worker that starts its own trace would be by default.
+ */
+export function traceparentOf({ id, epoch }: { id: string; epoch: number }): string {
+  return `00-${traceIdOf(id)}-${epoch.toString(16).padStart(16, '0')}-01`
+}
+
+export function traceIdOf(jobId: string): string {
+  const parts = parseId(jobId)
+  const digits = parts ? jobId.slice(jobId.indexOf('_') + 1) : ''
+  return digits.padStart(32, '0').replace(/^0{32}$/, `${'0'.repeat(31)}1`)
+}
+
+/** The trace id inside a `traceparent`, for logs. */
+export function traceIdIn(traceparent: string): string {
+  return traceparent.split('-')[1] ?? ''
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** W3C trace context as a producer sent it, undefined when it is not valid: a bad one must not reach the worker. */
+export function validTraceparent(value: string | undefined): string | undefined {
+  return value !== undefined && TRACEPARENT.test(value) && !value.startsWith('ff') ? value : undefined
+}

@@ -1,0 +1,44 @@
+/**
+ * Decisions, pure: what follows from what, without Redis, HTTP or clocks.
+ *
+ * ```ts
+ * const parsed = parseManifest(await readFile('catalog-info.yaml', 'utf8'))
+ * if (parsed.kind === 'refused') for (const { line, pointer, detail } of parsed.mistakes) console.error(line, pointer, detail)
+ * ```
+ */
+export { type ApplyDecision, type ApplyInput, decideApply, withoutClosed } from './apply.ts'
+export {
+  type AuditFact,
+  type AuditRecord,
+  type BuiltRecord,
+  buildRecord,
+  type ChainFinding,
+  type ChainHead,
+  type ChainKey,
+  createChainVerifier,
+  type EmittedFact,
+  GENESIS_HASH,
+  hashData,
+  hashRecord,
+  PLATFORM_ACTOR,
+  type RecordInput,
+  readFact,
+  type StoredRecord,
+  verifyChain,
+  wrapEmitted,
+} from './audit.ts'
+export { MAX_RETRY_AFTER_MS, parseRetryAfter, type RetryDelayInput, retryDelay } from './backoff.ts'
+export { type AttemptResult, classify, type Outcome, type RetryPolicy } from './classify.ts'
+export { type CronRule, checkCron, checkTimezone, nextNominalTime, ruleText } from './cron.ts'
+export {
+  buildDelivery,
+  type DeliveryInput,
+  type DeliveryRequest,
+  traceIdIn,
+  traceIdOf,
+  traceparentOf,
+  validTraceparent,
+} from './delivery.ts'
+export { CATCH_UP_WINDOW_MS, decideTick, type TickDecision } from './due-tick.ts'
+export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
+export { rawElements, rawMember } from './raw-json.ts'

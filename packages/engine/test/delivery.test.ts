@@ -1,0 +1,95 @@
+import { queueDefinitionSchema } from '@millrace/contracts'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { buildDelivery, rawElements, rawMember, traceIdOf, traceparentOf, validTraceparent } from '../src/index.ts'
+
+const queue = queueDefinitionSchema.parse({ kind: 'queue', name: 'sync', endpoint: '/internal/x', concurrency: 5 })
+const schedule = queueDefinitionSchema.parse({
+  kind: 'schedule',
+  name: 'nightly',
+  endpoint: '/internal/x',
+  concurrency: 5,
+  schedule: { cron: '0 2 * * *', timezone: 'UTC' },
+})
+const context = { maxAttempts: 4, timeoutMs: 30_000, nowMs: 1_700_000_000_500 }
+const job = { id: 'job_0193a1b2c3d0000c002', attempt: 2, epoch: 3, data: '{"n":9007199254740993}' }
+
+describe('the request of an attempt', () => {
+  it('has the documented body and headers, the payload as it came', () => {
+    const { body, headers } = buildDelivery(job, { definition: queue, ...context })
+    expect(body).toBe('{"jobId":"job_0193a1b2c3d0000c002","queue":"sync","attempt":2,"data":{"n":9007199254740993}}')
+    expect(headers).toMatchObject({
+      'webhook-id': job.id,
+      'webhook-timestamp': '1700000000',
+      'x-attempt': '2',
+      'x-max-attempts': '4',
+      'x-deadline-ms': '30000',
+      'x-job-epoch': '3',
+    })
+  })
+
+  it('of a tick is the tick with its attempt and the three headers', () => {
+    const tick = { schedule: 'nightly', cron: '0 2 * * *', scheduledAt: 'a', firedAt: 'b', tickId: 'c' }
+    const { body, headers } = buildDelivery(
+      { ...job, data: JSON.stringify(tick) },
+      { definition: schedule, ...context },
+    )
+    expect(JSON.parse(body)).toEqual({ ...tick, attempt: 2 })
+    expect(headers).toMatchObject({ 'x-schedule-name': 'nightly', 'x-cron-expression': '0 2 * * *', 'x-fired-at': 'b' })
+  })
+
+  it("carries the producer's trace, and without one a trace of its own, the same for all attempts", () => {
+    const sent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    expect(buildDelivery({ ...job, traceparent: sent }, { definition: queue, ...context }).headers.traceparent).toBe(
+      sent,
+    )
+    const own = [1, 2].map((epoch) => traceparentOf({ ...job, epoch }))
+    expect(own.map(validTraceparent)).toEqual(own)
+    expect(own[0]).not.toBe(own[1])
+    expect(own.every((value) => value.includes(traceIdOf(job.id)))).toBe(true)
+  })
+
+  it.each([
+    '',
+    'x',
+    '00-00000000000000000000000000000000-b7ad6b7169203331-01',
+    'ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01',
+  ])('does not pass on %j as a trace', (value) => {
+    expect(validTraceparent(value)).toBeUndefined()
+  })
+})
+
+describe('raw members', () => {
+  it('are the very text, through nesting, escapes, spaces and duplicates', () => {
+    const text = ' { "a" : "}\\"{" , "data" : [1, {"x":"]"} ] ,"d\\u0061ta": 1.50 , "n":null}'
+    expect(rawMember(text, 'data')).toBe('1.50')
+    expect(rawMember(text, 'a')).toBe('"}\\"{"')
+    expect(rawMember(text, 'n')).toBe('null')
+    expect(rawMember(text, 'missing')).toBeUndefined()
+    expect(rawMember('{}', 'a')).toBeUndefined()
+  })
+
+  it('of any JSON object parse to what the object holds', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.jsonValue(),
+        fc.nat({ max: 4 }),
+        (others, value, indent) => {
+          const text = JSON.stringify({ ...others, data: value }, null, indent)
+          expect(JSON.parse(rawMember(text, 'data') as string)).toEqual(JSON.parse(JSON.stringify(value)))
+        },
+      ),
+    )
+  })
+
+  it('of any array are its elements', () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), fc.nat({ max: 4 }), (values, indent) => {
+        const text = JSON.stringify({ jobs: values }, null, indent)
+        expect(rawElements(text, 'jobs').map((raw) => JSON.parse(raw))).toEqual(JSON.parse(JSON.stringify(values)))
+      }),
+    )
+  })
+})

@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest'
+import { decideApply, parseManifest } from '../src/index.ts'
+
+const header = `apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: my-service
+  annotations:
+    insureco.io/framework: express
+`
+const full = `${header}spec:
+  type: service
+  lifecycle: production
+  owner: my-org
+  routes:
+    - path: /api/reports/generate
+      methods: [POST]
+      auth: required
+  schedules:
+    - name: nightly-sync
+      cron: "0 2 * * *"
+      endpoint: /internal/cron/nightly-sync
+      timezone: America/Denver
+      timeoutMs: 60000
+  queues:
+    - name: sync-record
+      endpoint: /internal/jobs/sync-record
+      concurrency: 10
+      retries: 3
+      retryDelayMs: 5000
+      timeoutMs: 30000
+    - name: process-claim
+      endpoint: /internal/jobs/process-claim
+  internalDependencies:
+    - service: iec-queue
+`
+const withSpec = (spec: string) => `${header}spec:\n${spec}`
+const accept = (source: string) => {
+  const parsed = parseManifest(source)
+  if (parsed.kind === 'refused') throw new Error(JSON.stringify(parsed.mistakes))
+  return parsed
+}
+const mistakes = (source: string) => {
+  const parsed = parseManifest(source)
+  return parsed.kind === 'refused' ? parsed.mistakes : []
+}
+
+describe('a manifest', () => {
+  it('gives its queues and schedules the documented defaults and passes the rest through', () => {
+    const { declaration, warnings } = accept(full)
+    expect(warnings).toEqual([])
+    expect(declaration.namespace).toBe('my-service')
+    const [, claim, nightly] = declaration.queues
+    expect(claim).toMatchObject({
+      kind: 'queue',
+      concurrency: 5,
+      retries: 3,
+      retryDelayMs: 5000,
+      timeoutMs: 30_000,
+      backoff: { type: 'exponential', factor: 2 },
+    })
+    expect(nightly).toMatchObject({
+      kind: 'schedule',
+      name: 'nightly-sync',
+      schedule: { cron: '0 2 * * *', timezone: 'America/Denver' },
+      timeoutMs: 60_000,
+    })
+    expect(declaration.manifest).toMatchObject({
+      spec: { owner: 'my-org', internalDependencies: [{ service: 'iec-queue' }] },
+    })
+  })
+
+  it('needs five lines', () => {
+    const { declaration } = accept(
+      'metadata: {name: shop}\nspec:\n  queues:\n    - name: mail\n      endpoint: /internal/jobs/mail\n',
+    )
+    expect(declaration.queues).toHaveLength(1)
+  })
+
+  it('may be an object as well', () => {
+    const parsed = parseManifest({
+      metadata: { name: 'shop' },
+      spec: { queues: [{ name: 'mail', endpoint: '/internal/jobs/mail', retries: -1 }] },
+    })
+    expect(parsed).toMatchObject({ kind: 'refused', mistakes: [{ pointer: '/spec/queues/0/retries' }] })
+  })
+
+  it('may stand among other entities of its file', () => {
+    expect(accept(`${full}---\nkind: API\nmetadata: {name: my-api}\n`).declaration.namespace).toBe('my-service')
+    expect(mistakes('kind: API\nmetadata: {name: my-api}\n')[0]?.detail).toMatch(
+      /one entity of kind Component, got API/,
+    )
+  })
+
+  it('that declares nothing is accepted with a warning', () => {
+    expect(accept(header).warnings[0]?.detail).toMatch(/declares no queues/)
+  })
+})
+
+describe('a refused manifest names line, field and fix', () => {
+  const queue = (fields: string) => withSpec(`  queues:\n    - name: q\n      endpoint: /internal/jobs/q\n${fields}`)
+  const schedule = (fields: string) =>
+    withSpec(`  schedules:\n    - name: s\n      endpoint: /internal/cron/s\n${fields}`)
+  it.each([
+    [
+      'an endpoint outside /internal/',
+      withSpec('  queues:\n    - name: q\n      endpoint: /jobs/q\n'),
+      10,
+      '/spec/queues/0/endpoint',
+      /must start with \/internal\//,
+    ],
+    [
+      'an endpoint with dots',
+      withSpec('  queues:\n    - name: q\n      endpoint: /internal/../admin\n'),
+      10,
+      '/spec/queues/0/endpoint',
+      /segments/,
+    ],
+    [
+      'an endpoint that is a URL',
+      withSpec('  queues:\n    - name: q\n      endpoint: http://evil/internal/\n'),
+      10,
+      '/spec/queues/0/endpoint',
+      /absolute path/,
+    ],
+    [
+      'an endpoint that is also a route',
+      withSpec('  routes:\n    - path: /internal/jobs/*\n  queues:\n    - name: q\n      endpoint: /internal/jobs/q\n'),
+      12,
+      '/spec/queues/0/endpoint',
+      /spec\.routes/,
+    ],
+    [
+      'a six-part cron',
+      schedule('      cron: "0 0 2 * * *"\n'),
+      11,
+      '/spec/schedules/0/cron',
+      /6 parts.*leave out the first part, "0 2 \* \* \*"/,
+    ],
+    [
+      'a cron with an impossible field',
+      schedule('      cron: "61 2 * * *"\n'),
+      11,
+      '/spec/schedules/0/cron',
+      /not a cron expression/,
+    ],
+    [
+      'an unknown time zone',
+      schedule('      cron: "0 2 * * *"\n      timezone: America/Denvr\n'),
+      12,
+      '/spec/schedules/0/timezone',
+      /not a known time zone/,
+    ],
+    [
+      'a time zone that is an offset',
+      schedule('      cron: "0 2 * * *"\n      timezone: "+02:00"\n'),
+      12,
+      '/spec/schedules/0/timezone',
+      /IANA/,
+    ],
+    ['a missing cron', schedule(''), 9, '/spec/schedules/0/cron', /is required/],
+    ['a misspelt field', queue('      retry: 3\n'), 11, '/spec/queues/0/retry', /did you mean "retries"/],
+    ['a field nobody knows', queue('      colour: red\n'), 11, '/spec/queues/0/colour', /known are name, endpoint/],
+    [
+      'a misspelt backoff field',
+      queue('      backoff:\n        maxDelay: 5\n'),
+      12,
+      '/spec/queues/0/backoff/maxDelay',
+      /did you mean "maxDelayMs"/,
+    ],
+    ['a wrong type', queue('      concurrency: "ten"\n'), 11, '/spec/queues/0/concurrency', /expected number/],
+    ['a number out of range', queue('      timeoutMs: 0\n'), 11, '/spec/queues/0/timeoutMs', />=1/],
+    ['a misspelt list', withSpec('  queue:\n    - name: q\n'), 8, '/spec/queue', /did you mean "queues"/],
+    ['a list that is none', withSpec('  queues: sync\n'), 8, '/spec/queues', /expected a list/],
+    [
+      'duplicate names',
+      withSpec('  queues:\n    - {name: q, endpoint: /internal/a}\n    - {name: q, endpoint: /internal/b}\n'),
+      10,
+      '/spec/queues/1/name',
+      /declared twice/,
+    ],
+    [
+      'a name with a slash',
+      withSpec('  queues:\n    - {name: a/b, endpoint: /internal/a}\n'),
+      9,
+      '/spec/queues/0/name',
+      /letters, digits/,
+    ],
+    ['what is not delivered yet', withSpec('  subscriptions: []\n'), 8, '/spec/subscriptions', /no subscriptions yet/],
+    ['a bad namespace', 'metadata:\n  name: My Service\nspec: {}\n', 2, '/metadata/name', /namespace of the service/],
+    ['broken YAML', 'metadata:\n  name: a\n   oops: [\n', 2, '', /not valid YAML/],
+  ])('%s', (_name, source, line, pointer, detail) => {
+    const [first] = mistakes(source)
+    expect(first).toMatchObject({ line, pointer })
+    expect(first?.detail).toMatch(detail)
+  })
+
+  it('all mistakes at once', () => {
+    const source = queue('      retry: 3\n      timeoutMs: x\n    - name: q2\n      endpoint: /public\n')
+    expect(mistakes(source)).toHaveLength(3)
+  })
+
+  it('does not expand a billion laughs', () => {
+    const lines = ['a: &a [x,x,x,x,x,x,x,x,x]']
+    for (const [name, of] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf'].map((pair) => [pair[0], pair[1]]))
+      lines.push(`${name}: &${name} [${Array(9).fill(`*${of}`).join(',')}]`)
+    expect(mistakes(lines.join('\n'))[0]?.detail).toMatch(/could not be expanded/)
+  })
+})
+
+describe('applying', () => {
+  const input = { url: 'http://x', who: 'ada', at: '2026-01-01T00:00:00.000Z' }
+  const first = decideApply({ ...input, declaration: accept(full).declaration }).service
+
+  it('the same again changes nothing, not even the version', () => {
+    const again = decideApply({
+      ...input,
+      at: '2027-01-01T00:00:00.000Z',
+      who: 'bob',
+      current: first,
+      declaration: accept(full).declaration,
+    })
+    expect(again).toEqual({ kind: 'unchanged', service: first })
+  })
+
+  it('a change raises the version, and a queue no longer declared is kept to be drained', () => {
+    const fewer = accept(full.replace(/ {4}- name: process-claim\n.*\n/, '')).declaration
+    const changed = decideApply({ ...input, current: first, declaration: fewer })
+    expect(changed).toMatchObject({ kind: 'changed', service: { version: 2, closing: [{ name: 'process-claim' }] } })
+    const back = decideApply({ ...input, current: changed.service, declaration: accept(full).declaration })
+    expect(back.service.closing).toEqual([])
+  })
+})

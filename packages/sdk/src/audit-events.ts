@@ -1,0 +1,69 @@
+/** What `emit` gets besides the event type. */
+export interface EmitDetails {
+  /** What or whom the event is about. The events of one entity form one hash chain. */
+  readonly entityId: string
+  /** Any JSON value. It is read when `emit` is called; changing the object later changes nothing. */
+  readonly data?: unknown
+  readonly metadata: { readonly who: string; readonly why?: string }
+}
+
+export interface EmitResult {
+  readonly success: true
+  readonly data: {
+    readonly eventId: string
+    /** Absent when the event was accepted but not yet chained, as while the audit database is down. */
+    readonly eventHash?: string
+    /** Absent with `eventHash`. The first event of an entity has 0. */
+    readonly chainIndex?: number
+  }
+}
+
+/** One audit record: who, what, when, where, how, why and its hash. */
+export interface AuditEvent {
+  readonly eventId: string
+  readonly namespace: string
+  readonly entityId: string
+  readonly eventType: string
+  readonly chainIndex: number
+  readonly createdAt: string
+  readonly metadata: { readonly who: string; readonly why?: string }
+  readonly where: Readonly<Record<string, string>>
+  readonly how: Readonly<Record<string, string>>
+  readonly data: unknown
+  readonly dataHash: string
+  readonly previousHash: string
+  readonly eventHash: string
+}
+
+export interface EventFilter {
+  readonly entityId?: string
+  /** Exact, or a prefix with a trailing `*`, such as `policy.*`. */
+  readonly eventType?: string
+  readonly who?: string
+  /** A string is RFC 3339. */
+  readonly since?: Date | string
+  readonly until?: Date | string
+  readonly limit?: number | string
+  /** The cursor of the page before. */
+  readonly cursor?: string
+}
+
+export interface QueryResult {
+  readonly success: true
+  readonly data: { readonly events: readonly AuditEvent[]; readonly cursor?: string }
+}
+
+export interface VerifyResult {
+  readonly success: true
+  readonly data: {
+    readonly valid: boolean
+    readonly totalEvents: number
+    /** The first bad index of the chain. */
+    readonly brokenAt?: number
+  }
+}
+
+export interface ChainResult {
+  readonly success: true
+  readonly data: { readonly chain: readonly AuditEvent[]; readonly valid: boolean; readonly totalEvents: number }
+}

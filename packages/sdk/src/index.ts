@@ -1,0 +1,35 @@
+/**
+ * What a service imports to talk to Millrace. It has no dependencies and uses the global `fetch`.
+ *
+ * ```ts
+ * import { createQueue, MillraceError, Septor } from '@millrace/sdk'
+ *
+ * const queue = createQueue({ url: 'http://127.0.0.1:7401', namespace: 'billing' })
+ * try {
+ *   const { id } = await queue.enqueue('send-invoice', { invoiceId: 'inv_1' }, { idempotencyKey: 'inv_1', delayMs: 5_000 })
+ *   console.log(`accepted as ${id}`)
+ * } catch (error) {
+ *   if (error instanceof MillraceError) console.error(error.code, error.message)
+ * }
+ *
+ * const septor = new Septor({ apiUrl: 'http://127.0.0.1:7403', namespace: 'billing' })
+ * septor
+ *   .emit('invoice.sent', { entityId: 'inv_1', data: { cents: 4200 }, metadata: { who: 'invoice-worker' } })
+ *   .catch((error) => console.error('not in the audit trail', error))
+ * await septor.flush(5_000) // at shutdown
+ * ```
+ */
+export type {
+  AuditEvent,
+  ChainResult,
+  EmitDetails,
+  EmitResult,
+  EventFilter,
+  QueryResult,
+  VerifyResult,
+} from './audit-events.ts'
+export type { Backoff } from './backoff.ts'
+export type { FlushResult } from './emit-buffer.ts'
+export { MillraceError, type Problem } from './errors.ts'
+export { createQueue, type Enqueued, type EnqueueOptions, type Queue, type QueueOptions } from './queue.ts'
+export { Septor, type SeptorOptions } from './septor.ts'
