@@ -1,7 +1,15 @@
 import { queueAddress, type Service } from '@millrace/contracts'
 import { withoutClosed } from '@millrace/engine'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
-import { closeQueue, fullAddress, type Partition, type Partitions, type RegistryView, readService, register } from '@millrace/streams'
+import {
+  closeQueue,
+  fullAddress,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  readService,
+  register,
+} from '@millrace/streams'
 
 const CLOSE_SWEEP_MS = 2000
 
@@ -38,7 +46,12 @@ export function startCloser({ registry, registryPartition, partitions, clock, on
     const current = await readService(registryPartition.redis, namespace)
     if (!current) return
     const service = { ...withoutClosed(current, address), appliedAt: new Date(clock.now()).toISOString() }
-    const event = { version: service.version, url: service.url, who: 'dispatcher', why: `queue ${address} is drained and closed` }
+    const event = {
+      version: service.version,
+      url: service.url,
+      who: 'dispatcher',
+      why: `queue ${address} is drained and closed`,
+    }
     await register(registryPartition, { service, expectedVersion: current.version, event })
   }
 }

@@ -31,7 +31,8 @@ export function startCollector({ registry, partitions, metrics, clock, onError }
 }
 
 function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetrics, nowMs: number): void {
-  for (const state of ['waiting', 'scheduled', 'running', 'dead'] as const) metrics.jobs.set({ ...labels, state }, counts[state])
+  for (const state of ['waiting', 'scheduled', 'running', 'dead'] as const)
+    metrics.jobs.set({ ...labels, state }, counts[state])
   const oldest = counts.oldestWaitingMs
   metrics.oldest.set(labels, oldest === undefined ? 0 : Math.max(0, nowMs - oldest) / 1000)
   metrics.imbalance.set(labels, imbalance(counts))

@@ -1,4 +1,3 @@
-import { ProblemError } from '@millrace/contracts'
 import { createHttpServer, createMetrics, type Logger, listen, systemClock, VERSION } from '@millrace/runtime'
 import {
   checkServer,
@@ -7,8 +6,8 @@ import {
   createPartitions,
   followRegistry,
   isConnectionError,
-  isOutOfMemory,
   registryPartition,
+  toStoreProblem,
   whenReady,
 } from '@millrace/streams'
 import { startCloser } from './closer.ts'
@@ -43,7 +42,18 @@ export async function startDispatcher(config: Config, logger: Logger) {
 
   const dispatchers = await Promise.all(
     partitions.all.map((partition) =>
-      startPartitionDispatcher({ partition, partitions, registry, subscriber, metrics, logger, sender, clock, random: Math.random, leaseMs: config.MILLRACE_LEASE_MS }),
+      startPartitionDispatcher({
+        partition,
+        partitions,
+        registry,
+        subscriber,
+        metrics,
+        logger,
+        sender,
+        clock,
+        random: Math.random,
+        leaseMs: config.MILLRACE_LEASE_MS,
+      }),
     ),
   )
   const collector = startCollector({ registry, partitions, metrics, clock, onError })
@@ -66,11 +76,36 @@ export async function startDispatcher(config: Config, logger: Logger) {
       }
     },
   })
-  addJobRoutes(server, { registry, partitions, metrics, clock, durability: facts.durability, maxJobBytes: config.MILLRACE_MAX_JOB_BYTES })
-  addServiceRoutes(server, { registry, registryPartition: registryPartition(redis), clock, ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }) })
+  addJobRoutes(server, {
+    registry,
+    partitions,
+    metrics,
+    clock,
+    durability: facts.durability,
+    maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
+  })
+  addServiceRoutes(server, {
+    registry,
+    registryPartition: registryPartition(redis),
+    clock,
+    ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
+  })
   addQueueRoutes(server, { registry, partitions })
-  const port = await listen(server, { host: config.MILLRACE_HOST, port: config.MILLRACE_DISPATCHER_PORT, variable: 'MILLRACE_DISPATCHER_PORT' })
-  logger.info({ event: 'dispatcher.ready', port, redis: facts.version, durability: facts.durability, partitions: partitions.all.length }, 'dispatcher is ready')
+  const port = await listen(server, {
+    host: config.MILLRACE_HOST,
+    port: config.MILLRACE_DISPATCHER_PORT,
+    variable: 'MILLRACE_DISPATCHER_PORT',
+  })
+  logger.info(
+    {
+      event: 'dispatcher.ready',
+      port,
+      redis: facts.version,
+      durability: facts.durability,
+      partitions: partitions.all.length,
+    },
+    'dispatcher is ready',
+  )
 
   return {
     port,
@@ -86,20 +121,4 @@ export async function startDispatcher(config: Config, logger: Logger) {
       subscriber.disconnect()
     },
   }
-}
-
-function toStoreProblem(error: unknown): ProblemError | undefined {
-  if (isOutOfMemory(error)) {
-    return new ProblemError('store.full', 'Redis has reached maxmemory and takes no new work; what was accepted goes on. Raise maxmemory or let queues drain.', { retryAfterSeconds: 5, cause: error })
-  }
-  if (isStoreError(error)) {
-    return new ProblemError('store.unavailable', 'Redis cannot be reached, so the request may or may not have been carried out. Send it again with an Idempotency-Key.', { retryAfterSeconds: 1, cause: error })
-  }
-  return undefined
-}
-
-/** Errors that the Redis client raises about its connection; they have no code of their own to go by. */
-function isStoreError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return /Connection is closed|Stream isn't writeable|ECONNREFUSED|ECONNRESET|EPIPE|max retries per request|ENOENT/i.test(`${error.message} ${error.name}`)
 }

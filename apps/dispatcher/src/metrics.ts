@@ -5,19 +5,84 @@ export function createDispatcherMetrics(registry: Registry) {
   const registers = [registry]
   const queue = ['namespace', 'queue'] as const
   return {
-    enqueued: new Counter({ name: 'millrace_jobs_enqueued_total', help: 'Enqueue requests by result', labelNames: [...queue, 'result'], registers }),
-    finished: new Counter({ name: 'millrace_jobs_finished_total', help: 'Jobs that reached their end, by outcome', labelNames: [...queue, 'outcome'], registers }),
-    attempts: new Counter({ name: 'millrace_delivery_attempts_total', help: 'Delivery attempts by outcome and reason', labelNames: [...queue, 'outcome', 'reason'], registers }),
-    duration: new Histogram({ name: 'millrace_delivery_duration_seconds', help: 'Time an endpoint took to answer', labelNames: [...queue, 'outcome'], buckets: [...BUCKETS.delivery], registers }),
-    wait: new Histogram({ name: 'millrace_job_wait_seconds', help: 'Time from ready to the start of an attempt', labelNames: [...queue], buckets: [...BUCKETS.wait], registers }),
-    inFlight: new Gauge({ name: 'millrace_delivery_in_flight', help: 'Requests under way in this process', labelNames: [...queue], registers }),
-    jobs: new Gauge({ name: 'millrace_queue_jobs', help: 'Jobs in a queue by state', labelNames: [...queue, 'state'], registers }),
-    oldest: new Gauge({ name: 'millrace_queue_oldest_age_seconds', help: 'Age of the oldest waiting job, 0 when none waits', labelNames: [...queue], registers }),
-    imbalance: new Gauge({ name: 'millrace_queue_imbalance_jobs', help: 'Accepted jobs that no state accounts for; anything but 0 is a fault', labelNames: [...queue], registers }),
-    concurrency: new Gauge({ name: 'millrace_queue_concurrency_limit', help: 'Jobs of a queue that may run at once', labelNames: [...queue], registers }),
-    takeovers: new Counter({ name: 'millrace_takeovers_total', help: 'Jobs taken over from dispatchers whose lease lapsed', labelNames: [...queue], registers }),
-    leasesLost: new Counter({ name: 'millrace_leases_lost_total', help: 'Times this process lost its lease on a partition', registers }),
-    collected: new Gauge({ name: 'millrace_collector_last_success_timestamp_seconds', help: 'When the queue gauges were last read from Redis', registers }),
+    enqueued: new Counter({
+      name: 'millrace_jobs_enqueued_total',
+      help: 'Enqueue requests by result',
+      labelNames: [...queue, 'result'],
+      registers,
+    }),
+    finished: new Counter({
+      name: 'millrace_jobs_finished_total',
+      help: 'Jobs that reached their end, by outcome',
+      labelNames: [...queue, 'outcome'],
+      registers,
+    }),
+    attempts: new Counter({
+      name: 'millrace_delivery_attempts_total',
+      help: 'Delivery attempts by outcome and reason',
+      labelNames: [...queue, 'outcome', 'reason'],
+      registers,
+    }),
+    duration: new Histogram({
+      name: 'millrace_delivery_duration_seconds',
+      help: 'Time an endpoint took to answer',
+      labelNames: [...queue, 'outcome'],
+      buckets: [...BUCKETS.delivery],
+      registers,
+    }),
+    wait: new Histogram({
+      name: 'millrace_job_wait_seconds',
+      help: 'Time from ready to the start of an attempt',
+      labelNames: [...queue],
+      buckets: [...BUCKETS.wait],
+      registers,
+    }),
+    inFlight: new Gauge({
+      name: 'millrace_delivery_in_flight',
+      help: 'Requests under way in this process',
+      labelNames: [...queue],
+      registers,
+    }),
+    jobs: new Gauge({
+      name: 'millrace_queue_jobs',
+      help: 'Jobs in a queue by state',
+      labelNames: [...queue, 'state'],
+      registers,
+    }),
+    oldest: new Gauge({
+      name: 'millrace_queue_oldest_age_seconds',
+      help: 'Age of the oldest waiting job, 0 when none waits',
+      labelNames: [...queue],
+      registers,
+    }),
+    imbalance: new Gauge({
+      name: 'millrace_queue_imbalance_jobs',
+      help: 'Accepted jobs that no state accounts for; anything but 0 is a fault',
+      labelNames: [...queue],
+      registers,
+    }),
+    concurrency: new Gauge({
+      name: 'millrace_queue_concurrency_limit',
+      help: 'Jobs of a queue that may run at once',
+      labelNames: [...queue],
+      registers,
+    }),
+    takeovers: new Counter({
+      name: 'millrace_takeovers_total',
+      help: 'Jobs taken over from dispatchers whose lease lapsed',
+      labelNames: [...queue],
+      registers,
+    }),
+    leasesLost: new Counter({
+      name: 'millrace_leases_lost_total',
+      help: 'Times this process lost its lease on a partition',
+      registers,
+    }),
+    collected: new Gauge({
+      name: 'millrace_collector_last_success_timestamp_seconds',
+      help: 'When the queue gauges were last read from Redis',
+      registers,
+    }),
   }
 }
 export type DispatcherMetrics = ReturnType<typeof createDispatcherMetrics>

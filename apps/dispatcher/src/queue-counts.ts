@@ -1,5 +1,12 @@
 import { type QueueCounts, type QueueDefinition, queueAddress } from '@millrace/contracts'
-import { type Counts, fullAddress, type Partition, type Partitions, type RegisteredQueue, readCounts } from '@millrace/streams'
+import {
+  type Counts,
+  fullAddress,
+  type Partition,
+  type Partitions,
+  type RegisteredQueue,
+  readCounts,
+} from '@millrace/streams'
 
 export interface LiveQueue {
   readonly labels: { readonly namespace: string; readonly queue: string }
@@ -17,7 +24,10 @@ export async function readLiveQueues(partitions: Partitions, queues: readonly Re
     byPartition.set(partition, [...(byPartition.get(partition) ?? []), { queue, address }])
   }
   const parts = [...byPartition].map(async ([partition, members]) => {
-    const counts = await readCounts(partition, members.map(({ address }) => address))
+    const counts = await readCounts(
+      partition,
+      members.map(({ address }) => address),
+    )
     return members.map(({ queue }, index) => toLiveQueue(queue, counts[index] as Counts))
   })
   return (await Promise.all(parts)).flat()

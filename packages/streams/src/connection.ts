@@ -87,11 +87,20 @@ function create(url: string, role: string, log: ConnectionLog | undefined, optio
   return redis
 }
 
-/** True for errors that leave open whether the command was carried out, or that say Redis is away. */
+/** Errors of the client that have no code: what a command gets whose connection is not there, or went away under it. */
+const CLIENT_ERRORS = /Connection is closed|isn't writeable|max retries per request|timed out|Command aborted/
+/** Replies of a server that is there and cannot serve just now. */
+const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF)\b/
+
+/**
+ * True when Redis is away or the fate of the command is unknown. A mistake of our own (a wrong type, a script error) is
+ * neither, and must not hide among them.
+ */
 export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  // Replies of the server carry its own error word (NOSCRIPT, OOM, ERR …); everything else came from the connection.
-  return error.name !== 'ReplyError'
+  if (error.name === 'ReplyError') return AWAY_REPLIES.test(error.message)
+  const code = (error as NodeJS.ErrnoException).code
+  return (code !== undefined && /^E[A-Z]+$/.test(code)) || CLIENT_ERRORS.test(error.message)
 }
 
 export function isOutOfMemory(error: unknown): boolean {

@@ -23,11 +23,18 @@ export function targetOf(definition: QueueDefinition, serviceUrl: string): Targe
 }
 
 /** Make one attempt: build the request, send it, say what its result means. Never throws for what an endpoint does. */
-export async function attempt(job: ClaimedJob, { target, signal }: { target: Target; signal: AbortSignal }, { sender, clock, random }: AttemptDeps): Promise<Settlement> {
+export async function attempt(
+  job: ClaimedJob,
+  { target, signal }: { target: Target; signal: AbortSignal },
+  { sender, clock, random }: AttemptDeps,
+): Promise<Settlement> {
   const { definition, origin, path } = target
   const { retries = definition.retries, timeoutMs = definition.timeoutMs, traceparent } = job.meta
   const startedAt = clock.now()
-  const request = buildDelivery({ ...job, traceparent }, { definition, maxAttempts: retries + 1, timeoutMs, nowMs: startedAt })
+  const request = buildDelivery(
+    { ...job, traceparent },
+    { definition, maxAttempts: retries + 1, timeoutMs, nowMs: startedAt },
+  )
   const result: AttemptResult = await sender.send({ origin, path, ...request, timeoutMs, signal })
   const nowMs = clock.now()
   const policy = { retries, retryDelayMs: definition.retryDelayMs, backoff: definition.backoff }

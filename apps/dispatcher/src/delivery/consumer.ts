@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type Loop, type Logger, startLoop } from '@millrace/runtime'
+import { type Logger, type Loop, startLoop } from '@millrace/runtime'
 import { isConnectionError, lease, type Partition } from '@millrace/streams'
 
 /**
@@ -52,7 +52,10 @@ export async function joinPartition({ partition, ttlMs, logger, onEnd }: Consume
     await lease(partition, { action: 'leave', consumer: name })
   }
   const leaveWhenDone = () => {
-    if (retired && held === 0) leave().catch((error) => logger.warn({ event: 'lease.leave_failed', err: error }, 'left without saying so; the lease lapses by itself'))
+    if (retired && held === 0)
+      leave().catch((error) =>
+        logger.warn({ event: 'lease.leave_failed', err: error }, 'left without saying so; the lease lapses by itself'),
+      )
   }
   const renew = async () => {
     const reply = await lease(partition, { action: 'renew', consumer: name, ttlMs })
@@ -71,7 +74,8 @@ export async function joinPartition({ partition, ttlMs, logger, onEnd }: Consume
     intervalMs: ttlMs / 3,
     run: renew,
     onError: (error) => {
-      if (!isConnectionError(error)) logger.error({ event: 'lease.renew_failed', err: error }, 'could not renew the lease')
+      if (!isConnectionError(error))
+        logger.error({ event: 'lease.renew_failed', err: error }, 'could not renew the lease')
     },
   })
   // After a reconnect at once: the lease may have lapsed meanwhile, and still be ours if nobody has taken over.

@@ -58,7 +58,12 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
   const terms = new Set<Consumer>()
 
   const join = async () => {
-    const joined: Consumer = await joinPartition({ partition, ttlMs: deps.leaseMs, logger, onEnd: (lost) => endTerm(joined, lost) })
+    const joined: Consumer = await joinPartition({
+      partition,
+      ttlMs: deps.leaseMs,
+      logger,
+      onEnd: (lost) => endTerm(joined, lost),
+    })
     terms.add(joined)
     consumer = joined
     for (const runner of runners.values()) runner.wake()
@@ -67,7 +72,10 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     terms.delete(term)
     if (lost) {
       metrics.leasesLost.inc()
-      logger.warn({ event: 'lease.lost', partition: partition.number, consumer: term.name }, 'lease lost, joining again')
+      logger.warn(
+        { event: 'lease.lost', partition: partition.number, consumer: term.name },
+        'lease lost, joining again',
+      )
     }
     replace(term)
   }
@@ -99,9 +107,15 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     const service = registry.service(namespace)
     if (!service) return
     const mine = queuesOf(service)
-      .map(({ definition }) => ({ definition, address: fullAddress(namespace, queueAddress(definition.kind, definition.name)) }))
+      .map(({ definition }) => ({
+        definition,
+        address: fullAddress(namespace, queueAddress(definition.kind, definition.name)),
+      }))
       .filter(({ address }) => deps.partitions.of(address) === partition)
-    await openQueues(partition, mine.map(({ address }) => address))
+    await openQueues(
+      partition,
+      mine.map(({ address }) => address),
+    )
     for (const { address, definition } of mine) {
       const target = targetOf(definition, service.url)
       const known = runners.get(address)
@@ -120,7 +134,11 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
       const runner = runners.get(job.address)
       if (runner) runner.adopt([job], by)
       // Without a runner the job stays pending under our name; leaving hands it to somebody who knows its queue.
-      else logger.error({ event: 'takeover.unknown_queue', queue: job.address, jobId: job.id }, 'took over a job of an unknown queue')
+      else
+        logger.error(
+          { event: 'takeover.unknown_queue', queue: job.address, jobId: job.id },
+          'took over a job of an unknown queue',
+        )
     }
   }
   const mover = startLoop({

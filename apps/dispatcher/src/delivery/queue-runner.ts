@@ -1,7 +1,16 @@
 import { parsePosition } from '@millrace/contracts'
 import { traceIdIn, traceIdOf } from '@millrace/engine'
 import type { Logger } from '@millrace/runtime'
-import { type Claim, type ClaimedJob, claim, isConnectionError, openQueues, type Partition, type Settlement, settle } from '@millrace/streams'
+import {
+  type Claim,
+  type ClaimedJob,
+  claim,
+  isConnectionError,
+  openQueues,
+  type Partition,
+  type Settlement,
+  settle,
+} from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { type AttemptDeps, attempt, type Target } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
@@ -51,7 +60,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const labels = { namespace, queue }
   let target = first
   let inFlight = 0
-  let finished: Finished[] = []
+  const finished: Finished[] = []
   let mayClaim = false
   let turning = false
   let draining = false
@@ -76,7 +85,12 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
       return
     }
     try {
-      const result = await claim(partition, { consumer: consumer.name, address, concurrency: target.definition.concurrency, want })
+      const result = await claim(partition, {
+        consumer: consumer.name,
+        address,
+        concurrency: target.definition.concurrency,
+        want,
+      })
       take(result, consumer)
     } catch (error) {
       mayClaim = false
@@ -87,7 +101,8 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const take = (result: Claim, consumer: Consumer) => {
     mayClaim = result.kind === 'claimed'
     if (result.kind !== 'claimed') return
-    for (const job of result.jobs) metrics.wait.observe(labels, Math.max(0, result.nowMs - parsePosition(job.entryId).ms) / 1000)
+    for (const job of result.jobs)
+      metrics.wait.observe(labels, Math.max(0, result.nowMs - parsePosition(job.entryId).ms) / 1000)
     start(result.jobs, consumer)
   }
 
@@ -129,7 +144,10 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
 
   const settleBatch = async (batch: readonly Finished[]) => {
     for (const consumer of new Set(batch.map((item) => item.consumer))) {
-      await settleOf(consumer, batch.filter((item) => item.consumer === consumer))
+      await settleOf(
+        consumer,
+        batch.filter((item) => item.consumer === consumer),
+      )
     }
   }
 
@@ -140,7 +158,8 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
       try {
         results = await settle(partition, { consumer: consumer.name, address, again, attempts })
       } catch (error) {
-        if (!isConnectionError(error)) logger.error({ event: 'settle.failed', queue: address, err: error }, 'settle failed')
+        if (!isConnectionError(error))
+          logger.error({ event: 'settle.failed', queue: address, err: error }, 'settle failed')
         again = true
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
@@ -165,11 +184,19 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const logAttempt = (job: ClaimedJob, settlement: Settlement) => {
     if (settlement.kind === 'succeeded' && !logger.isLevelEnabled('debug')) return
     const traceId = job.meta.traceparent ? traceIdIn(job.meta.traceparent) : traceIdOf(job.id)
-    const fields = { event: `job.${settlement.kind}`, jobId: job.id, traceId, queue: address, attempt: job.attempt, durationMs: settlement.durationMs }
+    const fields = {
+      event: `job.${settlement.kind}`,
+      jobId: job.id,
+      traceId,
+      queue: address,
+      attempt: job.attempt,
+      durationMs: settlement.durationMs,
+    }
     if (settlement.kind === 'succeeded') return logger.debug({ ...fields, status: settlement.status }, 'job succeeded')
     const { reason, lastResponse } = settlement
     const detail = { ...fields, reason, status: lastResponse.status, error: lastResponse.error }
-    if (settlement.kind === 'retry') return logger.warn({ ...detail, delayMs: settlement.delayMs }, 'attempt failed, will retry')
+    if (settlement.kind === 'retry')
+      return logger.warn({ ...detail, delayMs: settlement.delayMs }, 'attempt failed, will retry')
     logger.error(detail, 'job is a dead letter')
   }
 

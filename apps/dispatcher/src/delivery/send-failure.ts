@@ -23,7 +23,8 @@ const REASONS: Record<string, FailureReason> = {
 function reasonOf(code: string): FailureReason {
   const known = REASONS[code]
   if (known) return known
-  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_RES') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'bad_response'
+  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_RES') || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return 'bad_response'
   if (/TLS|SSL|CERT|ALTNAME|SELF_SIGNED|UNABLE_TO/.test(code)) return 'tls'
   return 'network'
 }

@@ -37,7 +37,13 @@ export function createSender(): Sender {
     const known = pools.get(origin)
     if (known) return known
     // The attempt's own deadline covers the whole exchange, so undici's per-phase timers are off.
-    const pool = new Pool(origin, { connections: null, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_TIMEOUT_MS } })
+    const pool = new Pool(origin, {
+      connections: null,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+    })
     pools.set(origin, pool)
     return pool
   }
@@ -50,7 +56,11 @@ export function createSender(): Sender {
 }
 
 /** One exchange; `done` is called exactly once, whatever the endpoint does. */
-function exchange(pool: Pool, { path, headers, body, timeoutMs, signal }: SendRequest, done: (result: AttemptResult) => void): void {
+function exchange(
+  pool: Pool,
+  { path, headers, body, timeoutMs, signal }: SendRequest,
+  done: (result: AttemptResult) => void,
+): void {
   let controller: Dispatcher.DispatchController | undefined
   let status = 0
   let answerHeaders: Record<string, string> = {}
@@ -69,9 +79,17 @@ function exchange(pool: Pool, { path, headers, body, timeoutMs, signal }: SendRe
     finish(result)
     controller?.abort(new Error('given up'))
   }
-  const answer = (): AttemptResult => ({ kind: 'response', status, headers: answerHeaders, body: Buffer.concat(kept).toString('utf8', 0, KEPT_BODY_BYTES) })
+  const answer = (): AttemptResult => ({
+    kind: 'response',
+    status,
+    headers: answerHeaders,
+    body: Buffer.concat(kept).toString('utf8', 0, KEPT_BODY_BYTES),
+  })
   const onAbort = () => giveUp({ kind: 'failed', reason: 'network', error: 'the dispatcher ended the request' })
-  const timer = setTimeout(() => giveUp({ kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` }), timeoutMs)
+  const timer = setTimeout(
+    () => giveUp({ kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` }),
+    timeoutMs,
+  )
   signal.addEventListener('abort', onAbort)
 
   pool.dispatch(
@@ -103,5 +121,7 @@ function exchange(pool: Pool, { path, headers, body, timeoutMs, signal }: SendRe
 
 function keepHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const entries = Object.entries(headers).filter(([name, value]) => value !== undefined && name !== 'set-cookie')
-  return Object.fromEntries(entries.slice(0, KEPT_HEADERS).map(([name, value]) => [name, String(value).slice(0, KEPT_HEADER_CHARACTERS)]))
+  return Object.fromEntries(
+    entries.slice(0, KEPT_HEADERS).map(([name, value]) => [name, String(value).slice(0, KEPT_HEADER_CHARACTERS)]),
+  )
 }

@@ -41,7 +41,10 @@ export function createEnqueuer(partition: Partition): Enqueuer {
 
 async function sendBatch(partition: Partition, batch: readonly Waiting[]): Promise<void> {
   try {
-    const results = await enqueue(partition, batch.map(({ job }) => job))
+    const results = await enqueue(
+      partition,
+      batch.map(({ job }) => job),
+    )
     batch.forEach(({ resolve }, index) => {
       resolve(results[index] as Enqueued)
     })

@@ -9,7 +9,10 @@ export async function findService(registry: RegistryView, namespace: string): Pr
   await registry.refresh()
   const service = registry.service(namespace)
   if (service) return service
-  throw new ProblemError('service.unknown', `No service "${namespace}" is registered. Apply its catalog-info.yaml first: PUT /services/${namespace}.`)
+  throw new ProblemError(
+    'service.unknown',
+    `No service "${namespace}" is registered. Apply its catalog-info.yaml first: PUT /services/${namespace}.`,
+  )
 }
 
 /** A queue that takes jobs. */
@@ -22,10 +25,16 @@ export async function findQueue(registry: RegistryView, namespace: string, name:
   const found = find(current.queues, name)
   if (found) return found
   if (find(current.closing, name)) {
-    throw new ProblemError('queue.closing', `Queue "${name}" of ${namespace} is no longer declared; it is being drained and takes no new jobs.`)
+    throw new ProblemError(
+      'queue.closing',
+      `Queue "${name}" of ${namespace} is no longer declared; it is being drained and takes no new jobs.`,
+    )
   }
   const names = current.queues.filter(({ kind }) => kind === 'queue').map((queue) => queue.name)
-  throw new ProblemError('queue.unknown', `Service "${namespace}" has no queue "${name}". It declares: ${names.join(', ') || 'none'}.`)
+  throw new ProblemError(
+    'queue.unknown',
+    `Service "${namespace}" has no queue "${name}". It declares: ${names.join(', ') || 'none'}.`,
+  )
 }
 
 function find(queues: readonly QueueDefinition[], name: string): QueueDefinition | undefined {

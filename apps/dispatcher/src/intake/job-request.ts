@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type EnqueueRequest, enqueueRequestSchema, fieldErrors, idempotencyKeySchema, ProblemError, queueAddress } from '@millrace/contracts'
+import {
+  type EnqueueRequest,
+  enqueueRequestSchema,
+  fieldErrors,
+  idempotencyKeySchema,
+  ProblemError,
+  queueAddress,
+} from '@millrace/contracts'
 import { rawMember, validTraceparent } from '@millrace/engine'
 import { fullAddress, type JobMeta, type NewJob } from '@millrace/streams'
 
@@ -26,7 +33,10 @@ export function toNewJob(request: EnqueueRequest, text: string, context: Request
   const data = rawMember(text, 'data') as string
   const size = Buffer.byteLength(data)
   if (size > context.maxBytes) {
-    throw new ProblemError('request.too_large', `The payload has ${size} bytes, the limit is ${context.maxBytes}. Store it elsewhere and send a reference.`)
+    throw new ProblemError(
+      'request.too_large',
+      `The payload has ${size} bytes, the limit is ${context.maxBytes}. Store it elsewhere and send a reference.`,
+    )
   }
   const key = idempotencyKey(request, context)
   const due = dueOf(request, context.nowMs)
@@ -49,7 +59,10 @@ function idempotencyKey(request: EnqueueRequest, context: RequestContext): strin
     throw new ProblemError('request.invalid', 'The Idempotency-Key header must have 1 to 255 characters.')
   }
   if (request.idempotencyKey !== undefined && request.idempotencyKey !== header) {
-    throw new ProblemError('request.invalid', 'The Idempotency-Key header and idempotencyKey in the body differ: send one of them.')
+    throw new ProblemError(
+      'request.invalid',
+      'The Idempotency-Key header and idempotencyKey in the body differ: send one of them.',
+    )
   }
   return header
 }

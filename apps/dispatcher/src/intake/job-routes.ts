@@ -11,7 +11,14 @@ import {
 } from '@millrace/contracts'
 import { rawElements } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
-import { type Enqueued, type NewJob, type Partition, type Partitions, type RegistryView, redrive } from '@millrace/streams'
+import {
+  type Enqueued,
+  type NewJob,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  redrive,
+} from '@millrace/streams'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { createEnqueuer, type Enqueuer } from './enqueuer.ts'
@@ -33,7 +40,9 @@ const MAX_BATCH_BYTES = 33_554_432
 
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
-  const enqueuers = new Map<Partition, Enqueuer>(deps.partitions.all.map((partition) => [partition, createEnqueuer(partition)]))
+  const enqueuers = new Map<Partition, Enqueuer>(
+    deps.partitions.all.map((partition) => [partition, createEnqueuer(partition)]),
+  )
 
   const accept = async (request: EnqueueRequest, job: NewJob): Promise<Enqueued> => {
     await findQueue(deps.registry, request.namespace, request.queue)
@@ -41,7 +50,10 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
     const result = await enqueuer(job)
     deps.metrics.enqueued.inc({ namespace: request.namespace, queue: request.queue, result: result.kind })
     if (result.kind === 'conflict') {
-      throw new ProblemError('idempotency.conflict', `The idempotency key "${job.idempotency?.key}" was used for job ${result.id} with another body. Use a new key for a new job.`)
+      throw new ProblemError(
+        'idempotency.conflict',
+        `The idempotency key "${job.idempotency?.key}" was used for job ${result.id} with another body. Use a new key for a new job.`,
+      )
     }
     return result
   }
@@ -59,7 +71,14 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       schema: {
         summary: 'Enqueue a job',
         body: enqueueRequestSchema,
-        response: { 200: enqueueResponseSchema, 202: enqueueResponseSchema, 404: problemSchema, 409: problemSchema, 413: problemSchema, 422: problemSchema },
+        response: {
+          200: enqueueResponseSchema,
+          202: enqueueResponseSchema,
+          404: problemSchema,
+          409: problemSchema,
+          413: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request, reply) => {
@@ -74,7 +93,11 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
     '/jobs/batch',
     {
       bodyLimit: MAX_BATCH_BYTES,
-      schema: { summary: 'Enqueue up to 1,000 jobs, one result each', body: batchRequestSchema, response: { 200: z.object({ results: z.array(z.unknown()), durability: z.string() }), 422: problemSchema } },
+      schema: {
+        summary: 'Enqueue up to 1,000 jobs, one result each',
+        body: batchRequestSchema,
+        response: { 200: z.object({ results: z.array(z.unknown()), durability: z.string() }), 422: problemSchema },
+      },
     },
     async (request) => {
       // A header can name one job only; in a batch each job brings its own key.
@@ -94,7 +117,10 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       schema: {
         summary: 'Put a dead letter back into its queue',
         params: z.object({ id: z.string() }),
-        body: z.strictObject({ who: z.string().min(1).max(200).optional(), why: z.string().min(1).max(1000).optional() }),
+        body: z.strictObject({
+          who: z.string().min(1).max(200).optional(),
+          why: z.string().min(1).max(1000).optional(),
+        }),
         response: { 202: z.object({ id: z.string() }), 404: problemSchema },
       },
     },
@@ -105,14 +131,17 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       const place = await partition?.redis.hget(partition.keys.deadIndex, id)
       const [address] = place?.split(' ') ?? []
       const redriven = partition && address ? await redrive(partition, { address, ids: [id], limit: 1, who, why }) : []
-      if (redriven.length === 0) throw new ProblemError('job.unknown', `${id} is not a dead letter. GET /dead-letters lists them.`)
+      if (redriven.length === 0)
+        throw new ProblemError('job.unknown', `${id} is not a dead letter. GET /dead-letters lists them.`)
       return reply.status(202).send({ id })
     },
   )
 }
 
 function toItemResult(result: PromiseSettledResult<Enqueued>): unknown {
-  if (result.status === 'fulfilled') return { status: result.value.kind === 'replayed' ? 200 : 202, id: result.value.id }
-  if (result.reason instanceof ProblemError) return { status: PROBLEMS[result.reason.code].status, problem: result.reason.toProblem() }
+  if (result.status === 'fulfilled')
+    return { status: result.value.kind === 'replayed' ? 200 : 202, id: result.value.id }
+  if (result.reason instanceof ProblemError)
+    return { status: PROBLEMS[result.reason.code].status, problem: result.reason.toProblem() }
   throw result.reason
 }

@@ -1,4 +1,12 @@
-import { applyRequestSchema, applyResponseSchema, namespaceSchema, ProblemError, problemSchema, type Service, serviceSchema } from '@millrace/contracts'
+import {
+  applyRequestSchema,
+  applyResponseSchema,
+  namespaceSchema,
+  ProblemError,
+  problemSchema,
+  type Service,
+  serviceSchema,
+} from '@millrace/contracts'
 import { type Declaration, decideApply, parseManifest } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
 import { type Partition, type RegistryView, readService, register } from '@millrace/streams'
@@ -20,35 +28,63 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
     '/services/:namespace',
     {
       bodyLimit: 1_048_576,
-      schema: { summary: "Apply a service's manifest", params, body: applyRequestSchema, response: { 200: applyResponseSchema, 422: problemSchema } },
+      schema: {
+        summary: "Apply a service's manifest",
+        params,
+        body: applyRequestSchema,
+        response: { 200: applyResponseSchema, 422: problemSchema },
+      },
     },
     async (request) => {
       const parsed = parseManifest(request.body.manifest)
       if (parsed.kind === 'refused') {
         const [first] = parsed.mistakes
         const place = first?.line ? `line ${first.line}, ${first.pointer || 'file'}` : first?.pointer
-        throw new ProblemError('manifest.invalid', `${place} ${first?.detail}${parsed.mistakes.length > 1 ? ` (and ${parsed.mistakes.length - 1} more)` : ''}.`, { errors: parsed.mistakes })
+        throw new ProblemError(
+          'manifest.invalid',
+          `${place} ${first?.detail}${parsed.mistakes.length > 1 ? ` (and ${parsed.mistakes.length - 1} more)` : ''}.`,
+          { errors: parsed.mistakes },
+        )
       }
       const { declaration, warnings } = parsed
       if (declaration.namespace !== request.params.namespace) {
-        throw new ProblemError('manifest.invalid', `The manifest is of "${declaration.namespace}" and the address says "${request.params.namespace}".`, {
-          errors: [{ pointer: '/metadata/name', detail: `expected "${request.params.namespace}"` }],
-        })
+        throw new ProblemError(
+          'manifest.invalid',
+          `The manifest is of "${declaration.namespace}" and the address says "${request.params.namespace}".`,
+          {
+            errors: [{ pointer: '/metadata/name', detail: `expected "${request.params.namespace}"` }],
+          },
+        )
       }
       const { result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
       const names = (kind: string) => service.queues.filter((queue) => queue.kind === kind).map((queue) => queue.name)
       const { namespace, url, version } = service
-      return { namespace, url, version, result, queues: names('queue'), schedules: names('schedule'), closing: service.closing.map((queue) => queue.name), warnings }
+      return {
+        namespace,
+        url,
+        version,
+        result,
+        queues: names('queue'),
+        schedules: names('schedule'),
+        closing: service.closing.map((queue) => queue.name),
+        warnings,
+      }
     },
   )
 
-  server.get('/services', { schema: { summary: 'Registered services', response: { 200: z.object({ services: z.array(serviceSchema) }) } } }, async () => ({
-    services: [...deps.registry.services()],
-  }))
+  server.get(
+    '/services',
+    { schema: { summary: 'Registered services', response: { 200: z.object({ services: z.array(serviceSchema) }) } } },
+    async () => ({
+      services: [...deps.registry.services()],
+    }),
+  )
 
-  server.get('/services/:namespace', { schema: { summary: 'One service', params, response: { 200: serviceSchema, 404: problemSchema } } }, async (request) =>
-    findService(deps.registry, request.params.namespace),
+  server.get(
+    '/services/:namespace',
+    { schema: { summary: 'One service', params, response: { 200: serviceSchema, 404: problemSchema } } },
+    async (request) => findService(deps.registry, request.params.namespace),
   )
 }
 
@@ -59,34 +95,64 @@ interface ApplyOptions {
 }
 
 /** Two applies at once must not undo each other: store over the version that was read, else read and decide again. */
-async function apply(deps: ServiceDeps, declaration: Declaration, { url, who = 'api', why }: ApplyOptions): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
+async function apply(
+  deps: ServiceDeps,
+  declaration: Declaration,
+  { url, who = 'api', why }: ApplyOptions,
+): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
   const { namespace } = declaration
   for (;;) {
     const current = await readService(deps.registryPartition.redis, namespace)
     const target = serviceUrl(namespace, url, deps.urlTemplate, current)
-    const decision = decideApply({ current, declaration, url: target, who, at: new Date(deps.clock.now()).toISOString() })
+    const decision = decideApply({
+      current,
+      declaration,
+      url: target,
+      who,
+      at: new Date(deps.clock.now()).toISOString(),
+    })
     if (decision.kind === 'unchanged') return { result: 'unchanged', service: decision.service }
     const { service } = decision
-    const event = { version: service.version, url: service.url, who, ...(why !== undefined && { why }), queues: service.queues.map(({ kind, name }) => `${kind}:${name}`) }
-    if ((await register(deps.registryPartition, { service, expectedVersion: current?.version ?? 0, event })) === 'registered') {
+    const event = {
+      version: service.version,
+      url: service.url,
+      who,
+      ...(why !== undefined && { why }),
+      queues: service.queues.map(({ kind, name }) => `${kind}:${name}`),
+    }
+    if (
+      (await register(deps.registryPartition, { service, expectedVersion: current?.version ?? 0, event })) ===
+      'registered'
+    ) {
       return { result: decision.kind, service }
     }
   }
 }
 
-function serviceUrl(namespace: string, given: string | undefined, template: string | undefined, current: Service | undefined): string {
+function serviceUrl(
+  namespace: string,
+  given: string | undefined,
+  template: string | undefined,
+  current: Service | undefined,
+): string {
   const url = given ?? template?.replaceAll('{namespace}', namespace) ?? current?.url
   if (url === undefined) {
-    throw new ProblemError('service.no_url', `Say where ${namespace} listens: send "url", or set MILLRACE_SERVICE_URL_TEMPLATE.`, { errors: [{ pointer: '/url', detail: 'is required at the first apply' }] })
+    throw new ProblemError(
+      'service.no_url',
+      `Say where ${namespace} listens: send "url", or set MILLRACE_SERVICE_URL_TEMPLATE.`,
+      { errors: [{ pointer: '/url', detail: 'is required at the first apply' }] },
+    )
   }
   return checkUrl(url)
 }
 
 function checkUrl(text: string): string {
-  const refuse = (detail: string) => new ProblemError('request.invalid', `url ${detail}.`, { errors: [{ pointer: '/url', detail }] })
+  const refuse = (detail: string) =>
+    new ProblemError('request.invalid', `url ${detail}.`, { errors: [{ pointer: '/url', detail }] })
   if (!URL.canParse(text)) throw refuse(`"${text}" is not a URL; expected one such as http://127.0.0.1:3000`)
   const url = new URL(text)
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw refuse(`has the scheme ${url.protocol} where http or https is expected`)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw refuse(`has the scheme ${url.protocol} where http or https is expected`)
   if (url.username || url.password) throw refuse('must not hold a user name or password')
   if (url.search || url.hash) throw refuse('must not hold a query or fragment')
   return url.href.replace(/\/$/, '')

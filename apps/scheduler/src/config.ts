@@ -1,0 +1,14 @@
+import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
+import { z } from 'zod'
+
+const schema = z.object({
+  ...commonConfig,
+  MILLRACE_SCHEDULER_PORT: portConfig(7402),
+  MILLRACE_ENV: z.enum(['production', 'sandbox', 'development']).default('development'),
+})
+export type Config = z.infer<typeof schema>
+
+/** The scheduler's configuration, read once. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Readonly<Config> {
+  return parseConfig(schema, env)
+}

@@ -1,0 +1,95 @@
+import {
+  createHttpServer,
+  createMetrics,
+  type Logger,
+  listen,
+  startLoop,
+  systemClock,
+  VERSION,
+} from '@millrace/runtime'
+import {
+  checkServer,
+  connect,
+  connectSubscriber,
+  createPartitions,
+  followRegistry,
+  isConnectionError,
+  toStoreProblem,
+  whenReady,
+} from '@millrace/streams'
+import type { Config } from './config.ts'
+import { createSchedulerMetrics } from './metrics.ts'
+import { planAll } from './planner.ts'
+import { addScheduleRoutes } from './routes.ts'
+import { startTicker } from './ticker.ts'
+
+const REDIS_DEADLINE_MS = 30_000
+/** Plans are compared with the registry this often, besides at each change. */
+const PLAN_SWEEP_MS = 5000
+
+/** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
+export async function startScheduler(config: Config, logger: Logger) {
+  const onError = (error: unknown) => {
+    if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
+  }
+  const redis = connect({ url: config.REDIS_URL, role: 'scheduler', log: logger })
+  const subscriber = connectSubscriber({ url: config.REDIS_URL, role: 'scheduler-follow', log: logger })
+  await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
+  await checkServer(redis, { partitions: config.MILLRACE_PARTITIONS })
+  const clock = systemClock
+  const partitions = createPartitions(redis, config.MILLRACE_PARTITIONS)
+  const registry = await followRegistry({ redis, subscriber, onError })
+  const metricsRegistry = createMetrics({ app: 'scheduler', version: VERSION })
+  const metrics = createSchedulerMetrics(metricsRegistry)
+
+  let plannedAt = 0
+  const tickers = partitions.all.map((partition) =>
+    startTicker({ partition, partitions, registry, metrics, clock, logger, onError }),
+  )
+  const planner = startLoop({
+    name: 'planner',
+    intervalMs: PLAN_SWEEP_MS,
+    onError,
+    async run() {
+      await planAll({ registry, partitions, clock, logger })
+      plannedAt = clock.now()
+      for (const ticker of tickers) ticker.poke()
+      return undefined
+    },
+  })
+  registry.onChange(() => planner.poke())
+
+  const server = await createHttpServer({
+    title: 'Millrace scheduler',
+    version: VERSION,
+    logger,
+    metrics: metricsRegistry,
+    bodyLimitBytes: 1_048_576,
+    mapError: toStoreProblem,
+    async ready() {
+      const stale = clock.now() - plannedAt > 4 * PLAN_SWEEP_MS
+      return {
+        ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
+        ...(stale && { planner: 'has not planned lately' }),
+      }
+    },
+  })
+  addScheduleRoutes(server, { registry, partitions, metrics, clock, production: config.MILLRACE_ENV === 'production' })
+  const port = await listen(server, {
+    host: config.MILLRACE_HOST,
+    port: config.MILLRACE_SCHEDULER_PORT,
+    variable: 'MILLRACE_SCHEDULER_PORT',
+  })
+  logger.info({ event: 'scheduler.ready', port }, 'scheduler is ready')
+
+  return {
+    port,
+    async stop() {
+      await server.close()
+      await Promise.all([planner, ...tickers].map((loop) => loop.stop()))
+      await registry.stop()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
