@@ -18,7 +18,8 @@ const args = given.includes('--no-example') ? given : ['--example', ...given]
 const child = spawn(node, [join(root, 'apps/cli/bin/millrace.mjs'), 'up', ...args], {
   cwd: root,
   env,
-  stdio: ['ignore', 'inherit', 'inherit'],
+  // The channel tells `up` when we are gone, killed or not: it then drains rather than run on unseen.
+  stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   detached: true,
 })
 

@@ -1,0 +1,62 @@
+import type { Problem } from '@millrace/contracts'
+
+/** What a person is told when a request did not work: a message, no stack. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+}
+
+export interface CallOptions {
+  readonly method?: 'GET' | 'POST' | 'PUT'
+  readonly body?: unknown
+  readonly headers?: Record<string, string>
+  readonly timeoutMs?: number
+}
+
+/** Call one of the apps. Problem documents become readable errors, with every field error on a line of its own. */
+export async function call<T>(
+  url: string,
+  path: string,
+  { method = 'GET', body, headers, timeoutMs = 60_000 }: CallOptions = {},
+): Promise<T> {
+  const response = await fetchOrExplain(url, path, {
+    method,
+    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(timeoutMs),
+  })
+  const text = await response.text()
+  if (response.ok) return JSON.parse(text) as T
+  throw new CommandError(explainProblem(response.status, text))
+}
+
+async function fetchOrExplain(url: string, path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(new URL(path, url), init)
+  } catch (error) {
+    const cause = (error as { cause?: NodeJS.ErrnoException }).cause
+    const reason = cause?.code ?? (error as Error).name
+    throw new CommandError(
+      `Cannot reach ${url} (${reason}). Is Millrace running? Start it with "npm start", or name its address with --url.`,
+      { cause: error },
+    )
+  }
+}
+
+function explainProblem(status: number, text: string): string {
+  const problem = parseProblem(text)
+  if (!problem) return `HTTP ${status}: ${text.slice(0, 300)}`
+  const errors = problem.errors ?? []
+  const lines = errors.map(
+    ({ pointer, detail, line }) => `  ${line === undefined ? '' : `line ${line}: `}${pointer || '/'} ${detail}`,
+  )
+  return [`${problem.title} (${problem.code})`, ...(lines.length > 0 ? lines : [`  ${problem.detail}`])].join('\n')
+}
+
+function parseProblem(text: string): Problem | undefined {
+  try {
+    const value = JSON.parse(text)
+    return typeof value?.code === 'string' ? (value as Problem) : undefined
+  } catch {
+    return undefined
+  }
+}

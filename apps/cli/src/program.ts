@@ -1,0 +1,40 @@
+import { VERSION } from '@millrace/runtime'
+import { Command } from 'commander'
+import { addApply } from './commands/apply.ts'
+import { addAudit } from './commands/audit.ts'
+import { addDeadLetters } from './commands/dead-letters.ts'
+import { addEnqueue } from './commands/enqueue.ts'
+import { addJobs } from './commands/jobs.ts'
+import { addQueues } from './commands/queues.ts'
+import { addTrigger } from './commands/trigger.ts'
+import { addUp } from './commands/up.ts'
+
+/** The `millrace` command with all its subcommands. */
+export function createProgram(): Command {
+  const program = new Command('millrace')
+    .description('Declare queues and schedules in YAML, receive every job as one HTTP POST, prove what happened.')
+    .version(VERSION)
+    .showHelpAfterError('(add --help for an example)')
+    .addHelpText(
+      'after',
+      `
+A first round, with Millrace running (npm start):
+  $ millrace apply catalog-info.yaml --service-url http://127.0.0.1:3000
+  $ millrace enqueue my-service sync-record '{"recordId":"r1"}'
+  $ millrace jobs get job_… --wait 30s
+  $ millrace dead-letters list my-service
+  $ millrace audit verify
+
+Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402), MILLRACE_AUDIT_PORT (7403);
+--url names another address. Every command takes --json.`,
+    )
+  addUp(program)
+  addApply(program)
+  addEnqueue(program)
+  addTrigger(program)
+  addQueues(program)
+  addJobs(program)
+  addDeadLetters(program)
+  addAudit(program)
+  return program
+}
