@@ -51,7 +51,11 @@ export function startKept({ name, command, args, env, logFile, cwd }: KeptOption
   // Writing nothing, we only need the pipe to stay open; its end is the message.
   child.stdin?.on('error', () => undefined)
   const exited = new Promise<number>((resolve) => {
-    child.once('exit', (code) => resolve(code ?? 1))
+    child.once('exit', (code) => {
+      // Should the shell itself have been killed, its watcher is still there and ends the command.
+      child.stdin?.destroy()
+      resolve(code ?? 1)
+    })
     child.once('error', () => resolve(127))
   })
   const isRunning = () => child.exitCode === null && child.signalCode === null
