@@ -1,0 +1,118 @@
+import {
+  auditEventSchema,
+  JOB_STATES,
+  jobViewSchema,
+  namespaceSchema,
+  ProblemError,
+  parseId,
+  timeSchema,
+} from '@millrace/contracts'
+import type { AppServer } from '@millrace/runtime'
+import type { Partitions } from '@millrace/streams'
+import type { Kysely } from 'kysely'
+import { z } from 'zod'
+import { eventText } from '../queries/events.ts'
+import { findJob, findJobRecords, findJobs, isFinal, jobListTexts, jobText } from '../queries/jobs.ts'
+import { type Signals, waitFor } from '../recorder/signals.ts'
+import type { AuditDatabase, JobRow } from '../store/schema.ts'
+import { fromCursor, toCursor } from './cursor.ts'
+import { arrayText } from './json-text.ts'
+import { waitSchema } from './wait-parameter.ts'
+
+export interface JobDeps {
+  readonly read: Kysely<AuditDatabase>
+  readonly partitions: Partitions
+  readonly signals: Signals
+  readonly stopping: AbortSignal
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+const idParams = z.object({ id: z.string() })
+
+const jobQuerySchema = z.strictObject({
+  namespace: namespaceSchema.optional(),
+  queue: z.string().min(1).max(80).optional().describe('its address: send-mail, or schedule:nightly-sync'),
+  state: z.enum(JOB_STATES).optional(),
+  since: timeSchema.optional().describe('enqueued then or later'),
+  until: timeSchema.optional().describe('enqueued before'),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  cursor: z.string().max(200).optional(),
+})
+
+/** What became of the jobs, as the log tells it. */
+export function addJobRoutes(server: AppServer, deps: JobDeps): void {
+  const { read } = deps
+  server.route({
+    method: 'GET',
+    url: '/v1/jobs',
+    schema: {
+      summary: 'Jobs, newest first',
+      querystring: jobQuerySchema,
+      response: {
+        200: z.object({ jobs: z.array(jobViewSchema.omit({ history: true })), cursor: z.string().optional() }),
+      },
+    },
+    async handler(request, reply) {
+      const before = fromCursor(request.query.cursor, 'job')
+      const { jobs, more } = await findJobs(read, { ...request.query, ...(before !== undefined && { before }) })
+      const last = jobs.at(-1)
+      const cursor = more && last ? `,"cursor":"${toCursor(last.id)}"` : ''
+      const texts = arrayText(await jobListTexts(read, jobs))
+      return reply.type(JSON_TYPE).send(`{"jobs":${texts}${cursor}}` as never)
+    },
+  })
+
+  server.route({
+    method: 'GET',
+    url: '/v1/jobs/:id',
+    schema: {
+      summary: 'A job with its payload and its history; ?wait= answers when it is final, or when the time is over',
+      params: idParams,
+      querystring: z.strictObject({ wait: waitSchema.optional() }),
+      response: { 200: jobViewSchema },
+    },
+    async handler(request, reply) {
+      const { id } = request.params
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const abort = AbortSignal.any([gone.signal, deps.stopping])
+      const job = await waitForFinal(deps, { id, timeoutMs: request.query.wait ?? 0, abort })
+      if (!job) throw unknownJob(id)
+      return reply.type(JSON_TYPE).send(jobText(job, await findJobRecords(read, job)) as never)
+    },
+  })
+
+  server.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/events',
+    schema: {
+      summary: 'The audit records of a job, oldest first',
+      params: idParams,
+      response: { 200: z.object({ events: z.array(auditEventSchema) }) },
+    },
+    async handler(request, reply) {
+      const job = await findJob(read, request.params.id)
+      if (!job) throw unknownJob(request.params.id)
+      const events = (await findJobRecords(read, job)).map(eventText)
+      return reply.type(JSON_TYPE).send(`{"events":${arrayText(events)}}` as never)
+    },
+  })
+}
+
+/** The job once it is final, or as it is when the time is over. One that was not folded yet may still come. */
+async function waitForFinal(
+  { read, partitions, signals }: JobDeps,
+  { id, timeoutMs, abort }: { id: string; timeoutMs: number; abort: AbortSignal },
+): Promise<JobRow | undefined> {
+  const parts = parseId(id)
+  if (parts?.prefix !== 'job' || !partitions.byNumber(parts.partition)) return undefined
+  const look = async () => {
+    const job = await findJob(read, id)
+    return job && isFinal(job) ? job : undefined
+  }
+  return (await waitFor(signals, { key: id, timeoutMs, abort, look })) ?? findJob(read, id)
+}
+
+function unknownJob(id: string): ProblemError {
+  return new ProblemError('job.unknown', `There is no job ${id} in the trail.`)
+}

@@ -1,0 +1,11 @@
+import { ProblemError } from '@millrace/contracts'
+import { isStoreError } from '../store/node-sqlite.ts'
+
+/** The database is locked, full or gone. What is emitted meanwhile waits in the log; only reading has to wait. */
+export function storeProblem(error: unknown): ProblemError | undefined {
+  if (!isStoreError(error)) return undefined
+  return new ProblemError('store.unavailable', `The audit store cannot be read now: ${error.message}.`, {
+    retryAfterSeconds: 1,
+    cause: error,
+  })
+}

@@ -1,0 +1,16 @@
+import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
+import { z } from 'zod'
+
+/** The environment of the audit app. */
+export function readConfig(env: NodeJS.ProcessEnv) {
+  return parseConfig(
+    z.object({
+      ...commonConfig,
+      MILLRACE_AUDIT_PORT: portConfig(7403),
+      /** How many of the newest entries stay in each log after they were recorded. */
+      MILLRACE_LOG_KEEP: z.coerce.number('expected a number of entries').int().min(0).default(10_000),
+    }),
+    env,
+  )
+}
+export type AuditConfig = ReturnType<typeof readConfig>

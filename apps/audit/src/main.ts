@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { join } from 'node:path'
+import { ProblemError } from '@millrace/contracts'
+import {
+  systemClock as clock,
+  createHttpServer,
+  createLogger,
+  createMetrics,
+  type Logger,
+  listen,
+  type RunningService,
+  runService,
+  StartError,
+  VERSION,
+} from '@millrace/runtime'
+import {
+  checkServer,
+  connect,
+  connectBlocking,
+  createLogReader,
+  createPartitions,
+  type Partition,
+  registryPartition,
+  whenReady,
+} from '@millrace/streams'
+import { addEmitRoute } from './api/emit-route.ts'
+import { addEventRoutes } from './api/event-routes.ts'
+import { addJobRoutes } from './api/job-routes.ts'
+import { storeProblem } from './api/store-problems.ts'
+import { addVerifyRoute } from './api/verify-route.ts'
+import { type AuditConfig, readConfig } from './config.ts'
+import { createAuditMetrics } from './metrics.ts'
+import { createReadiness } from './readiness.ts'
+import { startLagSampler } from './recorder/lag.ts'
+import { partitionLabel } from './recorder/partition-label.ts'
+import { READ_BLOCK_MS, startRecorder } from './recorder/recorder.ts'
+import { createSignals } from './recorder/signals.ts'
+import { openStore, type Store } from './store/open-store.ts'
+
+/** A batch takes milliseconds; what else may run is a long verification, which need not be waited for. */
+const DRAIN_MS = 10_000
+const REDIS_TIMEOUT_MS = 10_000
+/** A record is metadata and a payload; files belong elsewhere. */
+const BODY_LIMIT_BYTES = 1024 * 1024
+
+await runService({
+  name: 'millrace-audit',
+  async start() {
+    const config = readConfig(process.env)
+    const logger = createLogger({ app: 'audit', level: config.LOG_LEVEL })
+    return { service: await start(config, logger), logger, drainMs: DRAIN_MS }
+  },
+})
+
+async function start(config: AuditConfig, logger: Logger): Promise<RunningService> {
+  const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
+  const redis = connect({ url, role: 'audit', log: logger })
+  await whenReady(redis, { timeoutMs: REDIS_TIMEOUT_MS })
+  await checkServer(redis, { partitions: MILLRACE_PARTITIONS })
+  const store = open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'))
+  const partitions = createPartitions(redis, MILLRACE_PARTITIONS)
+
+  const registry = createMetrics({ app: 'audit', version: VERSION })
+  const metrics = createAuditMetrics(registry)
+  const signals = createSignals()
+  const stopping = new AbortController()
+  // Every request that waits listens to it; there is no number of them that would be a leak.
+  setMaxListeners(0, stopping.signal)
+  const holder = `audit-${randomUUID()}`
+
+  const connectReader = async (partition: Partition) => {
+    const blocking = connectBlocking({ url, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS })
+    await whenReady(blocking, { timeoutMs: REDIS_TIMEOUT_MS })
+    return { partition, blocking }
+  }
+  const logs = await Promise.all([...partitions.all, registryPartition(redis)].map(connectReader))
+  const recorders = logs.map(({ partition, blocking }) => {
+    const reader = createLogReader({ partition, blocking, group: 'audit' })
+    const recorder = startRecorder({
+      ...{ reader, trail: store.trail, signals, metrics, logger, clock, holder },
+      keepEntries: config.MILLRACE_LOG_KEEP,
+      cancelRead: () => blocking.disconnect(),
+    })
+    return { label: partitionLabel(partition.number), recorder, reader }
+  })
+  const readers = recorders.map(({ reader }) => reader)
+  const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
+
+  const server = await createHttpServer({
+    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: registry, bodyLimitBytes: BODY_LIMIT_BYTES },
+    ready: createReadiness({ redis, store, recorders }),
+    mapError: storeProblem,
+  })
+  // A connection that stays open after its last answer would hold the stop up until its client lets it go.
+  server.addHook('onSend', async (_request, reply) => {
+    if (stopping.signal.aborted) reply.header('connection', 'close')
+  })
+  const { read } = store
+  addEmitRoute(server, { partitions, read, signals, stopping: stopping.signal })
+  addEventRoutes(server, { read, metrics, stopping: stopping.signal })
+  addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
+  addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
+
+  const port = await listen(server, { host, port: MILLRACE_AUDIT_PORT, variable: 'MILLRACE_AUDIT_PORT' })
+  logger.info({ event: 'service.listening', host, port }, `audit listens on http://${host}:${port}`)
+
+  return {
+    async stop() {
+      // Whoever waits for a job or a record is answered now, with what there is; a long verification ends with this.
+      stopping.abort(new ProblemError('store.unavailable', 'The audit app is stopping.', { retryAfterSeconds: 1 }))
+      await server.close()
+      await Promise.all([lag.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
+      redis.disconnect()
+      await store.close()
+    },
+  }
+}
+
+function open(path: string): Store {
+  try {
+    return openStore(path)
+  } catch (error) {
+    throw new StartError(
+      `The audit store ${path} cannot be opened: ${(error as Error).message}. MILLRACE_HOME must name a folder that this user can write to.`,
+      { cause: error },
+    )
+  }
+}

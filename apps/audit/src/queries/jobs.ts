@@ -1,0 +1,109 @@
+import { FINAL_JOB_STATES, JOB_EVENTS, type JobState, type JobView } from '@millrace/contracts'
+import type { AuditRecord } from '@millrace/engine'
+import { rawMember } from '@millrace/engine'
+import type { Kysely } from 'kysely'
+import { arrayText, asJson, withRaw } from '../api/json-text.ts'
+import type { AuditDatabase, JobRow, RecordRow } from '../store/schema.ts'
+import { idAt } from './time-range.ts'
+
+export interface JobFilter {
+  readonly namespace?: string
+  readonly queue?: string
+  readonly state?: JobState
+  readonly since?: string
+  readonly until?: string
+  readonly limit: number
+  /** The job before the page: the list goes from new to old. */
+  readonly before?: string
+}
+
+export function isFinal({ state }: JobRow): boolean {
+  return FINAL_JOB_STATES.includes(state as JobState)
+}
+
+export async function findJob(read: Kysely<AuditDatabase>, id: string): Promise<JobRow | undefined> {
+  return read.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** Jobs that pass the filter, the newest first. */
+export async function findJobs(
+  read: Kysely<AuditDatabase>,
+  { namespace, queue, state, since, until, limit, before }: JobFilter,
+): Promise<{ jobs: JobRow[]; more: boolean }> {
+  let query = read
+    .selectFrom('jobs')
+    .selectAll()
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+  if (namespace !== undefined) query = query.where('namespace', '=', namespace)
+  if (queue !== undefined) query = query.where('queue', '=', queue)
+  if (state !== undefined) query = query.where('state', '=', state)
+  if (since !== undefined) query = query.where('id', '>=', idAt('job', since))
+  if (until !== undefined) query = query.where('id', '<', idAt('job', until))
+  if (before !== undefined) query = query.where('id', '<', before)
+  const jobs = await query.execute()
+  return { jobs: jobs.slice(0, limit), more: jobs.length > limit }
+}
+
+/** The records of a job's life, in order. A service may emit about a job's id as well; that is not the job's history. */
+export async function findJobRecords(read: Kysely<AuditDatabase>, { namespace, id }: JobRow): Promise<RecordRow[]> {
+  return read
+    .selectFrom('records')
+    .selectAll()
+    .where('namespace', '=', namespace)
+    .where('entity_id', '=', id)
+    .where('kind', '=', 'job')
+    .orderBy('chain_index')
+    .execute()
+}
+
+/** A job with its payload and its whole history, as JSON. */
+export function jobText(job: JobRow, records: readonly RecordRow[]): string {
+  const history = records.map(({ record, data }) => {
+    const { when, eventType } = JSON.parse(record) as AuditRecord
+    return withRaw({ at: when, type: eventType }, 'data', asJson(data))
+  })
+  const enqueued = records.find((record) => record.event_type === JOB_EVENTS.enqueued)
+  return withRaw(jobView(job), 'data', payloadOf(enqueued)).replace(/}$/, () => `,"history":${arrayText(history)}}`)
+}
+
+/** Jobs with their payloads, as JSON. The payload lies in the record whose event id has the digits of the job's id. */
+export async function jobListTexts(read: Kysely<AuditDatabase>, jobs: readonly JobRow[]): Promise<string[]> {
+  if (jobs.length === 0) return []
+  const enqueued = await read
+    .selectFrom('records')
+    .select(['entity_id', 'data'])
+    .where(
+      'event_id',
+      'in',
+      jobs.map(({ id }) => id.replace(/^job_/, 'evt_')),
+    )
+    .execute()
+  const byJob = new Map(enqueued.map((record) => [record.entity_id, record]))
+  return jobs.map((job) => withRaw(jobView(job), 'data', payloadOf(byJob.get(job.id))))
+}
+
+function payloadOf(enqueued: Pick<RecordRow, 'data'> | undefined): string {
+  const event = asJson(enqueued?.data ?? null)
+  return event.startsWith('{') ? (rawMember(event, 'data') ?? 'null') : 'null'
+}
+
+function jobView(job: JobRow): Omit<JobView, 'data' | 'history'> {
+  return {
+    id: job.id,
+    namespace: job.namespace,
+    queue: job.queue,
+    kind: job.kind,
+    state: job.state as JobState,
+    attempts: job.attempts,
+    enqueuedAt: toTime(job.enqueued_at_ms),
+    updatedAt: toTime(job.updated_at_ms),
+    ...(job.finished_at_ms !== null && { finishedAt: toTime(job.finished_at_ms) }),
+    ...(job.next_attempt_at_ms !== null && { nextAttemptAt: toTime(job.next_attempt_at_ms) }),
+    ...(job.reason !== null && { reason: job.reason }),
+  }
+}
+
+function toTime(ms: number): string {
+  return new Date(ms).toISOString()
+}

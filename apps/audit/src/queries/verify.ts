@@ -1,0 +1,209 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises'
+import { type ChainFinding, type ChainHead, type ChainKey, createChainVerifier } from '@millrace/engine'
+import type { Kysely } from 'kysely'
+import { partitionLabel } from '../recorder/partition-label.ts'
+import type { AuditDatabase, HeadRow } from '../store/schema.ts'
+import { readHead, toStored, walkChain, walkChains } from './chains.ts'
+
+/** The verdict on one chain; undefined when nothing was ever recorded of the entity. */
+export async function verifyEntity(read: Kysely<AuditDatabase>, key: ChainKey): Promise<ChainFinding | undefined> {
+  const verifier = createChainVerifier(key)
+  let head: ChainHead | null | undefined
+  for await (const rows of walkChain(read, key)) {
+    for (const row of rows) {
+      verifier.add(toStored(row))
+      head = row.head
+    }
+  }
+  // Without a single record only a head is left to say that there were some.
+  head = head === undefined ? await readHead(read, key) : head
+  return head === undefined ? undefined : verifier.finish(head)
+}
+
+export interface BrokenChain extends ChainKey {
+  readonly brokenAt: number
+  readonly reason: string
+}
+
+/** The trail of one partition: its sequence must run from 0 to the cursor without a gap. */
+export interface TrailFinding {
+  readonly partition: string
+  readonly records: number
+  readonly valid: boolean
+  readonly brokenAt?: number
+  readonly reason?: string
+}
+
+export interface StoreFinding {
+  readonly chains: number
+  readonly records: number
+  readonly valid: boolean
+  /** The first hundred. */
+  readonly broken: readonly BrokenChain[]
+  readonly trails: readonly TrailFinding[]
+}
+
+const MAX_BROKEN = 100
+const PAGE_ROWS = 5000
+
+/**
+ * Verify all: every chain record by record, every head that has no records any more, every partition's sequence. The last
+ * finds what the chains cannot show: a chain that was removed together with its head. The reason of `abort` is thrown
+ * when it fires.
+ */
+export async function verifyStore(
+  read: Kysely<AuditDatabase>,
+  { onChain, abort }: { onChain(finding: ChainFinding): void; abort: AbortSignal },
+): Promise<StoreFinding> {
+  let chains = 0
+  let records = 0
+  let sound = true
+  const broken: BrokenChain[] = []
+  const conclude = (key: ChainKey, finding: ChainFinding) => {
+    chains++
+    records += finding.totalEvents
+    onChain(finding)
+    if (finding.valid) return
+    sound = false
+    const { brokenAt, reason } = finding
+    if (broken.length < MAX_BROKEN) broken.push({ ...key, brokenAt, reason })
+  }
+  await verifyChains(read, conclude, abort)
+  await verifyEmptyChains(read, conclude, abort)
+  const trails = await verifyTrails(read, abort)
+  return { chains, records, valid: sound && trails.every((trail) => trail.valid), broken, trails }
+}
+
+type Conclude = (key: ChainKey, finding: ChainFinding) => void
+
+async function verifyChains(read: Kysely<AuditDatabase>, conclude: Conclude, abort: AbortSignal): Promise<void> {
+  let current: { key: ChainKey; verifier: ReturnType<typeof createChainVerifier>; head: ChainHead | null } | undefined
+  const finish = () => current && conclude(current.key, current.verifier.finish(current.head))
+  for await (const rows of walkChains(read)) {
+    abort.throwIfAborted()
+    for (const row of rows) {
+      if (current?.key.namespace !== row.namespace || current.key.entityId !== row.entity_id) {
+        finish()
+        const key = { namespace: row.namespace, entityId: row.entity_id }
+        current = { key, verifier: createChainVerifier(key), head: row.head }
+      }
+      current.verifier.add(toStored(row))
+      // The chain may grow while it is read: the head that counts is the one read with its last record.
+      current.head = row.head
+    }
+  }
+  finish()
+}
+
+async function verifyEmptyChains(read: Kysely<AuditDatabase>, conclude: Conclude, abort: AbortSignal): Promise<void> {
+  let after: { namespace: string; entity_id: string } | undefined
+  for (;;) {
+    abort.throwIfAborted()
+    const heads = await headsAfter(read, after)
+    for (const { namespace, entity_id, length, hash, recorded } of heads) {
+      if (recorded !== null) continue
+      const key = { namespace, entityId: entity_id }
+      conclude(key, createChainVerifier(key).finish({ length, hash }))
+    }
+    if (heads.length < PAGE_ROWS) return
+    after = heads.at(-1)
+    await turnOfOthers()
+  }
+}
+
+function headsAfter(
+  read: Kysely<AuditDatabase>,
+  after: Pick<HeadRow, 'namespace' | 'entity_id'> | undefined,
+): Promise<(HeadRow & { recorded: string | null })[]> {
+  const page = read
+    .selectFrom('heads')
+    .selectAll('heads')
+    .select((eb) =>
+      eb
+        .selectFrom('records')
+        .select('records.event_id')
+        .whereRef('records.namespace', '=', 'heads.namespace')
+        .whereRef('records.entity_id', '=', 'heads.entity_id')
+        .limit(1)
+        .as('recorded'),
+    )
+    .orderBy('heads.namespace')
+    .orderBy('heads.entity_id')
+    .limit(PAGE_ROWS)
+  if (!after) return page.execute()
+  return page
+    .where((eb) =>
+      eb(eb.refTuple('heads.namespace', 'heads.entity_id'), '>', eb.tuple(after.namespace, after.entity_id)),
+    )
+    .execute()
+}
+
+async function verifyTrails(read: Kysely<AuditDatabase>, abort: AbortSignal): Promise<TrailFinding[]> {
+  const cursors = await read.selectFrom('cursors').select('partition').execute()
+  const partitions = new Set([...cursors.map(({ partition }) => partition), ...(await recordedPartitions(read))])
+  const findings: TrailFinding[] = []
+  for (const partition of [...partitions].toSorted((a, b) => a - b))
+    findings.push(await verifyTrail(read, partition, abort))
+  return findings
+}
+
+/** One step of the index for each partition, rather than a walk over all records. */
+async function recordedPartitions(read: Kysely<AuditDatabase>): Promise<number[]> {
+  const partitions: number[] = []
+  for (;;) {
+    const next = await read
+      .selectFrom('records')
+      .select('partition')
+      .where('partition', '>', partitions.at(-1) ?? -1)
+      .orderBy('partition')
+      .limit(1)
+      .executeTakeFirst()
+    if (!next) return partitions
+    partitions.push(next.partition)
+  }
+}
+
+async function verifyTrail(read: Kysely<AuditDatabase>, partition: number, abort: AbortSignal): Promise<TrailFinding> {
+  const label = partitionLabel(partition)
+  let next = 0
+  for (;;) {
+    abort.throwIfAborted()
+    const rows = await read
+      .selectFrom('records')
+      .select('seq')
+      .where('partition', '=', partition)
+      .where('seq', '>=', next)
+      .orderBy('seq')
+      .limit(PAGE_ROWS)
+      .execute()
+    for (const { seq } of rows) {
+      if (seq !== next) return brokenTrail(label, next, `Record ${next} of the partition is missing.`)
+      next++
+    }
+    if (rows.length < PAGE_ROWS) break
+    await turnOfOthers()
+  }
+  const { recorded, end } = await endOfTrail(read, partition)
+  if (recorded === end) return { partition: label, records: next, valid: true }
+  const reason = `The records of the partition end at ${end}, its cursor counts ${recorded}.`
+  return brokenTrail(label, Math.min(end, recorded), reason)
+}
+
+/** In one statement, so that the recorder cannot come between the two. */
+async function endOfTrail(read: Kysely<AuditDatabase>, partition: number): Promise<{ recorded: number; end: number }> {
+  const row = await read
+    .selectNoFrom((eb) => [
+      eb.selectFrom('cursors').select('seq').where('partition', '=', partition).as('recorded'),
+      eb
+        .selectFrom('records')
+        .select((max) => max.fn.max('seq').as('last'))
+        .where('partition', '=', partition)
+        .as('last'),
+    ])
+    .executeTakeFirstOrThrow()
+  return { recorded: row.recorded ?? 0, end: row.last === null ? 0 : row.last + 1 }
+}
+
+function brokenTrail(partition: string, seq: number, reason: string): TrailFinding {
+  return { partition, records: seq, valid: false, brokenAt: seq, reason }
+}

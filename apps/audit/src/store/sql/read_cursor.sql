@@ -1,0 +1,1 @@
+SELECT position, entries_read, seq FROM cursors WHERE partition = ?

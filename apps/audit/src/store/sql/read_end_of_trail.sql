@@ -1,0 +1,1 @@
+SELECT seq, record FROM records WHERE partition = ? ORDER BY seq DESC LIMIT 1

@@ -1,0 +1,1 @@
+SELECT length, hash FROM heads WHERE namespace = ? AND entity_id = ?
