@@ -2,7 +2,7 @@ import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
 
 /** The environment of the audit app. */
-export function readConfig(env: NodeJS.ProcessEnv) {
+export function readConfig(env: NodeJS.ProcessEnv = process.env) {
   return parseConfig(
     z.object({
       ...commonConfig,

@@ -47,7 +47,7 @@ const BODY_LIMIT_BYTES = 1024 * 1024
 await runService({
   name: 'millrace-audit',
   async start() {
-    const config = readConfig(process.env)
+    const config = readConfig()
     const logger = createLogger({ app: 'audit', level: config.LOG_LEVEL })
     return { service: await start(config, logger), logger, drainMs: DRAIN_MS }
   },

@@ -6,9 +6,10 @@ import { DatabaseSync } from 'node:sqlite'
 import type { LogEvent } from '@millrace/contracts'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { verifyStore } from '../src/queries/verify.ts'
-import { toBatch } from '../src/recorder/chain-batch.ts'
+import { toBatch } from '../src/recorder/batch.ts'
+import { type Cursor, NO_CURSOR } from '../src/store/cursor.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
-import { type Cursor, FencedError, NO_CURSOR } from '../src/store/trail.ts'
+import { FencedError } from '../src/store/trail.ts'
 
 let directory: string
 let store: Store

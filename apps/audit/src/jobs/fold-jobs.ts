@@ -1,5 +1,5 @@
 import { JOB_EVENTS, type JobState, parseId, parsePosition, parseQueueAddress } from '@millrace/contracts'
-import type { Entry } from '../recorder/chain-batch.ts'
+import type { Entry } from '../recorder/batch.ts'
 import type { JobRow } from '../store/schema.ts'
 
 /** Fold the job events of a batch into the rows of the jobs they concern; only rows that changed come back. */

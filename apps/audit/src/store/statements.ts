@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { ChainedBatch } from '../recorder/chain-batch.ts'
+import type { ChainedBatch } from '../recorder/batch.ts'
 import type { JobRow } from './schema.ts'
 
 /**

@@ -2,19 +2,12 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { AuditRecord } from '@millrace/engine'
 import { GENESIS_HASH } from '@millrace/engine'
 import { foldJobs } from '../jobs/fold-jobs.ts'
-import { type Batch, chainBatch, type HeadOf } from '../recorder/chain-batch.ts'
+import type { Batch, HeadOf } from '../recorder/batch.ts'
+import { chainBatch } from '../recorder/chain-batch.ts'
+import { type Cursor, NO_CURSOR } from './cursor.ts'
 import { inTransaction, isUniqueViolation } from './node-sqlite.ts'
 import type { JobRow, RecordRow } from './schema.ts'
 import { prepareStatements, type Statements, saveChained, saveJob } from './statements.ts'
-
-/** How far a partition's log is recorded: everything up to `position`, `seq` records in all. */
-export interface Cursor {
-  readonly position: string
-  readonly entriesRead: number
-  readonly seq: number
-}
-
-export const NO_CURSOR: Cursor = { position: '0-0', entriesRead: 0, seq: 0 }
 
 /** Another recorder has moved the cursor: what was about to be written is written already. */
 export class FencedError extends Error {
