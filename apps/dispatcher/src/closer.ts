@@ -44,7 +44,8 @@ export function startCloser({ registry, registryPartition, partitions, clock, on
 
   async function strike({ namespace }: Service, address: string): Promise<void> {
     const current = await readService(registryPartition.redis, namespace)
-    if (!current) return
+    // Another dispatcher struck it already, or it was declared again meanwhile.
+    if (!current?.closing.some(({ kind, name }) => queueAddress(kind, name) === address)) return
     const service = { ...withoutClosed(current, address), appliedAt: new Date(clock.now()).toISOString() }
     const event = {
       version: service.version,

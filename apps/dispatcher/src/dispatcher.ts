@@ -13,7 +13,7 @@ import {
 import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
-import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
+import { type PartitionDispatcher, startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
 import { addJobRoutes } from './intake/job-routes.ts'
 import { addQueueRoutes } from './intake/queue-routes.ts'
@@ -22,7 +22,7 @@ import { createDispatcherMetrics } from './metrics.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 
-/** Build the dispatcher, join its partitions, then take requests. */
+/** Build the dispatcher, take requests, then join the partitions and deliver. */
 export async function startDispatcher(config: Config, logger: Logger) {
   const onError = (error: unknown) => {
     if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
@@ -40,26 +40,8 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const metrics = createDispatcherMetrics(metricsRegistry)
   const sender = createSender()
 
-  const dispatchers = await Promise.all(
-    partitions.all.map((partition) =>
-      startPartitionDispatcher({
-        partition,
-        partitions,
-        registry,
-        subscriber,
-        metrics,
-        logger,
-        sender,
-        clock,
-        random: Math.random,
-        leaseMs: config.MILLRACE_LEASE_MS,
-      }),
-    ),
-  )
-  const collector = startCollector({ registry, partitions, metrics, clock, onError })
-  const closer = startCloser({ registry, registryPartition: registryPartition(redis), partitions, clock, onError })
-
-  let draining = false
+  let dispatchers: readonly PartitionDispatcher[] = []
+  let phase: 'starting' | 'running' | 'draining' = 'starting'
   const server = await createHttpServer({
     title: 'Millrace dispatcher',
     version: VERSION,
@@ -72,7 +54,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
       return {
         ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
         ...(lease !== undefined && { lease }),
-        ...(draining && { process: 'is draining' }),
+        ...(phase !== 'running' && { process: `is ${phase}` }),
       }
     },
   })
@@ -96,6 +78,27 @@ export async function startDispatcher(config: Config, logger: Logger) {
     port: config.MILLRACE_DISPATCHER_PORT,
     variable: 'MILLRACE_DISPATCHER_PORT',
   })
+
+  // Claiming comes last: a process that cannot start must not have taken jobs, which would count as a holder that died.
+  dispatchers = await Promise.all(
+    partitions.all.map((partition) =>
+      startPartitionDispatcher({
+        partition,
+        partitions,
+        registry,
+        subscriber,
+        metrics,
+        logger,
+        sender,
+        clock,
+        random: Math.random,
+        leaseMs: config.MILLRACE_LEASE_MS,
+      }),
+    ),
+  )
+  const collector = startCollector({ registry, partitions, metrics, clock, onError })
+  const closer = startCloser({ registry, registryPartition: registryPartition(redis), partitions, clock, onError })
+  phase = 'running'
   logger.info(
     {
       event: 'dispatcher.ready',
@@ -111,12 +114,12 @@ export async function startDispatcher(config: Config, logger: Logger) {
     port,
     /** Stop taking requests and claiming, let running deliveries end, settle, hand the rest over. */
     async stop() {
-      draining = true
+      phase = 'draining'
       await Promise.all([collector.stop(), closer.stop()])
       await Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
       await server.close()
       await sender.close()
-      await registry.stop()
+      registry.stop()
       redis.disconnect()
       subscriber.disconnect()
     },

@@ -1,11 +1,13 @@
 import { nextNominalTime } from '@millrace/engine'
 import type { Clock, Logger } from '@millrace/runtime'
 import { openQueues, type Partitions, plan, type RegistryView, splitAddress } from '@millrace/streams'
+import type { SchedulerMetrics } from './metrics.ts'
 import { ruleOf, type Schedule, schedulesOf } from './schedules.ts'
 
 export interface PlannerDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
+  readonly metrics: SchedulerMetrics
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -14,9 +16,16 @@ export interface PlannerDeps {
  * Bring the planned ticks in line with the registry: plan what is new or has another rule, remove what is no longer
  * declared. Any number of schedulers may do it at any time; the `plan` script changes nothing that is right already.
  */
-export async function planAll({ registry, partitions, clock, logger }: PlannerDeps): Promise<void> {
+export async function planAll(deps: PlannerDeps): Promise<void> {
+  const { registry, partitions, metrics, logger } = deps
   const schedules = schedulesOf(registry, partitions)
-  for (const schedule of schedules) await planOne(schedule, clock, logger)
+  const planned = []
+  for (const schedule of schedules) planned.push({ schedule, nextMs: await planOne(schedule, deps) })
+  // All at once, so that what is no longer declared leaves no time behind that looks overdue.
+  metrics.next.reset()
+  for (const { schedule, nextMs } of planned) {
+    metrics.next.set({ namespace: schedule.namespace, schedule: schedule.name }, nextMs / 1000)
+  }
   const declared = new Set(schedules.map(({ address }) => address))
   for (const partition of partitions.all) {
     for (const address of await partition.redis.hkeys(partition.keys.schedules)) {
@@ -28,7 +37,8 @@ export async function planAll({ registry, partitions, clock, logger }: PlannerDe
   }
 }
 
-async function planOne(schedule: Schedule, clock: Clock, logger: Logger): Promise<void> {
+/** Resolves with the next nominal time that stands, in ms; 0 when there is none. */
+async function planOne(schedule: Schedule, { clock, logger }: PlannerDeps): Promise<number> {
   const { partition, address, rule } = schedule
   await openQueues(partition, [address])
   const nextMs = nextNominalTime(rule, clock.now())
@@ -44,4 +54,5 @@ async function planOne(schedule: Schedule, clock: Clock, logger: Logger): Promis
       },
       'schedule planned',
     )
+  return Number((await partition.redis.zscore(partition.keys.ticks, address)) ?? 0)
 }

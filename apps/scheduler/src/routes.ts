@@ -141,7 +141,9 @@ async function runNow(
     event: { tickId, who, ...(why !== undefined && { why }) },
     ...(traceparent !== undefined && { meta: { traceparent } }),
   })
+  if (result.kind !== 'fired') {
+    throw new ProblemError('schedule.unknown', `Schedule "${schedule.address}" is no longer declared.`)
+  }
   metrics.ticks.inc({ namespace: schedule.namespace, schedule: schedule.name, result: 'triggered' })
-  if (result.kind !== 'fired') throw new Error(`a run by hand must fire, got ${result.kind}`)
   return { id: result.id, tickId }
 }

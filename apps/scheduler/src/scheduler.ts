@@ -51,7 +51,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     intervalMs: PLAN_SWEEP_MS,
     onError,
     async run() {
-      await planAll({ registry, partitions, clock, logger })
+      await planAll({ registry, partitions, metrics, clock, logger })
       plannedAt = clock.now()
       for (const ticker of tickers) ticker.poke()
       return undefined
@@ -87,7 +87,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     async stop() {
       await server.close()
       await Promise.all([planner, ...tickers].map((loop) => loop.stop()))
-      await registry.stop()
+      registry.stop()
       redis.disconnect()
       subscriber.disconnect()
     },

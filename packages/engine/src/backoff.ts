@@ -29,7 +29,8 @@ export function retryDelay({ backoff, retryDelayMs, retry, retryAfterMs = 0, ran
 function growth({ type, factor }: Backoff, retry: number): number {
   switch (type) {
     case 'exponential':
-      return factor ** (retry - 1)
+      // Capped, since no wait (0) times Infinity would be no number at all.
+      return Math.min(factor ** (retry - 1), Number.MAX_VALUE)
     case 'linear':
       return retry
     case 'fixed':

@@ -41,4 +41,4 @@ export {
 } from './delivery.ts'
 export { CATCH_UP_WINDOW_MS, decideTick, type TickDecision } from './due-tick.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
-export { rawElements, rawMember } from './raw-json.ts'
+export { nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'

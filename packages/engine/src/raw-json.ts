@@ -35,6 +35,21 @@ export function rawElements(json: string, name: string): string[] {
   return elements
 }
 
+/** True when arrays and objects of a valid JSON text stand deeper in each other than `limit`. */
+export function nestsDeeperThan(json: string, limit: number): boolean {
+  // Each level takes two characters, so most texts need not be walked.
+  if (json.length < 2 * limit) return false
+  let depth = 0
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at]
+    if (character === '"') at = endOfString(json, at) - 1
+    else if (character === '[' || character === '{') depth++
+    else if (character === ']' || character === '}') depth--
+    if (depth > limit) return true
+  }
+  return false
+}
+
 const SPACE = new Set([' ', '\t', '\n', '\r'])
 
 function skipSpace(json: string, from: number): number {

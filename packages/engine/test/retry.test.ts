@@ -44,6 +44,11 @@ describe('the wait before a retry', () => {
     )
   })
 
+  it('of nothing stays nothing, however often the factor was applied', () => {
+    const delay = retryDelay({ backoff: backoff({ factor: 10 }), retryDelayMs: 0, retry: 400, random: 0.5 })
+    expect(delay).toBe(0)
+  })
+
   it('is Retry-After when that is longer, and the backoff when it is not', () => {
     const input = { backoff: backoff(), retryDelayMs: 5000, retry: 1, random: 0 }
     expect(retryDelay({ ...input, retryAfterMs: 60_000 })).toBe(60_000)

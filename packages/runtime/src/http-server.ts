@@ -36,6 +36,7 @@ export async function createHttpServer(options: HttpServerOptions) {
   parseJsonBodies(server as unknown as FastifyInstance)
   answerWithProblems(server as unknown as FastifyInstance, options)
   measureRequests(server as unknown as FastifyInstance, metrics)
+  letGoOfConnections(server as unknown as FastifyInstance)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
   addOperationsRoutes(server as unknown as FastifyInstance, options)
   return server.withTypeProvider<ZodTypeProvider>()
@@ -138,6 +139,24 @@ function measureRequests(server: FastifyInstance, metrics: Registry): void {
       },
       reply.elapsedTime / 1000,
     )
+  })
+}
+
+/** How long a client may take to finish a request that it began before the server closed. */
+const CLOSE_DEADLINE_MS = 2000
+
+/**
+ * Clients that keep their connections open must not keep a closing process: what is answered from then on says so in its
+ * headers (fastify does it only for requests that come later still), and who goes on regardless is cut off.
+ */
+function letGoOfConnections(server: FastifyInstance): void {
+  let closing = false
+  server.addHook('preClose', async () => {
+    closing = true
+    setTimeout(() => server.server.closeAllConnections(), CLOSE_DEADLINE_MS).unref()
+  })
+  server.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close')
   })
 }
 

@@ -12,6 +12,14 @@ export interface ConnectionOptions {
 }
 
 /**
+ * A connection that owes an answer for this long is dead, whatever TCP says, and is made anew; a half-open one would
+ * otherwise hold a dispatcher for a quarter of an hour. Shorter than a lease of 6 s, longer than any of our scripts.
+ */
+const ANSWER_DEADLINE_MS = 5000
+/** A subscriber hears nothing for hours on a quiet night, so it asks this often whether the other end is still there. */
+const PING_MS = 5000
+
+/**
  * The connection for scripts. Nothing is queued while Redis is away and nothing is sent twice: a caller learns at once
  * that a command failed, or that its fate is unknown, and decides itself. A client that silently sends an enqueue again
  * would make two jobs of one; one that sends a claim again would leave the first claim's jobs in nobody's hands.
@@ -21,6 +29,7 @@ export function connect({ url, role, log }: ConnectionOptions): Redis {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    socketTimeout: ANSWER_DEADLINE_MS,
   })
 }
 
@@ -39,7 +48,17 @@ export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions &
 
 /** A connection for pub/sub; it subscribes again by itself after a reconnect. */
 export function connectSubscriber({ url, role, log }: ConnectionOptions): Redis {
-  return create(url, role, log, { maxRetriesPerRequest: null, autoResubscribe: true })
+  const redis = create(url, role, log, {
+    maxRetriesPerRequest: null,
+    autoResubscribe: true,
+    socketTimeout: ANSWER_DEADLINE_MS,
+  })
+  const pinging = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined)
+  }, PING_MS)
+  pinging.unref()
+  redis.once('end', () => clearInterval(pinging))
+  return redis
 }
 
 /** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */

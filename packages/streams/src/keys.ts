@@ -41,7 +41,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{pN}:counts:<ns>/<queue>',
     type: 'hash',
-    holds: 'accepted, succeeded, dead, cancelled, expired, scheduled, claimed',
+    holds: 'accepted, succeeded, dead, cancelled, expired, scheduled, claimed; closed while the queue is closed',
   },
   { pattern: '{pN}:queues', type: 'set', holds: 'addresses of the queues that are open in the partition' },
   {

@@ -16,7 +16,7 @@ export interface RegistryView {
   onChange(listener: (namespace: string) => void): void
   /** Read everything again; the next sweep does it anyway. */
   refresh(): Promise<void>
-  stop(): Promise<void>
+  stop(): void
 }
 
 /** How often the view checks the revision, in case a change message was lost. */
@@ -64,10 +64,11 @@ export async function followRegistry({ redis, subscriber, onError }: FollowOptio
     service: (namespace) => byNamespace.get(namespace),
     onChange: (listener) => void listeners.push(listener),
     refresh,
-    async stop() {
+    stop() {
       clearInterval(timer)
       subscriber.off('message', onMessage)
-      await subscriber.unsubscribe(REGISTRY_KEYS.changed).catch(() => undefined)
+      // Not awaited: while Redis is away this waits for its return, and stopping must not.
+      subscriber.unsubscribe(REGISTRY_KEYS.changed).catch(() => undefined)
     },
   }
 }

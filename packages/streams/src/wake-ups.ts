@@ -12,12 +12,12 @@ export interface WakeUpHandlers {
   onReset(): void
 }
 
-/** Listen to a partition's wake-ups. They only spare waiting: whoever misses one finds the work in the next sweep. */
+/** Listen to a partition's wake-ups; call the answer to stop. They only spare waiting: whoever misses one finds the work in the next sweep. */
 export async function listenToWakeUps(
   subscriber: Redis,
   partition: Partition,
   handlers: WakeUpHandlers,
-): Promise<() => Promise<void>> {
+): Promise<() => void> {
   const channel = partition.keys.wake
   const onMessage = (from: string, message: string) => {
     if (from !== channel) return
@@ -29,9 +29,10 @@ export async function listenToWakeUps(
   subscriber.on('message', onMessage)
   subscriber.on('ready', onReady)
   await subscriber.subscribe(channel)
-  return async () => {
+  return () => {
     subscriber.off('message', onMessage)
     subscriber.off('ready', onReady)
-    await subscriber.unsubscribe(channel).catch(() => undefined)
+    // Not awaited: while Redis is away this waits for its return, and stopping must not.
+    subscriber.unsubscribe(channel).catch(() => undefined)
   }
 }

@@ -30,6 +30,11 @@ beforeEach(async () => {
 
 const succeeded: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }
 const types = async () => (await readLogRange(bench.partition)).map((event) => event.type)
+const lapsed = async (consumer: string) => {
+  const { redis, keys } = bench.partition
+  const [[seconds, micros], end] = await Promise.all([redis.time(), redis.zscore(keys.consumers, consumer)])
+  return Number(end) < Number(seconds) * 1000 + Number(micros) / 1000
+}
 const balanced = async () => expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!)).toBe(0)
 
 describe('a dispatcher whose lease lapsed', () => {
@@ -74,6 +79,25 @@ describe('a dispatcher whose lease lapsed', () => {
       'job.late',
       'job.succeeded',
     ])
+    await balanced()
+  })
+
+  it('may settle late as well while nobody has taken over, and never afterwards', async () => {
+    await bench.join('d1')
+    await bench.add(1, 2)
+    const [first, second] = await bench.take('d1')
+    await bench.join('d1', 1)
+    await eventually(async () => (await bench.take('d1')).length === 0 && (await lapsed('d1')))
+    const settleOf = (job: typeof first) =>
+      settle(bench.partition, {
+        consumer: 'd1',
+        address: ADDRESS,
+        attempts: [{ job: job!, settlement: succeeded }],
+      })
+    expect(await settleOf(first)).toEqual(['settled'])
+    await bench.join('heir')
+    expect(await takeOver(bench.partition, { consumer: 'heir', limit: 10 })).toHaveLength(1)
+    expect(await settleOf(second)).toEqual(['late'])
     await balanced()
   })
 

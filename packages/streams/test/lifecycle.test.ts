@@ -8,11 +8,13 @@ import {
   imbalance,
   listDeadLetters,
   moveDue,
+  openQueues,
   readCounts,
   readLogRange,
   redrive,
   type Settlement,
   settle,
+  tick,
 } from '../src/index.ts'
 import { ADDRESS, type Bench, prepare } from './fixture.ts'
 
@@ -226,5 +228,33 @@ describe('a queue that is no longer declared', () => {
     await settleOne(job!, succeeded)
     expect(await closeQueue(bench.partition, ADDRESS)).toBe('closed')
     expect(await closeQueue(bench.partition, ADDRESS)).toBe('unknown')
+  })
+
+  it('takes no job, no tick and no dead letter once it is closed, and all of them when it opens again', async () => {
+    const id = await bench.addWith({})
+    const [job] = await bench.take('d1')
+    await settleOne(job!, dead)
+    expect(await closeQueue(bench.partition, ADDRESS)).toBe('closed')
+    const claiming = { consumer: 'd1', address: ADDRESS, concurrency: 1, want: 1 }
+    expect(await claim(bench.partition, claiming), 'a claimer that has not heard of it').toEqual({ kind: 'empty' })
+    const newJob = { address: ADDRESS, lane: 'normal' as const, data: '1' }
+    expect(await enqueue(bench.partition, [newJob])).toEqual([{ kind: 'closed', id: '' }])
+    expect(await tick(bench.partition, { address: ADDRESS, data: '{}' })).toEqual({ kind: 'stale' })
+    const again = { address: ADDRESS, ids: [id], limit: 1, who: 'ada' }
+    expect(await redrive(bench.partition, again)).toEqual([])
+
+    await openQueues(bench.partition, [ADDRESS])
+    expect(await bench.partition.redis.sismember('{p0}:idle', ADDRESS), 'the next job is announced').toBe(1)
+    expect(await enqueue(bench.partition, [newJob])).toMatchObject([{ kind: 'enqueued' }])
+    expect(await redrive(bench.partition, again)).toEqual([id])
+  })
+
+  it('that takes jobs before it was ever opened counts them as waiting, and delivers them when it opens', async () => {
+    const early = 'shop/early'
+    await enqueue(bench.partition, [{ address: early, lane: 'normal', data: '1' }])
+    expect((await readCounts(bench.partition, [early]))[0]).toMatchObject({ waiting: 1, running: 0 })
+    await openQueues(bench.partition, [early])
+    const claimed = await claim(bench.partition, { consumer: 'd1', address: early, concurrency: 1, want: 1 })
+    expect(claimed).toMatchObject({ kind: 'claimed', jobs: [{ data: '1' }] })
   })
 })

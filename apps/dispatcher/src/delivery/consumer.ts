@@ -13,7 +13,7 @@ import { isConnectionError, lease, type Partition } from '@millrace/streams'
  */
 export interface Consumer {
   readonly name: string
-  /** Aborted when the lease is lost. */
+  /** Aborted when the term is over with jobs in hand: they are somebody else's from here on. */
   readonly lost: AbortSignal
   /** Jobs in hand; the term of a retired consumer ends when it reaches 0. */
   hold(count: number): void
@@ -47,6 +47,7 @@ export async function joinPartition({ partition, ttlMs, logger, onEnd }: Consume
   const leave = async () => {
     if (left) return
     left = true
+    lost.abort()
     stopRenewing()
     onEnd(false)
     await lease(partition, { action: 'leave', consumer: name })

@@ -11,12 +11,14 @@ import {
   type Partitions,
   queuesOf,
   type RegistryView,
+  splitAddress,
   takeOver,
 } from '@millrace/streams'
 import type { Redis } from 'ioredis'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { type AttemptDeps, targetOf } from './attempt.ts'
 import { type Consumer, joinPartition } from './consumer.ts'
+import { untilDrained } from './drain.ts'
 import { createQueueRunner, type QueueRunner } from './queue-runner.ts'
 
 export interface PartitionDispatcherDeps extends AttemptDeps {
@@ -94,18 +96,19 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     },
   })
 
-  const runnerDeps = {
-    ...deps,
-    consumer: () => consumer,
-    onAmbiguousClaim(term: Consumer) {
-      term.retire()
-      replace(term)
-    },
+  // Jobs may be pending under the name of this term that nobody knows: leaving hands them over.
+  const retire = (term: Consumer) => {
+    term.retire()
+    replace(term)
   }
+  const runnerDeps = { ...deps, consumer: () => consumer, onAmbiguousClaim: retire }
 
+  // Namespaces whose latest version is not taken in: what fails while Redis is away is tried again by the sweep.
+  const changed = new Set<string>()
   const takeIn = async (namespace: string) => {
     const service = registry.service(namespace)
     if (!service) return
+    changed.add(namespace)
     const mine = queuesOf(service)
       .map(({ definition }) => ({
         definition,
@@ -123,24 +126,40 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
       else runners.set(address, createQueueRunner(address, target, runnerDeps))
       runners.get(address)?.wake()
     }
-  }
-  const takeInAll = async () => {
-    for (const { namespace } of registry.services()) await takeIn(namespace)
+    for (const [address, runner] of runners) {
+      if (splitAddress(address).namespace !== namespace || mine.some((queue) => queue.address === address)) continue
+      // Closed. A runner left behind would open the queue again with its next claim.
+      runners.delete(address)
+      void runner.drain()
+    }
+    changed.delete(namespace)
   }
   registry.onChange((namespace) => void takeIn(namespace).catch(onError('registry.take_in_failed')))
 
-  const adopt = (jobs: readonly ClaimedJob[], by: Consumer) => {
+  const adopt = async (jobs: readonly ClaimedJob[], by: Consumer) => {
     for (const job of jobs) {
-      const runner = runners.get(job.address)
-      if (runner) runner.adopt([job], by)
-      // Without a runner the job stays pending under our name; leaving hands it to somebody who knows its queue.
-      else
-        logger.error(
-          { event: 'takeover.unknown_queue', queue: job.address, jobId: job.id },
-          'took over a job of an unknown queue',
-        )
+      const runner = runners.get(job.address) ?? (await findRunner(job.address))
+      if (runner) {
+        runner.adopt([job], by)
+        continue
+      }
+      const fields = { event: 'takeover.unknown_queue', queue: job.address, jobId: job.id }
+      logger.error(fields, 'took over a job of an unknown queue, handing it on')
+      retire(by)
     }
   }
+  /** The runner of a queue that was applied elsewhere a moment ago. */
+  const findRunner = async (address: string): Promise<QueueRunner | undefined> => {
+    try {
+      await registry.refresh()
+      await takeIn(splitAddress(address).namespace)
+    } catch (error) {
+      onError('registry.take_in_failed')(error)
+    }
+    return runners.get(address)
+  }
+
+  for (const { namespace } of registry.services()) await takeIn(namespace)
   const mover = startLoop({
     name: 'due-mover',
     intervalMs: MOVE_SWEEP_MS,
@@ -157,8 +176,12 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     async run() {
       const by = consumer
       if (!by || stopping) return undefined
-      const jobs = await takeOver(partition, { consumer: by.name, limit: TAKE_OVER_LIMIT })
-      adopt(jobs, by)
+      const jobs = await takeOver(partition, { consumer: by.name, limit: TAKE_OVER_LIMIT }).catch((error) => {
+        // Whatever was taken over is pending under our name now, and the answer that names it is lost.
+        if (isConnectionError(error)) retire(by)
+        throw error
+      })
+      await adopt(jobs, by)
       return jobs.length === TAKE_OVER_LIMIT ? 0 : undefined
     },
   })
@@ -167,6 +190,7 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     intervalMs: CLAIM_SWEEP_MS,
     onError: onError('sweep.failed'),
     async run() {
+      for (const namespace of changed) await takeIn(namespace)
       for (const runner of runners.values()) runner.wake()
       return undefined
     },
@@ -181,16 +205,15 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
       taker.poke()
     },
   })
-  await takeInAll()
 
   return {
     problem: () => (consumer ? undefined : `no lease on partition ${partition.number}`),
     async drain(deadlineMs) {
       stopping = true
-      await stopListening()
+      stopListening()
       await Promise.all([membership, mover, taker, sweeper].map((loop: Loop) => loop.stop()))
       const drained = Promise.all([...runners.values()].map((runner) => runner.drain()))
-      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())])
+      await untilDrained(drained, { deadlineMs, redis: partition.redis })
       // What is still in flight is handed over: another dispatcher delivers it without charging an attempt.
       await Promise.all([...terms].map((term) => term.leave().catch(onError('lease.leave_failed'))))
     },

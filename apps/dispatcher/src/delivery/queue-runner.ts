@@ -62,6 +62,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   let inFlight = 0
   const finished: Finished[] = []
   let mayClaim = false
+  let wakes = 0
   let turning = false
   let draining = false
   let onDrained: (() => void) | undefined
@@ -84,6 +85,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
       mayClaim = false
       return
     }
+    const heard = wakes
     try {
       const result = await claim(partition, {
         consumer: consumer.name,
@@ -92,6 +94,8 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
         want,
       })
       take(result, consumer)
+      // A wake-up that overtook the answer, on another connection, is about a job that this claim may not have seen.
+      if (wakes !== heard) mayClaim = true
     } catch (error) {
       mayClaim = false
       await onClaimError(error, consumer)
@@ -108,8 +112,11 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
 
   const onClaimError = async (error: unknown, consumer: Consumer) => {
     if (error instanceof Error && error.message.includes('NOGROUP')) {
-      await openQueues(partition, [address])
-      mayClaim = true
+      mayClaim = await openQueues(partition, [address]).then(
+        () => true,
+        () => false,
+      )
+      if (!mayClaim) setTimeout(wake, RETRY_MS)
     } else if (isConnectionError(error)) {
       deps.onAmbiguousClaim(consumer)
       setTimeout(wake, RETRY_MS)
@@ -138,6 +145,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const drop = (consumer: Consumer) => {
     consumer.release(1)
     inFlight--
+    metrics.inFlight.set(labels, inFlight)
     metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' })
     wake()
   }
@@ -154,7 +162,8 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const settleOf = async (consumer: Consumer, attempts: readonly Finished[]) => {
     let again = false
     let results: Awaited<ReturnType<typeof settle>> | undefined
-    while (!results && !consumer.lost.aborted) {
+    // Asked once even when the lease is lost by now: it is refused, and the log has it as late.
+    do {
       try {
         results = await settle(partition, { consumer: consumer.name, address, again, attempts })
       } catch (error) {
@@ -163,7 +172,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
         again = true
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
-    }
+    } while (!results && !consumer.lost.aborted)
     inFlight -= attempts.length
     consumer.release(attempts.length)
     metrics.inFlight.set(labels, inFlight)
@@ -201,6 +210,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   }
 
   const wake = () => {
+    wakes++
     mayClaim = true
     void turn()
   }

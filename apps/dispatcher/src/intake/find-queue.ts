@@ -1,5 +1,5 @@
-import { ProblemError, type QueueDefinition, type Service } from '@millrace/contracts'
-import type { RegistryView } from '@millrace/streams'
+import { ProblemError, type QueueDefinition, queueAddress, type Service } from '@millrace/contracts'
+import { queuesOf, type RegistryView, splitAddress } from '@millrace/streams'
 
 /** The service of a namespace; looked up in Redis once more before it is called unknown. */
 export async function findService(registry: RegistryView, namespace: string): Promise<Service> {
@@ -35,6 +35,15 @@ export async function findQueue(registry: RegistryView, namespace: string, name:
     'queue.unknown',
     `Service "${namespace}" has no queue "${name}". It declares: ${names.join(', ') || 'none'}.`,
   )
+}
+
+/** The queue at an address, be it one of jobs or of ticks; one that is being drained still counts. */
+export async function findDeclared(registry: RegistryView, address: string): Promise<QueueDefinition> {
+  const { namespace, queue } = splitAddress(address)
+  const service = await findService(registry, namespace)
+  const found = queuesOf(service).find(({ definition }) => queueAddress(definition.kind, definition.name) === queue)
+  if (found) return found.definition
+  throw new ProblemError('queue.unknown', `Service "${namespace}" has no queue "${queue}" (any more).`)
 }
 
 function find(queues: readonly QueueDefinition[], name: string): QueueDefinition | undefined {

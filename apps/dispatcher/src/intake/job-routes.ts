@@ -14,6 +14,7 @@ import type { AppServer, Clock } from '@millrace/runtime'
 import {
   type Enqueued,
   type NewJob,
+  openQueues,
   type Partition,
   type Partitions,
   type RegistryView,
@@ -22,7 +23,7 @@ import {
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { createEnqueuer, type Enqueuer } from './enqueuer.ts'
-import { findQueue } from './find-queue.ts'
+import { findDeclared, findQueue } from './find-queue.ts'
 import { parseJob, type RequestContext, toNewJob } from './job-request.ts'
 
 export interface IntakeDeps {
@@ -46,9 +47,20 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
 
   const accept = async (request: EnqueueRequest, job: NewJob): Promise<Enqueued> => {
     await findQueue(deps.registry, request.namespace, request.queue)
-    const enqueuer = enqueuers.get(deps.partitions.of(job.address)) as Enqueuer
-    const result = await enqueuer(job)
+    const partition = deps.partitions.of(job.address)
+    const enqueuer = enqueuers.get(partition) as Enqueuer
+    let result = await enqueuer(job)
+    if (result.kind === 'closed') {
+      // Closed while this process had not heard of it; declared again since, or else refused.
+      await deps.registry.refresh()
+      await findQueue(deps.registry, request.namespace, request.queue)
+      await openQueues(partition, [job.address])
+      result = await enqueuer(job)
+    }
     deps.metrics.enqueued.inc({ namespace: request.namespace, queue: request.queue, result: result.kind })
+    if (result.kind === 'closed') {
+      throw new ProblemError('queue.closing', `Queue "${request.queue}" of ${request.namespace} was closed just now.`)
+    }
     if (result.kind === 'conflict') {
       throw new ProblemError(
         'idempotency.conflict',
@@ -130,6 +142,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       const partition = deps.partitions.byNumber(parseId(id)?.partition ?? -1)
       const place = await partition?.redis.hget(partition.keys.deadIndex, id)
       const [address] = place?.split(' ') ?? []
+      if (address) await findDeclared(deps.registry, address)
       const redriven = partition && address ? await redrive(partition, { address, ids: [id], limit: 1, who, why }) : []
       if (redriven.length === 0)
         throw new ProblemError('job.unknown', `${id} is not a dead letter. GET /dead-letters lists them.`)

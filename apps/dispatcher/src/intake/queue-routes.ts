@@ -2,7 +2,6 @@ import {
   deadLetterSchema,
   namespaceSchema,
   ProblemError,
-  parseQueueAddress,
   problemSchema,
   queueCountsSchema,
   redriveRequestSchema,
@@ -11,7 +10,7 @@ import type { AppServer } from '@millrace/runtime'
 import { fullAddress, listDeadLetters, type Partitions, queuesOf, type RegistryView, redrive } from '@millrace/streams'
 import { z } from 'zod'
 import { addressOf, readLiveQueues, toQueueCounts } from '../queue-counts.ts'
-import { findService } from './find-queue.ts'
+import { findDeclared, findService } from './find-queue.ts'
 
 export interface QueueDeps {
   readonly registry: RegistryView
@@ -92,11 +91,9 @@ export function addQueueRoutes(server: AppServer, deps: QueueDeps): void {
 }
 
 async function knownAddress({ registry }: QueueDeps, namespace: string, queue: string): Promise<string> {
-  const service = await findService(registry, namespace)
-  const { kind, name } = parseQueueAddress(queue)
-  const found = queuesOf(service).find(({ definition }) => definition.kind === kind && definition.name === name)
-  if (!found) throw new ProblemError('queue.unknown', `Service "${namespace}" has no queue "${queue}".`)
-  return fullAddress(namespace, queue)
+  const address = fullAddress(namespace, queue)
+  await findDeclared(registry, address)
+  return address
 }
 
 /** Pages go through the queues one after the other; the cursor says which queue and where in it. */

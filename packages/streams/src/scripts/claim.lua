@@ -3,11 +3,13 @@
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
 -- Returns {'claimed', now ms, job...} with job = {lane, entry id, job id, attempt, epoch, meta, data};
---   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up; {'full'} at the limit;
+--   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed, which
+--   its claimers may not have heard yet; {'full'} at the limit;
 --   {'fenced'} the consumer's lease is gone.
 -- A dispatcher that dies with the answer on its way leaves the jobs pending under its name: take_over finds them.
 local consumer, address, limit, want = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 if not holds_lease(consumer) then return { 'fenced' } end
+if is_closed(address) then return { 'empty' } end
 
 local running = 0
 for _, lane in ipairs(LANES) do

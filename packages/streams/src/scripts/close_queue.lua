@@ -8,6 +8,8 @@ for _, lane in ipairs(LANES) do
 end
 if tonumber(redis.call('HGET', counts_key(address), 'scheduled') or 0) > 0 then return 'busy' end
 for _, lane in ipairs(LANES) do redis.call('DEL', lane_key(address, lane)) end
+-- Remembered, so that a process that has not heard of it puts no job where nobody would look for it.
+redis.call('HSET', counts_key(address), 'closed', 1)
 redis.call('SREM', TAG .. ':queues', address)
 redis.call('SREM', TAG .. ':idle', address)
 local ns, queue = split_address(address)

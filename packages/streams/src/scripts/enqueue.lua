@@ -2,7 +2,7 @@
 -- KEYS[1] log
 -- ARGV[2] idempotency window ms, then 8 per job: address `ns/queue`, lane, due (ms, `+ms` from now, or '' = at once), idempotency key ('' = none),
 --   fingerprint of the body, meta JSON ('' = none), data JSON, extra JSON members for the event ('' = none)
--- Returns per job {'enqueued', id}, {'replayed', id} or {'conflict', id}.
+-- Returns per job {'enqueued', id}, {'replayed', id}, {'conflict', id} or {'closed', ''}.
 -- A crash between two jobs of a batch cannot happen inside the script; a Redis that dies before answering has either
 -- all of the batch on disk or none of it, and the producer's retry with its idempotency key finds out which.
 local window = ARGV[2]
@@ -18,6 +18,7 @@ local function enqueue(address, lane, due, key, fingerprint, meta, data, extra)
       return { word, string.sub(known, 1, space - 1) }
     end
   end
+  if is_closed(address) then return { 'closed', '' } end
   local ns, queue = split_address(address)
   due = due_time(due)
   local event = '{"lane":"' .. lane .. '"' .. (due ~= '' and ',"dueAtMs":' .. due or '') .. extra .. ',"data":' .. data .. '}'

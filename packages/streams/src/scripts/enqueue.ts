@@ -26,6 +26,8 @@ export type Enqueued =
   | { readonly kind: 'enqueued'; readonly id: string }
   | { readonly kind: 'replayed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string }
+  /** The queue was drained and closed, and is to be opened before it takes jobs again. */
+  | { readonly kind: 'closed'; readonly id: '' }
 
 /** A day: long enough for any producer's own retries, short enough that keys do not pile up. */
 export const IDEMPOTENCY_WINDOW_MS = 86_400_000
@@ -49,7 +51,7 @@ export async function enqueue(partition: Partition, jobs: readonly NewJob[]): Pr
     )
   }
   const reply = (await runScript(partition, script, args)) as [Enqueued['kind'], string][]
-  return reply.map(([kind, id]) => ({ kind, id }))
+  return reply.map(([kind, id]) => ({ kind, id }) as Enqueued)
 }
 
 function dueArgument(due: NewJob['due']): string {

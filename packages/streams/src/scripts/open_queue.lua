@@ -9,6 +9,11 @@ for i = 2, #ARGV do
     local made = redis.pcall('XGROUP', 'CREATE', lane_key(address, lane), 'dispatch', '0', 'MKSTREAM')
     if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
   end
-  opened = opened + redis.call('SADD', TAG .. ':queues', address)
+  redis.call('HDEL', counts_key(address), 'closed')
+  if redis.call('SADD', TAG .. ':queues', address) == 1 then
+    opened = opened + 1
+    -- Nobody has looked for jobs yet, so the first one is announced.
+    redis.call('SADD', TAG .. ':idle', address)
+  end
 end
 return opened

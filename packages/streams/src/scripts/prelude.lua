@@ -47,6 +47,9 @@ local function parse_entry(fields)
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
+-- True between the closing of a queue and its next opening; a queue that was never opened is merely not open yet.
+local function is_closed(address) return redis.call('HEXISTS', counts_key(address), 'closed') == 1 end
+
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
 local function wake_if_idle(address)
   if redis.call('SREM', TAG .. ':idle', address) == 1 then redis.call('PUBLISH', TAG .. ':wake', address) end
@@ -77,7 +80,7 @@ local function unpark(job)
   return header
 end
 
--- A consumer may settle and claim only while its lease, judged by the server's clock, has not lapsed.
+-- A consumer may claim and take over only while its lease, judged by the server's clock, has not lapsed.
 local function holds_lease(consumer)
   local lease_end = redis.call('ZSCORE', TAG .. ':consumers', consumer)
   return lease_end and tonumber(lease_end) > now_ms()

@@ -1,10 +1,12 @@
 -- Put dead letters of one queue back into their queue, oldest first. The job keeps its id, its attempts start again.
 -- KEYS[1] log
 -- ARGV[2] address  ARGV[3] how many at most  ARGV[4] JSON object of who and why, then job ids (none = any)
--- Returns the ids redriven. An id that is not dead (any more) is passed over, so asking twice redrives once.
+-- Returns the ids redriven. An id that is not dead (any more) is passed over, so asking twice redrives once; so is all of a
+-- queue that was closed, where nobody would deliver it.
 local address, limit, by = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local ns, queue = split_address(address)
 local redriven = {}
+if is_closed(address) then return redriven end
 
 local function redrive(entry_id, fields)
   local job, lane, epoch, meta, data = fields[2], fields[4], fields[8], fields[10], fields[16]

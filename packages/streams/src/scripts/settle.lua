@@ -2,14 +2,16 @@
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] `again` when the answer to the same call was lost, else '', then 10 per attempt: lane, entry id, job id, attempt, epoch,
 --   outcome `succeeded|retry|dead`, delay ms (retry), reason (dead), detail JSON object, last response JSON object (retry, dead)
--- Returns per attempt 'settled' or 'late'. Late: the lease lapsed or another consumer has the entry; nothing changes
---   but a `job.late` event, so one attempt has one accepted outcome. Asked `again` by a consumer that still holds its
---   lease, an entry that is no longer pending was settled by the first call.
+-- Returns per attempt 'settled' or 'late'. Late: the consumer left or was taken over, or another one has the entry;
+--   nothing changes but a `job.late` event, so one attempt has one accepted outcome. A lease that lapsed and that nobody
+--   took over may still be renewed, so it may still settle: refused here, the entry would stay pending under a name that
+--   lives on, in nobody's hands. Asked `again`, an entry that is no longer pending was settled by the first call.
 -- A dispatcher that dies before calling this leaves the entry pending (taken over, delivered again: at least once);
 -- one that dies after it lost only the answer.
 local consumer, address, again = ARGV[2], ARGV[3], ARGV[4] == 'again'
 local ns, queue = split_address(address)
-local fenced = not holds_lease(consumer)
+local lease_end = tonumber(redis.call('ZSCORE', TAG .. ':consumers', consumer) or 0)
+local fenced = lease_end == 0
 local results = {}
 
 local function late(job, attempt, epoch, outcome)

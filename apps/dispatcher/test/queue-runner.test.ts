@@ -1,0 +1,81 @@
+import { manifestQueueSchema } from '@millrace/contracts'
+import { createLogger, createMetrics, systemClock } from '@millrace/runtime'
+import { connect, createPartitions, enqueue, openQueues, type Partition, whenReady } from '@millrace/streams'
+import { type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
+import type { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { targetOf } from '../src/delivery/attempt.ts'
+import { type Consumer, joinPartition } from '../src/delivery/consumer.ts'
+import { createQueueRunner } from '../src/delivery/queue-runner.ts'
+import { createSender, type Sender } from '../src/delivery/sender.ts'
+import { createDispatcherMetrics } from '../src/metrics.ts'
+
+let server: RedisServer
+let receiver: Receiver
+let redis: Redis
+let partition: Partition
+let consumer: Consumer
+let sender: Sender
+const logger = createLogger({ app: 'test', level: 'silent' })
+beforeAll(async () => {
+  server = await startRedis()
+  receiver = await startReceiver()
+  redis = connect({ url: server.url, role: 'test' })
+  await whenReady(redis, { timeoutMs: 5000 })
+  partition = createPartitions(redis, 1).of('')
+  consumer = await joinPartition({ partition, ttlMs: 60_000, logger, onEnd: () => undefined })
+  sender = createSender()
+})
+afterAll(async () => {
+  await consumer.leave()
+  await sender.close()
+  redis.disconnect()
+  await receiver.stop()
+  await server.stop()
+})
+
+async function runnerOf(name: string) {
+  const address = `shop/${name}`
+  await openQueues(partition, [address])
+  const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
+  const runner = createQueueRunner(address, targetOf(definition, receiver.url), {
+    partition,
+    metrics: createDispatcherMetrics(createMetrics({ app: 'test', version: '0' })),
+    logger,
+    sender,
+    clock: systemClock,
+    random: () => 0,
+    consumer: () => consumer,
+    onAmbiguousClaim: () => undefined,
+  })
+  return { runner, add: (data: number) => enqueue(partition, [{ address, lane: 'normal', data: `${data}` }]) }
+}
+
+describe('a queue runner', () => {
+  it('claims again for a wake-up that overtakes the answer of a claim which found nothing', async () => {
+    const { runner, add } = await runnerOf('mail')
+    await add(0)
+    runner.wake()
+    await receiver.waitFor('/internal/mail', 1)
+    // No sweep here: nothing but wake-ups makes this runner claim. Each round the claim is sent, then the job comes, and
+    // the wake-up for it arrives while the empty-handed answer is still on its way.
+    for (let n = 1; n <= 20; n++) {
+      runner.wake()
+      const added = add(n)
+      runner.wake()
+      await added
+      await receiver.waitFor('/internal/mail', n + 1, 2000)
+    }
+    await runner.drain()
+    expect(receiver.requests('/internal/mail')).toHaveLength(21)
+  })
+
+  it('drains at once when it has nothing, and claims nothing afterwards', async () => {
+    const { runner, add } = await runnerOf('print')
+    await runner.drain()
+    await add(1)
+    runner.wake()
+    await runner.drain()
+    expect(receiver.requests('/internal/print')).toEqual([])
+  })
+})

@@ -1,0 +1,75 @@
+import { readConfig as readAudit } from '../../apps/audit/src/config.ts'
+import { readConfig as readCli } from '../../apps/cli/src/config.ts'
+import { readConfig as readDispatcher } from '../../apps/dispatcher/src/config.ts'
+import { readConfig as readScheduler } from '../../apps/scheduler/src/config.ts'
+import { readConfig as readExample } from '../../examples/dependency-audit/src/config.ts'
+import { code, table, wordsFor } from './table.mjs'
+
+const READERS = [
+  { name: 'dispatcher', read: readDispatcher, defaultsOf: (config) => config },
+  { name: 'scheduler', read: readScheduler, defaultsOf: (config) => config },
+  { name: 'audit', read: readAudit, defaultsOf: (config) => config },
+  { name: 'cli', read: readCli, defaultsOf: ({ ports }) => ({ MILLRACE_EXAMPLE_PORT: ports.example }) },
+  {
+    name: 'example',
+    read: readExample,
+    defaultsOf: ({ port, queueUrl, septorUrl, namespace }) => ({
+      PORT: port,
+      IEC_QUEUE_URL: queueUrl,
+      SEPTOR_URL: septorUrl,
+      SERVICE_NAMESPACE: namespace,
+    }),
+  },
+]
+
+const WORDS = {
+  REDIS_URL:
+    '`redis://`, `rediss://` or `unix:///path`. `millrace up` starts a server of its own when it is not set, and has no default then.',
+  MILLRACE_PARTITIONS: 'How many partitions, 1 to 4094. Fixed at first boot; another number is refused later.',
+  MILLRACE_HOST:
+    'The address to listen on. There is no authentication: see [SECURITY.md](../SECURITY.md) before changing it.',
+  MILLRACE_HOME:
+    'The data folder: embedded Redis, the audit store, logs of `millrace up`. Only audit and `up` write there.',
+  LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
+  MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
+  MILLRACE_SERVICE_URL_TEMPLATE:
+    'Where a service listens when an apply gives no `url`: an http URL with `{namespace}` in it.',
+  MILLRACE_MAX_JOB_BYTES: 'The largest payload of a job, 1 KiB to 16 MiB.',
+  MILLRACE_DRAIN_MS: 'How long a drain waits for deliveries under way, up to 10 minutes. See [Shutdown](#shutdown).',
+  MILLRACE_LEASE_MS:
+    'How long a dispatcher may be silent before its jobs are taken over, 500 ms to 1 minute. It is renewed three times as often.',
+  MILLRACE_SCHEDULER_PORT: 'Port of the scheduler.',
+  MILLRACE_ENV: '`production`, `sandbox` or `development`. In `production` the scheduler has no `GET /__scheduled`.',
+  MILLRACE_AUDIT_PORT: 'Port of the audit app.',
+  MILLRACE_LOG_KEEP: 'How many of the newest entries stay in each log after they were recorded.',
+  MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',
+  PORT: 'Port of the example service; `millrace up` sets it.',
+  IEC_QUEUE_URL: 'The dispatcher, for services; `millrace up` sets it for the example.',
+  SEPTOR_URL: 'The audit app, for services; `millrace up` sets it for the example.',
+  SERVICE_NAMESPACE: 'The namespace that the example enqueues and emits under.',
+  LOCKFILE: 'The lockfile that the example audits; `package-lock.json` of this repository when it is not set.',
+}
+
+/** Every variable that a config.ts reads, found by handing it an environment that notes what it is asked for. */
+export async function environmentTable() {
+  const variables = new Map()
+  for (const { name, read, defaultsOf } of READERS) {
+    const asked = new Set()
+    const env = new Proxy({}, { get: (_target, key) => void asked.add(String(key)) })
+    const defaults = defaultsOf(read(env))
+    for (const variable of asked) {
+      const known = variables.get(variable) ?? { readers: [], fallback: undefined }
+      known.readers.push(name)
+      known.fallback ??= defaults[variable]
+      variables.set(variable, known)
+    }
+  }
+  const words = wordsFor('variables', [...variables.keys()], WORDS)
+  const rows = [...variables].map(([variable, { readers, fallback }]) => [
+    code(variable),
+    fallback === undefined ? '–' : code(fallback),
+    readers.join(', '),
+    words(variable),
+  ])
+  return table(['variable', 'default', 'read by', 'meaning'], rows)
+}

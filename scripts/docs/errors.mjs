@@ -1,0 +1,96 @@
+import { globSync, readFileSync } from 'node:fs'
+import { FAILURE_REASONS, PROBLEMS } from '@millrace/contracts'
+import { code, table, wordsFor } from './table.mjs'
+
+const PROBLEM_WORDS = {
+  'request.malformed_json': 'Repair the body. Invalid UTF-8 is refused as well: it would be stored as something else.',
+  'request.invalid':
+    'Read `errors`: each has the JSON pointer of a field and what is wrong with it. Unknown fields are errors.',
+  'request.too_large': 'Put the payload into a store of your own and enqueue a reference to it.',
+  'request.unsupported_media_type': 'Send JSON with `content-type: application/json`.',
+  'request.not_found': 'Look at `GET /openapi.json` of that app; each app has routes of its own.',
+  'manifest.invalid':
+    'Read `errors`: each has the line, the pointer and the fix. See [manifest.md](manifest.md#what-is-refused).',
+  'service.unknown': "Apply the service's manifest first.",
+  'service.no_url': 'Send `url` at the first apply, or set `MILLRACE_SERVICE_URL_TEMPLATE`.',
+  'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
+  'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
+  'schedule.unknown': 'Declare the schedule, or correct the name or the cron expression.',
+  'job.unknown': 'The id is wrong, the job is not a dead letter (retry), or the recorder has not seen it yet (audit).',
+  'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
+  'entity.unknown': 'Correct the namespace or the entity id.',
+  'store.full': 'Wait for `Retry-After` and send again. Redis has reached `maxmemory`; nothing was accepted.',
+  'store.unavailable':
+    'Wait for `Retry-After` and send again with the same idempotency key: what became of the first is not known.',
+  internal: 'A fault of Millrace. The log of the app has it under `http.failed`.',
+}
+
+const REASON_WORDS = {
+  http_status: 'It answered with a status outside of 2xx and 3xx.',
+  redirect: 'It answered with a 3xx. Redirects are not followed.',
+  timeout: 'No complete answer within `timeoutMs`, or no connection within 5 s.',
+  connection_refused: 'Nothing listens there.',
+  connection_reset: 'The connection ended before an answer began.',
+  dns: 'The host name could not be resolved.',
+  tls: 'The TLS handshake failed: certificate, name or protocol.',
+  bad_response: 'What came back is not HTTP.',
+  incomplete_response: 'An answer began and did not end.',
+  no_retry: 'The endpoint said not to try again: status 489, or the header `x-no-retry: 1`.',
+  crash_loop: 'Three dispatchers in a row died with this job in hand.',
+  no_service_url: 'Reserved; nothing gives it at present.',
+  network: 'Another error of the connection; the text of the error says which.',
+}
+
+const SDK_WORDS = {
+  'sdk.unreachable': 'No answer at all. Whether the request was carried out is not known.',
+  'sdk.timeout': 'No answer in time. Whether the request was carried out is not known.',
+  'sdk.bad_answer': 'A success that could not be read.',
+  'sdk.refused': 'An error status without a problem document: something else answered, such as a proxy.',
+  'sdk.invalid_input': 'The call cannot be written as a request; nothing was sent.',
+  'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
+}
+
+export function errorsPage() {
+  const problem = wordsFor('problem codes', Object.keys(PROBLEMS), PROBLEM_WORDS)
+  const reason = wordsFor('reasons', [...FAILURE_REASONS], REASON_WORDS)
+  const sdkCodes = readSdkCodes()
+  const sdk = wordsFor('codes of the SDK', sdkCodes, SDK_WORDS)
+  return `# Error codes
+
+## Answers of the API
+
+Every error is an RFC 9457 problem document (\`application/problem+json\`) with \`type\`, \`title\`, \`status\`, \`detail\` and \`code\`;
+\`type\` is \`urn:millrace:problem:<code>\`. The code is the contract: programs compare it, \`detail\` is for people. From
+\`packages/contracts/src/problem.ts\`.
+
+${table(
+  ['code', 'status', 'title', 'what to do'],
+  Object.entries(PROBLEMS).map(([name, { status, title }]) => [code(name), status, title, problem(name)]),
+)}
+## Reasons of a failed attempt
+
+They stand in \`job.attempt_failed\` and \`job.dead_lettered\`, in dead letters as \`reason\`, and in the label \`reason\` of
+\`millrace_delivery_attempts_total\`. From \`packages/contracts/src/jobs-api.ts\`.
+
+${table(
+  ['reason', 'meaning'],
+  FAILURE_REASONS.map((name) => [code(name), reason(name)]),
+)}
+## Codes of the SDK
+
+\`MillraceError\` of \`@millrace/sdk\` carries the code of the problem document. Where there was none it has one of its own:
+
+${table(
+  ['code', 'meaning'],
+  sdkCodes.map((name) => [code(name), sdk(name)]),
+)}`
+}
+
+/** The SDK's own codes are a list nowhere: they are where they are thrown. */
+function readSdkCodes() {
+  const folder = new URL('../../packages/sdk/src/', import.meta.url)
+  const text = globSync('**/*.ts', { cwd: folder })
+    .map((file) => readFileSync(new URL(file, folder), 'utf8'))
+    .join('\n')
+  return [...new Set([...text.matchAll(/'(sdk\.[a-z_]+)'/g)].map((match) => match[1]))].toSorted()
+}

@@ -1,0 +1,43 @@
+import { JOB_EVENTS, QUEUE_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS } from '@millrace/contracts'
+import { describe, expect, it } from 'vitest'
+import { readFiles } from '../tidy/repository.ts'
+import { readPage } from './pages.ts'
+
+describe('the documentation leaves out', () => {
+  it('no variable that a config.ts reads', () => {
+    const names = readFiles('**/src/config.ts').flatMap(({ text }) => [
+      ...captures(text, /^\s+\b([A-Z][A-Z0-9_]{2,}):/gm),
+      ...captures(text, /\benv\.([A-Z][A-Z0-9_]+)/g),
+    ])
+    expect(names).toEqual(expect.arrayContaining(['REDIS_URL', 'MILLRACE_LOG_KEEP', 'LOCKFILE']))
+    expect(missingIn('docs/operations.md', names)).toEqual([])
+  })
+
+  it('no event of the log', () => {
+    const events = [JOB_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS, QUEUE_EVENTS].flatMap((all) => Object.values(all))
+    expect(missingIn('docs/events.md', events)).toEqual([])
+  })
+
+  it('no event of the log files', () => {
+    const names = readFiles('{apps,packages}/*/src/**/*.ts').flatMap(({ text }) => [
+      ...captures(text, /\bevent: '([a-z_.]+)'/g),
+      ...captures(text, /\bonError\('([a-z_.]+)'\)/g),
+    ])
+    expect(names).toEqual(expect.arrayContaining(['lease.lost', 'join.failed']))
+    expect(missingIn('docs/logging.md', names)).toEqual([])
+  })
+
+  it('no decision', () => {
+    const pages = readFiles('docs/decisions/0*.md').map(({ path }) => path.slice('docs/decisions/'.length))
+    expect(pages.filter((page) => !readPage('docs/decisions/README.md').includes(`(${page})`))).toEqual([])
+  })
+})
+
+function captures(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map((match) => match[1] as string)
+}
+
+function missingIn(path: string, names: readonly string[]): string[] {
+  const page = readPage(path)
+  return [...new Set(names)].filter((name) => !page.includes(`\`${name}\``))
+}
