@@ -77,7 +77,7 @@ async function runPush(url: string, appendfsync: 'always' | 'everysec', isDone: 
       manifest: {},
     }
     await register(registryPartition(client), { service, expectedVersion: 0, event: {} })
-    await openQueues(partition, [ADDRESS])
+    await openQueues(partition, [{ address: ADDRESS }])
     for (let done = 0; done < JOBS; done += 1000) {
       await enqueue(
         partition,

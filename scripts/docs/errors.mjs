@@ -16,7 +16,17 @@ const PROBLEM_WORDS = {
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
   'schedule.unknown': 'Declare the schedule, or correct the name or the cron expression.',
-  'job.unknown': 'The id is wrong, the job is not a dead letter (retry), or the recorder has not seen it yet (audit).',
+  'job.not_waiting':
+    'To cancel, the job must not be a dead letter; to reschedule, it must wait for a time. The answer says what it is.',
+  'job.not_held':
+    'Stop working on the job: the lease ended, somebody cancelled it, or it is at its end. Its history says which.',
+  'queue.purge_token': 'Ask again without a token, look at the counts, and purge with the new token.',
+  'batch.refused': 'Repair the job of the batch that has a code of its own, and send the whole batch again.',
+  'job.unknown':
+    'The id is wrong, the job is at its end (cancel, reschedule, explain) or not a dead letter (retry), or the recorder has not seen it yet (audit).',
+  'redrive.unknown':
+    'Correct the id. A redrive is forgotten 30 days after its end; one without rate, canary or id has none.',
+  'redrive.conflict': 'Another redrive has this id. What is asked with a known id must be the same as the first time.',
   'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
   'entity.unknown': 'Correct the namespace or the entity id.',
   'store.full': 'Wait for `Retry-After` and send again. Redis has reached `maxmemory`; nothing was accepted.',
@@ -36,9 +46,10 @@ const REASON_WORDS = {
   bad_response: 'What came back is not HTTP.',
   incomplete_response: 'An answer began and did not end.',
   no_retry: 'The endpoint said not to try again: status 489, or the header `x-no-retry: 1`.',
-  crash_loop: 'Three dispatchers in a row died with this job in hand.',
-  no_service_url: 'Reserved; nothing gives it at present.',
+  crash_loop: 'Three holders in a row fell silent with this job in hand: dispatchers, or workers under a lease.',
   network: 'Another error of the connection; the text of the error says which.',
+  cancelled: 'Somebody cancelled the job and the dispatcher ended its request. Nothing is tried again.',
+  worker_failed: 'A worker that held the job under a lease said that it failed.',
 }
 
 const SDK_WORDS = {

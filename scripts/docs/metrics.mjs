@@ -40,24 +40,33 @@ ${table(['label', 'of', 'values'], LABEL_VALUES)}`
 }
 
 const LABEL_VALUES = [
-  ['`result`', '`millrace_jobs_enqueued_total`', '`enqueued`, `replayed` (a known idempotency key), `conflict`'],
-  ['`outcome`', '`millrace_jobs_finished_total`', '`succeeded`, `dead`'],
+  [
+    '`result`',
+    '`millrace_jobs_enqueued_total`',
+    '`enqueued`, `replayed` (a known idempotency key), `duplicate` (a taken unique key), `debounced`, `conflict`, `refused` (by another job of an atomic batch), `closed`',
+  ],
+  ['`outcome`', '`millrace_jobs_finished_total`', '`succeeded`, `dead`, `cancelled` (while it ran)'],
   [
     '`outcome`',
     '`millrace_delivery_attempts_total`',
-    '`succeeded`, `retry`, `dead`, `late` (settled too late, so it does not count), `lost` (the lease was gone)',
+    '`succeeded`, `retry`, `postpone` (a retry that does not count), `dead`, `cancelled`, `leased` (its worker took it over), `late` (settled too late, so it does not count), `lost` (the lease was gone)',
   ],
-  ['`outcome`', '`millrace_delivery_duration_seconds`', '`succeeded`, `retry`, `dead`, `late`'],
+  [
+    '`outcome`',
+    '`millrace_delivery_duration_seconds`',
+    '`succeeded`, `retry`, `postpone`, `dead`, `cancelled`, `leased`, `late`',
+  ],
   [
     '`reason`',
     '`millrace_delivery_attempts_total`',
     'empty, a [reason](errors.md#reasons-of-a-failed-attempt), or `lease_lost`',
   ],
   ['`state`', '`millrace_queue_jobs`', '`waiting`, `scheduled`, `running`, `dead`'],
+  ['`scope`', '`millrace_circuit_open`', '`origin`, `endpoint`'],
   ['`queue`', 'all that have it', "the queue's address: `sync-record`, `schedule:nightly-sync`"],
   ['`result`', '`millrace_schedule_ticks_total`', '`fired`, `triggered` (by hand), `missed`'],
   ['`partition`', '`millrace_audit_*`', '`p0`, `p1`, …, `reg` (the log of the registry)'],
-  ['`kind`', '`millrace_audit_records_total`', '`job`, `schedule`, `service`, `queue`, `audit`, `other`'],
+  ['`kind`', '`millrace_audit_records_total`', '`job`, `schedule`, `service`, `queue`, `endpoint`, `audit`, `other`'],
   ['`result`', '`millrace_audit_verify_total`', '`intact`, `broken`, `unknown`'],
 ]
 

@@ -22,9 +22,27 @@ const post = async (path: string, body: unknown) => {
   const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   return fetch(url, { method: path.startsWith('/services/') ? 'PUT' : 'POST', ...init })
 }
-const enqueue = async (data: unknown) => {
-  const response = await post('/jobs', { namespace: 'hello', queue: 'greet', data })
+const enqueue = async (data: unknown, more: Record<string, unknown> = {}) => {
+  const response = await post('/jobs', { namespace: 'hello', queue: 'greet', data, ...more })
   return ((await response.json()) as { id: string }).id
+}
+/** Two jobs that their worker holds, with the tokens that it got. */
+const hold = async () => {
+  const path = '/internal/jobs/export'
+  service.script(path, { status: 202, headers: { 'x-job-lease': '60' } })
+  const ids = [await enqueue('one', { queue: 'export', key: 'a' }), await enqueue('two', { queue: 'export', key: 'b' })]
+  const requests = await service.waitFor(path, 2)
+  for (const id of ids) await eventually(() => wasLeased(id), { timeoutMs: 10_000, what: `the lease of ${id}` })
+  service.script(path, { status: 200 })
+  const tokenOf = (id: string | undefined) =>
+    String(requests.find(({ headers }) => headers['webhook-id'] === id)?.headers['x-job-token'])
+  return { HELD: ids[0]!, HELD2: ids[1]!, TOKEN: tokenOf(ids[0]), TOKEN2: tokenOf(ids[1]) }
+}
+const wasLeased = async (id: string) => {
+  const { history = [] } = await getJson<{ history?: { type: string }[] }>(
+    `${playground.place.urls.audit}/v1/jobs/${id}`,
+  )
+  return history.some(({ type }) => type === 'job.leased')
 }
 
 describe('docs/api.md', { timeout: 90_000 }, () => {
@@ -39,8 +57,29 @@ describe('docs/api.md', { timeout: 90_000 }, () => {
       const url = `${playground.place.urls.dispatcher}/dead-letters?namespace=hello`
       return (await getJson<{ deadLetters: DeadLetter[] }>(url)).deadLetters.length === 1
     })
-    const job = await enqueue('the other one')
-    for (const { text } of others) await playground.run(text, { JOB: job, DEAD: dead })
+    const ids = {
+      JOB: await enqueue('the other one'),
+      DEAD: dead,
+      LATER: await enqueue('later', { delayMs: 600_000 }),
+      LATER2: await enqueue('later as well', { delayMs: 600_000 }),
+      ...(await hold()),
+    }
+    for (const { text } of others) await playground.run(text, ids)
+  })
+})
+
+describe('docs/delivery.md', () => {
+  const blocks = codeBlocks(readPage('docs/delivery.md'))
+  const queues = blocks.filter(({ language }) => language === 'yaml').map(({ text }) => text)
+  const jobs = blocks.filter(({ title }) => title === 'job').map(({ text }) => text)
+
+  it('has queues that are accepted, and jobs that they take', async () => {
+    expect([queues.length, jobs.length].every((count) => count > 2)).toBe(true)
+    const manifest = `metadata: {name: shop}\nspec:\n  queues:\n${queues.join('').replaceAll(/^/gm, '    ').trimEnd()}\n`
+    expect(await (await post('/services/shop', { manifest, url: service.url })).json()).toMatchObject({
+      result: 'created',
+    })
+    for (const job of jobs) expect((await post('/jobs', JSON.parse(job))).status, job).toBe(202)
   })
 })
 
@@ -49,6 +88,16 @@ describe('docs/manifest.md', () => {
     const [block] = codeBlocks(readPage('docs/manifest.md')).filter(({ language }) => language === 'yaml')
     const response = await post('/services/my-service', { manifest: block?.text, url: service.url })
     expect(await response.json()).toMatchObject({ result: 'created', queues: ['sync-record'], warnings: [] })
+  })
+
+  it('has examples that are accepted', async () => {
+    const [, ...examples] = codeBlocks(readPage('docs/manifest.md')).filter(({ language }) => language === 'yaml')
+    expect(examples.length).toBeGreaterThan(1)
+    for (const { text } of examples) {
+      const manifest = `metadata: {name: my-service}\nspec:\n${text.replaceAll(/^/gm, '  ').trimEnd()}\n`
+      const response = await post('/services/my-service', { manifest, url: service.url })
+      expect(await response.json(), text).toMatchObject({ result: 'changed', warnings: [] })
+    }
   })
 
   it.each(tableRows(readPage('docs/manifest.md'), '| under `spec` | refused with |'))(

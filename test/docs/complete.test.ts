@@ -1,4 +1,11 @@
-import { JOB_EVENTS, QUEUE_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS } from '@millrace/contracts'
+import {
+  ENDPOINT_EVENTS,
+  JOB_EVENTS,
+  QUEUE_EVENTS,
+  REDRIVE_EVENTS,
+  SCHEDULE_EVENTS,
+  SERVICE_EVENTS,
+} from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
 import { readFiles } from '../tidy/repository.ts'
 import { readPage } from './pages.ts'
@@ -14,7 +21,8 @@ describe('the documentation leaves out', () => {
   })
 
   it('no event of the log', () => {
-    const events = [JOB_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS, QUEUE_EVENTS].flatMap((all) => Object.values(all))
+    const lists = [JOB_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS, QUEUE_EVENTS, REDRIVE_EVENTS, ENDPOINT_EVENTS]
+    const events = lists.flatMap((all) => Object.values(all))
     expect(missingIn('docs/events.md', events)).toEqual([])
   })
 

@@ -211,6 +211,33 @@ describe('the command', { timeout: 60_000 }, () => {
     expect(shown.stdout).toMatch(new RegExp(`${namespace}/sync-record +0 +0 +\\d`))
   })
 
+  it('pauses a queue, explains a job that waits, cancels it, and purges the rest with a token', async () => {
+    const paused = await runCommand(place, 'queue', 'pause', namespace, 'process-claim', '--why', 'a test')
+    expect(paused.stdout.trim()).toBe(`${namespace}/process-claim paused`)
+    const [id] = await Promise.all(
+      ['claim_a', 'claim_b'].map((claimId) => service.enqueue('process-claim', { claimId })),
+    )
+    const explained = await runCommand(place, 'jobs', 'explain', id as string)
+    expect(explained.stdout).toMatch(/queue_paused +The queue was paused by .*: a test/)
+    expect((await runCommand(place, 'jobs', 'cancel', id as string)).stdout).toMatch(/cancelled$/m)
+    const counted = await runCommand(place, 'queue', 'purge', namespace, 'process-claim', '--json')
+    const { waiting, token } = JSON.parse(counted.stdout) as { waiting: number; token: string }
+    expect(waiting).toBe(1)
+    const purged = await runCommand(
+      place,
+      'queue',
+      'purge',
+      namespace,
+      'process-claim',
+      '--token',
+      token,
+      '--why',
+      'a test',
+    )
+    expect(purged.stdout.trim()).toBe('1 cancelled')
+    await runCommand(place, 'queue', 'resume', namespace, 'process-claim')
+  })
+
   it('verifies one entity and the whole trail', async () => {
     await service.enqueue('sync-record', { recordId: 'rec_v' })
     await eventually(async () =>

@@ -1,8 +1,8 @@
 import { posix } from 'node:path'
 import type { Finding, SourceFile } from './repository.ts'
 
-// What stands in front of every script; it takes no keys of its own, returns nothing, and is not run by itself.
-const PRELUDE = 'prelude'
+// What stands in front of every script, in parts; it takes no keys of its own, returns nothing, and is not run by itself.
+const PRELUDE = /^prelude(_|$)/
 const HEADER_WORDS = ['KEYS', 'ARGV', 'Returns']
 
 /** Lua files without a header that says how to call them, without a typed wrapper, or that nobody loads. */
@@ -16,7 +16,7 @@ function checkScript(script: SourceFile, sources: ReadonlyMap<string, string>): 
   const header = headerOf(script.text)
   const fixes: string[] = []
   if (header === '') fixes.push('has no header: begin with what the script is for')
-  if (name !== PRELUDE) {
+  if (!PRELUDE.test(name)) {
     for (const word of HEADER_WORDS) {
       if (!header.includes(word)) fixes.push(`does not name ${word} in its header: add it`)
     }

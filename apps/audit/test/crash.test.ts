@@ -27,7 +27,7 @@ it('survives a killed Redis and takes up where it was', async () => {
   expect(await everything()).toMatchObject({ records: 100, valid: true })
 })
 
-it('is killed in the middle of folding and leaves no gap and no double', async () => {
+it('is killed in the middle of folding and leaves no gap and no double', { timeout: 60_000 }, async () => {
   await appendEvents(rig.partition, 12_000, 50)
   for (const upTo of [1000, 4000]) {
     app = await rig.startAudit()
@@ -40,7 +40,9 @@ it('is killed in the middle of folding and leaves no gap and no double', async (
   expect(await everything()).toMatchObject({ chains: 50, records: 12_000, valid: true, broken: [] })
 })
 
-it('chains without a fork when two processes record, also when the one in charge is killed', async () => {
+it('chains without a fork when two processes record, also when the one in charge is killed', {
+  timeout: 60_000,
+}, async () => {
   app = await rig.startAudit()
   const other = await rig.startAudit()
   await appendEvents(rig.partition, 3000)

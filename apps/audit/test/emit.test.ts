@@ -69,6 +69,14 @@ describe('emit', () => {
     expect(body.data.events.map(({ data }) => data)).toEqual([null, ['a', null]])
   })
 
+  it('refuses data that nests without end, which nothing could read again', async () => {
+    let data: unknown = 0
+    for (let level = 0; level < 600; level++) data = [data]
+    const { status, body } = await emit({ entityId: 'deep', data })
+    expect(status).toBe(422)
+    expect(body).toMatchObject({ errors: [{ pointer: '/data' }] })
+  })
+
   it('makes one event of one idempotency key, from the header or from the body', async () => {
     const first = await emit({ entityId: 'once' }, { 'idempotency-key': 'k-1' })
     const second = await emit({ entityId: 'once', idempotencyKey: 'k-1' })

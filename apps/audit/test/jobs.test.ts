@@ -1,5 +1,17 @@
 import { formatId } from '@millrace/contracts'
-import { type ClaimedJob, claim, enqueue, lease, moveDue, openQueues, redrive, settle } from '@millrace/streams'
+import {
+  type ClaimedJob,
+  cancel,
+  claim,
+  emit,
+  enqueue,
+  lease,
+  moveDue,
+  openQueues,
+  redrive,
+  reschedule,
+  settle,
+} from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AuditApp, type AuditEvent, type JobView, type Problem, type Rig, startRig } from './support.ts'
@@ -13,7 +25,7 @@ const CONSUMER = 'dispatcher-1'
 beforeAll(async () => {
   rig = await startRig()
   app = await rig.startAudit()
-  await openQueues(rig.partition, [ADDRESS])
+  await openQueues(rig.partition, [{ address: ADDRESS }])
   await lease(rig.partition, { action: 'join', consumer: CONSUMER, ttlMs: 600_000 })
 })
 afterAll(() => rig.stop())
@@ -117,6 +129,53 @@ describe('a job', () => {
     await succeed(await claimOne())
   })
 
+  it('has the result that its endpoint answered, as it came', async () => {
+    const id = await enqueueOne()
+    const job = await claimOne()
+    const settlement = { kind: 'succeeded', status: 200, durationMs: 1, result: '{"n":9007199254740993}' } as const
+    await settle(rig.partition, { consumer: CONSUMER, address: ADDRESS, attempts: [{ job, settlement }] })
+    const { text } = await app.get<JobView>(`/v1/jobs/${id}?wait=5s`)
+    expect(text).toContain('"result":{"n":9007199254740993}')
+  })
+
+  it('is cancelled by whom it says, after another time was set', async () => {
+    const id = await enqueueOne('{}', 60_000)
+    await reschedule(rig.partition, { id, due: { atMs: 4102444800000 }, by: { who: 'ada' } })
+    await eventually(
+      async () => (await app.get<JobView>(`/v1/jobs/${id}`)).body.nextAttemptAt === '2100-01-01T00:00:00.000Z',
+    )
+    await cancel(rig.partition, { id, by: { who: 'ada', why: 'wrong order' } })
+    const { body } = await app.get<JobView>(`/v1/jobs/${id}?wait=5s`)
+    expect(body).toMatchObject({ state: 'cancelled', finishedAt: expect.any(String) })
+    const { body: found } = await app.get<{ data: { events: AuditEvent[] } }>(
+      `/v1/events?namespace=shop&entityId=${id}&who=ada`,
+    )
+    expect(found.data.events.map(({ eventType, metadata }) => [eventType, metadata.why])).toEqual([
+      ['job.rescheduled', undefined],
+      ['job.cancelled', 'wrong order'],
+    ])
+  })
+
+  it('shows the progress that was reported last', async () => {
+    const id = await enqueueOne()
+    for (const progress of [1, 2]) {
+      const fact = { kind: 'job', type: 'job.progress', namespace: 'shop', queue: 'send-mail', entityId: id } as const
+      await emit(rig.partition, [{ ...fact, data: `{"title":"t","total":2,"progress":${progress}}` }])
+    }
+    await eventually(
+      async () => (await app.get<{ progress?: { progress: number } }>(`/v1/jobs/${id}`)).body.progress?.progress === 2,
+    )
+    await succeed(await claimOne())
+  })
+
+  it('that is debounced has the payload of its last update', async () => {
+    const unique = { key: 'k', mode: 'debounce', periodMs: 60_000 } as const
+    const job = { address: ADDRESS, lane: 'normal', unique, meta: { unique: { key: 'k', mode: 'debounce' } } } as const
+    const [first] = await enqueue(rig.partition, [{ ...job, data: '"one"' }])
+    await enqueue(rig.partition, [{ ...job, data: '"two"' }])
+    await eventually(async () => (await app.get<JobView>(`/v1/jobs/${first?.id}`)).body.data === 'two')
+  })
+
   it('is no other for an audit event that a service emits under its id', async () => {
     const id = await enqueueOne()
     await eventually(async () => (await app.get(`/v1/jobs/${id}`)).status === 200)
@@ -181,7 +240,7 @@ describe('?wait=', () => {
 
 describe('the list of jobs', () => {
   it('goes from new to old, by pages, with filters', async () => {
-    await openQueues(rig.partition, ['list/a', 'list/schedule:nightly'])
+    await openQueues(rig.partition, [{ address: 'list/a' }, { address: 'list/schedule:nightly' }])
     const ids: string[] = []
     for (const address of ['list/a', 'list/a', 'list/schedule:nightly', 'list/a']) {
       const [job] = await enqueue(rig.partition, [{ address, lane: 'normal', data: `{"to":"${address}"}` }])

@@ -5,6 +5,7 @@ import { addAudit } from './commands/audit.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
 import { addEnqueue } from './commands/enqueue.ts'
 import { addJobs } from './commands/jobs.ts'
+import { addQueue } from './commands/queue.ts'
 import { addQueues } from './commands/queues.ts'
 import { addTrigger } from './commands/trigger.ts'
 import { addUp } from './commands/up.ts'
@@ -33,6 +34,7 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addEnqueue(program)
   addTrigger(program)
   addQueues(program)
+  addQueue(program)
   addJobs(program)
   addDeadLetters(program)
   addAudit(program)

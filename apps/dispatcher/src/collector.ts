@@ -31,10 +31,13 @@ export function startCollector({ registry, partitions, metrics, clock, onError }
 }
 
 function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetrics, nowMs: number): void {
-  for (const state of ['waiting', 'scheduled', 'running', 'dead'] as const)
+  for (const state of ['waiting', 'scheduled', 'running'] as const)
     metrics.jobs.set({ ...labels, state }, counts[state])
+  // The letters that are there: an alert must fall silent once somebody has discarded them.
+  metrics.jobs.set({ ...labels, state: 'dead' }, counts.dead - counts.discarded)
   const oldest = counts.oldestWaitingMs
   metrics.oldest.set(labels, oldest === undefined ? 0 : Math.max(0, nowMs - oldest) / 1000)
+  metrics.paused.set(labels, counts.paused ? 1 : 0)
   metrics.imbalance.set(labels, imbalance(counts))
   metrics.concurrency.set(labels, definition.concurrency)
 }

@@ -1,4 +1,12 @@
-import { createHttpServer, createMetrics, type Logger, listen, systemClock, VERSION } from '@millrace/runtime'
+import {
+  createHttpServer,
+  createMetrics,
+  type Logger,
+  type Loop,
+  listen,
+  systemClock,
+  VERSION,
+} from '@millrace/runtime'
 import {
   checkServer,
   connect,
@@ -13,11 +21,19 @@ import {
 import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
+import { startRedriver } from './dead-letters/redriver.ts'
+import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { type PartitionDispatcher, startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
+import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
+import { addJobCommandRoutes } from './intake/job-command-routes.ts'
 import { addJobRoutes } from './intake/job-routes.ts'
+import { createProgressLog } from './intake/progress.ts'
+import { addQueueCommandRoutes } from './intake/queue-command-routes.ts'
 import { addQueueRoutes } from './intake/queue-routes.ts'
+import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
+import { addWorkerRoutes } from './intake/worker-routes.ts'
 import { createDispatcherMetrics } from './metrics.ts'
 
 const REDIS_DEADLINE_MS = 30_000
@@ -39,8 +55,10 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
   const metrics = createDispatcherMetrics(metricsRegistry)
   const sender = createSender()
+  const health = createEndpointHealth(clock)
 
   let dispatchers: readonly PartitionDispatcher[] = []
+  let redriver: Loop | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
   const server = await createHttpServer({
     title: 'Millrace dispatcher',
@@ -73,6 +91,12 @@ export async function startDispatcher(config: Config, logger: Logger) {
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
+  addDeadLetterRoutes(server, { registry, partitions, metrics, wakeRedriver: () => redriver?.poke() })
+  addRedriveRoutes(server, { registry, partitions })
+  addJobCommandRoutes(server, { registry, partitions, clock })
+  const progress = createProgressLog({ partitions, onError })
+  addWorkerRoutes(server, { partitions, progress, random: Math.random })
+  addQueueCommandRoutes(server, { registry, partitions, clock })
   const port = await listen(server, {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_DISPATCHER_PORT,
@@ -90,6 +114,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
         metrics,
         logger,
         sender,
+        health,
         clock,
         random: Math.random,
         leaseMs: config.MILLRACE_LEASE_MS,
@@ -98,6 +123,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   )
   const collector = startCollector({ registry, partitions, metrics, clock, onError })
   const closer = startCloser({ registry, registryPartition: registryPartition(redis), partitions, clock, onError })
+  redriver = startRedriver({ partitions, metrics, leaseMs: config.MILLRACE_LEASE_MS, onError })
   phase = 'running'
   logger.info(
     {
@@ -115,9 +141,10 @@ export async function startDispatcher(config: Config, logger: Logger) {
     /** Stop taking requests and claiming, let running deliveries end, settle, hand the rest over. */
     async stop() {
       phase = 'draining'
-      await Promise.all([collector.stop(), closer.stop()])
+      await Promise.all([collector.stop(), closer.stop(), redriver?.stop()])
       await Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
       await server.close()
+      await progress.flush().catch(onError)
       await sender.close()
       registry.stop()
       redis.disconnect()

@@ -67,6 +67,24 @@ export function createDispatcherMetrics(registry: Registry) {
       labelNames: [...queue],
       registers,
     }),
+    circuitOpen: new Gauge({
+      name: 'millrace_circuit_open',
+      help: '1 while the circuit breaker of an endpoint or origin is open, by the queue whose answer opened it',
+      labelNames: [...queue, 'scope'],
+      registers,
+    }),
+    paused: new Gauge({
+      name: 'millrace_queue_paused',
+      help: '1 while a queue is paused',
+      labelNames: [...queue],
+      registers,
+    }),
+    redriven: new Counter({
+      name: 'millrace_dead_letters_redriven_total',
+      help: 'Dead letters put back into their queue through this process',
+      labelNames: [...queue],
+      registers,
+    }),
     takeovers: new Counter({
       name: 'millrace_takeovers_total',
       help: 'Jobs taken over from dispatchers whose lease lapsed',

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { freePort, type ScriptedBehaviour } from '@millrace/testkit'
+import { eventually, freePort, type ScriptedBehaviour } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { expectBalance, pathOf, type Rig, startRig } from './fixture.ts'
+import { expectBalance, metricOf, pathOf, type Rig, startRig } from './fixture.ts'
 
 let rig: Rig
 const servers: Server[] = []
@@ -117,7 +117,11 @@ describe('a service that is down', () => {
     const path = pathOf(namespace, 'mail')
     await rig.receiver.close()
     for (let n = 0; n < 20; n++) await rig.client.enqueue(namespace, 'mail', { data: n })
-    await rig.client.until(namespace, 'mail', { scheduled: 20 })
+    // The first refusals open the circuit; what has not been tried by then burns no attempt.
+    await eventually(
+      async () => (await metricOf(rig.client, 'millrace_circuit_open', { namespace, scope: 'origin' })) === 1,
+    )
+    await rig.client.until(namespace, 'mail', { running: 0, succeeded: 0, dead: 0 })
     await rig.receiver.reopen()
     await rig.client.until(namespace, 'mail', { succeeded: 20, dead: 0, scheduled: 0, running: 0 })
     const delivered = rig.receiver.requests(path).map((request) => (request.json() as { data: number }).data)

@@ -107,7 +107,7 @@ describe('POST /jobs refuses', () => {
     [
       'a body over the limit',
       () => ({ body: job({ data: 'x'.repeat(20_000) }) }),
-      { status: 413, code: 'request.too_large' },
+      { status: 413, code: 'request.too_large', detail: /larger than 10240 bytes/ },
     ],
     [
       'a payload that nests without end',

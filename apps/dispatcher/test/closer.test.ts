@@ -52,7 +52,7 @@ describe('the closer', () => {
   it('changes nothing that another has done already, however old its view of the registry is', async () => {
     const partitions = createPartitions(redis, 1)
     await apply('shop', ['mail', 'print'])
-    await openQueues(partitions.of(''), ['shop/mail', 'shop/print'])
+    await openQueues(partitions.of(''), [{ address: 'shop/mail' }, { address: 'shop/print' }])
     await apply('shop', ['mail'])
     const errors: unknown[] = []
     const onError = (error: unknown) => void errors.push(error)
@@ -73,7 +73,7 @@ describe('the closer', () => {
     await closeOnce()
     expect(await readService(redis, 'shop')).toMatchObject({ version: 3, closing: [] })
     await apply('shop', ['mail', 'print'])
-    await openQueues(partitions.of(''), ['shop/print'])
+    await openQueues(partitions.of(''), [{ address: 'shop/print' }])
     await closeOnce()
     expect(await readService(redis, 'shop')).toMatchObject({
       version: 4,

@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { targetOf } from '../src/delivery/attempt.ts'
 import { type Consumer, joinPartition } from '../src/delivery/consumer.ts'
+import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
 import { createQueueRunner } from '../src/delivery/queue-runner.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
 import { createDispatcherMetrics } from '../src/metrics.ts'
@@ -36,7 +37,7 @@ afterAll(async () => {
 
 async function runnerOf(name: string) {
   const address = `shop/${name}`
-  await openQueues(partition, [address])
+  await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
   const runner = createQueueRunner(address, targetOf(definition, receiver.url), {
     partition,
@@ -45,6 +46,8 @@ async function runnerOf(name: string) {
     sender,
     clock: systemClock,
     random: () => 0,
+    health: createEndpointHealth(systemClock),
+    onTransition: () => undefined,
     consumer: () => consumer,
     onAmbiguousClaim: () => undefined,
   })

@@ -1,6 +1,6 @@
 import { nextNominalTime } from '@millrace/engine'
 import type { Clock, Logger } from '@millrace/runtime'
-import { openQueues, type Partitions, plan, type RegistryView, splitAddress } from '@millrace/streams'
+import { limitsOf, openQueues, type Partitions, plan, type RegistryView, splitAddress } from '@millrace/streams'
 import type { SchedulerMetrics } from './metrics.ts'
 import { ruleOf, type Schedule, schedulesOf } from './schedules.ts'
 
@@ -40,7 +40,7 @@ export async function planAll(deps: PlannerDeps): Promise<void> {
 /** Resolves with the next nominal time that stands, in ms; 0 when there is none. */
 async function planOne(schedule: Schedule, { clock, logger }: PlannerDeps): Promise<number> {
   const { partition, address, rule } = schedule
-  await openQueues(partition, [address])
+  await openQueues(partition, [{ address, limits: limitsOf(schedule.definition) }])
   const nextMs = nextNominalTime(rule, clock.now())
   const result = await plan(partition, { address, rule: ruleOf(schedule), ...(nextMs !== undefined && { nextMs }) })
   if (result === 'planned')

@@ -79,6 +79,11 @@ export const jobViewSchema = z.object({
   nextAttemptAt: z.string().optional(),
   reason: z.string().optional(),
   data: z.unknown(),
+  result: z
+    .unknown()
+    .optional()
+    .describe('what the endpoint answered when it succeeded, where that was JSON of up to 64 KiB'),
+  progress: z.unknown().optional().describe('the last that was reported'),
   history: z.array(z.object({ at: z.string(), type: z.string(), data: z.unknown() })),
 })
 export type JobView = z.infer<typeof jobViewSchema>

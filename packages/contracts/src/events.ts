@@ -4,7 +4,7 @@
  * `kind` keeps our facts apart from what services say: a service may emit an audit event named `job.succeeded`, and no
  * projection takes it for ours.
  */
-export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'audit'] as const
+export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'endpoint', 'audit'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
 export const JOB_EVENTS = {
@@ -18,6 +18,12 @@ export const JOB_EVENTS = {
   redriven: 'job.redriven',
   expired: 'job.expired',
   late: 'job.late',
+  leased: 'job.leased',
+  progress: 'job.progress',
+  updated: 'job.updated',
+  rescheduled: 'job.rescheduled',
+  cancelled: 'job.cancelled',
+  discarded: 'job.discarded',
 } as const
 
 export const SCHEDULE_EVENTS = {
@@ -29,7 +35,20 @@ export const SCHEDULE_EVENTS = {
 } as const
 
 export const SERVICE_EVENTS = { applied: 'service.applied' } as const
-export const QUEUE_EVENTS = { closed: 'queue.closed' } as const
+export const QUEUE_EVENTS = {
+  closed: 'queue.closed',
+  paused: 'queue.paused',
+  resumed: 'queue.resumed',
+  purgeRequested: 'queue.purge_requested',
+} as const
+
+export const REDRIVE_EVENTS = {
+  started: 'redrive.started',
+  stopped: 'redrive.stopped',
+  finished: 'redrive.finished',
+} as const
+
+export const ENDPOINT_EVENTS = { opened: 'breaker.opened', closed: 'breaker.closed' } as const
 
 /** One entry of a partition's log. `data` is JSON text, verbatim: hashes and payloads are over these very bytes. */
 export interface LogEvent {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { nameSchema, namespaceSchema } from './names.ts'
+import { backoffSchema } from './service.ts'
 
 export const LANES = ['high', 'normal', 'low'] as const
 export type Lane = (typeof LANES)[number]
@@ -11,6 +12,37 @@ export const MAX_DELAY_MS = 10 * 365 * 86_400_000
 export const timeSchema = z.iso.datetime({ offset: true })
 
 export const idempotencyKeySchema = z.string().min(1).max(255)
+
+export const UNIQUE_MODES = ['until_started', 'until_finished', 'throttle', 'debounce'] as const
+export type UniqueMode = (typeof UNIQUE_MODES)[number]
+
+/** One job at a time for a business key; what `unique` in `POST /jobs` may say. */
+export const uniqueSchema = z
+  .strictObject({
+    mode: z.enum(UNIQUE_MODES),
+    key: z.string().min(1).max(255).optional().describe('without it the payload is the key'),
+    periodMs: z
+      .int()
+      .min(1)
+      .max(MAX_DELAY_MS)
+      .optional()
+      .describe('throttle: one job per period; debounce: how long to wait for a newer one'),
+    maxWaitMs: z
+      .int()
+      .min(1)
+      .max(MAX_DELAY_MS)
+      .optional()
+      .describe('debounce: started after so long even when newer ones keep coming'),
+  })
+  .check(({ value, issues }) => {
+    const timed = value.mode === 'throttle' || value.mode === 'debounce'
+    if (timed && value.periodMs === undefined)
+      issues.push({ code: 'custom', input: value, path: ['periodMs'], message: `is required with ${value.mode}` })
+    if (!timed && value.periodMs !== undefined)
+      issues.push({ code: 'custom', input: value, path: ['periodMs'], message: `has no meaning with ${value.mode}` })
+    if (value.mode !== 'debounce' && value.maxWaitMs !== undefined)
+      issues.push({ code: 'custom', input: value, path: ['maxWaitMs'], message: 'has a meaning with debounce only' })
+  })
 
 /** `POST /jobs`. `data` is any JSON value; it is kept and delivered byte for byte. */
 export const enqueueRequestSchema = z.strictObject({
@@ -24,6 +56,16 @@ export const enqueueRequestSchema = z.strictObject({
   expiresAt: timeSchema.optional().describe('not started by then: expired, not failed'),
   retries: z.int().min(0).max(1000).optional().describe("instead of the queue's"),
   timeoutMs: z.int().min(1).max(86_400_000).optional().describe("instead of the queue's"),
+  retryDelayMs: z.int().min(0).max(86_400_000).optional().describe("instead of the queue's"),
+  backoff: backoffSchema
+    .refine(
+      ({ type, delaysMs }) => (type === 'list') === (delaysMs !== undefined),
+      'type list and delaysMs go together',
+    )
+    .optional()
+    .describe("instead of the queue's"),
+  key: z.string().min(1).max(255).optional().describe('whose job it is, where the queue limits keys'),
+  unique: uniqueSchema.optional(),
 })
 export type EnqueueRequest = z.infer<typeof enqueueRequestSchema>
 
@@ -33,12 +75,17 @@ export type Durability = (typeof DURABILITIES)[number]
 export const enqueueResponseSchema = z.object({
   id: z.string(),
   durability: z.enum(DURABILITIES).describe('what the accepting Redis had done with the job when it answered'),
+  deduplicated: z.enum(['idempotency_key', 'unique', 'debounced']).optional().describe('why no new job was made'),
 })
 
 export const MAX_BATCH_JOBS = 1000
 
 export const batchRequestSchema = z.strictObject({
   jobs: z.array(z.unknown()).min(1).max(MAX_BATCH_JOBS),
+  atomic: z
+    .boolean()
+    .optional()
+    .describe('all of a partition or, when one is refused, none; without it each for itself'),
 })
 
 /** What an attempt came to, as the log, the API and the metrics say it. */
@@ -54,8 +101,9 @@ export const FAILURE_REASONS = [
   'incomplete_response',
   'no_retry',
   'crash_loop',
-  'no_service_url',
   'network',
+  'cancelled',
+  'worker_failed',
 ] as const
 export type FailureReason = (typeof FAILURE_REASONS)[number]
 
@@ -67,30 +115,37 @@ export const lastResponseSchema = z.object({
 })
 export type LastResponse = z.infer<typeof lastResponseSchema>
 
-export const deadLetterSchema = z.object({
-  id: z.string(),
-  namespace: z.string(),
-  queue: z.string(),
-  reason: z.string(),
-  attempts: z.int(),
-  enqueuedAt: z.iso.datetime(),
-  diedAt: z.iso.datetime(),
-  data: z.unknown(),
-  lastResponse: lastResponseSchema,
-})
-export type DeadLetter = z.infer<typeof deadLetterSchema>
+/** Who asks for a change, and why: both go into the audit trail. */
+export const bySchema = {
+  who: z.string().min(1).max(200).optional().describe('who asks; "api" without it'),
+  why: z.string().min(1).max(1000).optional().describe('the reason'),
+}
 
-export const redriveRequestSchema = z.strictObject({
-  filter: z.strictObject({
-    namespace: namespaceSchema,
-    queue: z.string().min(1).max(80),
-    ids: z.array(z.string()).min(1).max(1000).optional().describe('these jobs only; without it the whole queue'),
-  }),
-  limit: z.int().min(1).max(1_000_000).optional(),
-  who: z.string().min(1).max(200).optional(),
-  why: z.string().min(1).max(1000).optional(),
-})
-export type RedriveRequest = z.infer<typeof redriveRequestSchema>
+/** `POST /jobs/{id}/progress`: how far a job is, for people. */
+export const progressSchema = z
+  .strictObject({
+    process: z.string().min(1).max(200).optional().describe('groups what belongs to one progress item'),
+    title: z.string().min(1).max(500),
+    total: z.number().min(0),
+    progress: z.number().min(0).describe('of the total'),
+    statusMessage: z.string().max(2000).optional(),
+    userId: z.string().min(1).max(200).optional().describe('whom it is to be shown to'),
+  })
+  .refine(({ total, progress }) => progress <= total, { path: ['progress'], error: 'must not be more than total' })
+export type JobProgress = z.infer<typeof progressSchema>
+
+/** `POST /queues/{ns}/{name}/pause|resume`: the queue, or one of its keys. */
+export const pauseRequestSchema = z.strictObject({ key: z.string().min(1).max(255).optional(), ...bySchema })
+
+/** `POST /queues/{ns}/{name}/purge`: without a token it counts and gives one. */
+export const purgeRequestSchema = z.strictObject({ token: z.string().min(1).max(100).optional(), ...bySchema })
+
+/** `POST /jobs/{id}/reschedule`. */
+export const rescheduleRequestSchema = z
+  .strictObject({ runAt: timeSchema.optional(), delayMs: z.int().min(0).max(MAX_DELAY_MS).optional(), ...bySchema })
+  .refine(({ runAt, delayMs }) => (runAt === undefined) !== (delayMs === undefined), 'say either runAt or delayMs')
+
+export const pausedSchema = z.object({ who: z.string(), why: z.string().optional(), at: z.iso.datetime() })
 
 /** The state a queue is in now. accepted = succeeded + dead + cancelled + expired + waiting + scheduled + running. */
 export const queueCountsSchema = z.object({
@@ -105,8 +160,10 @@ export const queueCountsSchema = z.object({
   dead: z.int(),
   cancelled: z.int(),
   expired: z.int(),
+  discarded: z.int().describe('of the dead: letters removed for good'),
   oldestWaitingAt: z.iso.datetime().optional(),
   concurrency: z.int(),
   closing: z.boolean(),
+  paused: pausedSchema.optional(),
 })
 export type QueueCounts = z.infer<typeof queueCountsSchema>

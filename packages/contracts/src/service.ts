@@ -3,7 +3,13 @@ import { nameSchema, namespaceSchema, QUEUE_KINDS } from './names.ts'
 
 /** How the wait before a retry grows. Delay before retry n: `retryDelayMs × factor^(n−1)`, capped, with jitter. */
 export const backoffSchema = z.strictObject({
-  type: z.enum(['exponential', 'linear', 'fixed']).default('exponential'),
+  type: z.enum(['exponential', 'linear', 'fixed', 'list']).default('exponential'),
+  delaysMs: z
+    .array(z.int().min(0).max(86_400_000))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('list only: the wait before each retry; the last one repeats'),
   factor: z.number().min(1).max(10).default(2).describe('exponential only: what each delay is multiplied by'),
   maxDelayMs: z.int().min(0).max(86_400_000).default(900_000),
   jitter: z.number().min(0).max(1).default(0.2).describe('a delay d becomes a random one in [d × (1 − jitter), d]'),
@@ -22,21 +28,73 @@ export const endpointSchema = z
     },
   )
 
+/** What to do with an answer, instead of the rule that 2xx completes and all else is retried. */
+export const STATUS_ACTIONS = ['complete', 'retry', 'postpone', 'dead', 'pause'] as const
+export type StatusAction = (typeof STATUS_ACTIONS)[number]
+
+/**
+ * The response policy table: `{"409": complete, "422": dead, "429": postpone, "503": pause, "5xx": retry, network: retry}`.
+ * A status stands before its class (4xx); `timeout` and `network` are requests that got no answer. `postpone` is a retry
+ * that does not count, `pause` postpones the job and pauses the queue.
+ */
+export const onStatusSchema = z.record(
+  z
+    .string()
+    .regex(
+      /^([1-5]\d\d|[1-5]xx|timeout|network)(,([1-5]\d\d|[1-5]xx|timeout|network))*$/,
+      'must be a status such as 409, a class such as 5xx, timeout or network, or several with commas',
+    ),
+  z.enum(STATUS_ACTIONS),
+)
+export type OnStatus = z.infer<typeof onStatusSchema>
+
+/** So many starts in a period, with room for a burst. */
+export const rateLimitSchema = z.strictObject({
+  limit: z.int().min(1).max(1_000_000),
+  periodMs: z.int().min(1).max(86_400_000).default(1000),
+  burst: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('starts at once after a pause; as many as the limit without it'),
+})
+export type RateLimit = z.infer<typeof rateLimitSchema>
+
 const delivery = {
   endpoint: endpointSchema,
   retries: z.int().min(0).max(1000).default(3),
   retryDelayMs: z.int().min(0).max(86_400_000).default(5000),
   timeoutMs: z.int().min(1).max(86_400_000).default(30_000),
   backoff: backoffSchema.prefault({}),
+  onStatus: onStatusSchema.optional(),
+  rateLimit: rateLimitSchema.optional(),
+}
+
+const keyed = {
+  keyConcurrency: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('jobs of one key that may run at once; 1 serves each key in order'),
+  keyRateLimit: rateLimitSchema.optional(),
+  onDead: z
+    .enum(['skip', 'block'])
+    .optional()
+    .describe('with keyConcurrency 1: whether a dead letter lets the next job of its key go on (skip) or not'),
 }
 
 /** `spec.queues[]`: the seeds' fields with the seeds' defaults, and `backoff`, which is ours. */
 export const manifestQueueSchema = z.strictObject({
   name: nameSchema,
   ...delivery,
+  ...keyed,
   concurrency: z.int().min(1).max(10_000).default(5),
   description: z.string().max(1000).optional(),
 })
+
+export type ManifestQueue = z.infer<typeof manifestQueueSchema>
 
 /** `spec.schedules[]`. A tick is delivered as a job, so it has a queue's retry fields as well. */
 export const manifestScheduleSchema = z.strictObject({
@@ -55,6 +113,7 @@ export const queueDefinitionSchema = z.strictObject({
   concurrency: z.int(),
   description: z.string().optional(),
   ...delivery,
+  ...keyed,
   schedule: z.strictObject({ cron: z.string(), timezone: z.string() }).optional(),
 })
 export type QueueDefinition = z.infer<typeof queueDefinitionSchema>

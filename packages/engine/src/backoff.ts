@@ -15,26 +15,28 @@ export interface RetryDelayInput {
 export const MAX_RETRY_AFTER_MS = 86_400_000
 
 /**
- * The wait before a retry, in ms: `retryDelayMs × factor^(retry−1)` (exponential), `× retry` (linear) or as it is
- * (fixed), capped by `maxDelayMs`, then moved into [d × (1 − jitter), d] so that retries of one outage do not come back
+ * The wait before a retry, in ms: `retryDelayMs × factor^(retry−1)` (exponential), `× retry` (linear), as it is (fixed), or
+ * the one that stands in the list; capped by `maxDelayMs`, then moved into [d × (1 − jitter), d] so that retries of one outage do not come back
  * together. A longer `Retry-After` wins, without jitter: it is a promise not to come earlier.
  */
 export function retryDelay({ backoff, retryDelayMs, retry, retryAfterMs = 0, random }: RetryDelayInput): number {
-  const grown = retryDelayMs * growth(backoff, retry)
+  const grown = waitOf(backoff, retryDelayMs, retry)
   const capped = Math.min(grown, Math.max(backoff.maxDelayMs, 0))
   const jittered = capped * (1 - backoff.jitter * random)
   return Math.max(Math.round(jittered), Math.min(retryAfterMs, MAX_RETRY_AFTER_MS))
 }
 
-function growth({ type, factor }: Backoff, retry: number): number {
+function waitOf({ type, factor, delaysMs = [] }: Backoff, retryDelayMs: number, retry: number): number {
   switch (type) {
     case 'exponential':
       // Capped, since no wait (0) times Infinity would be no number at all.
-      return Math.min(factor ** (retry - 1), Number.MAX_VALUE)
+      return retryDelayMs * Math.min(factor ** (retry - 1), Number.MAX_VALUE)
     case 'linear':
-      return retry
+      return retryDelayMs * retry
     case 'fixed':
-      return 1
+      return retryDelayMs
+    case 'list':
+      return delaysMs[Math.min(retry, delaysMs.length) - 1] ?? retryDelayMs
     default:
       return type satisfies never
   }

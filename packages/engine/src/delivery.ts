@@ -1,4 +1,4 @@
-import { parseId, type QueueDefinition } from '@millrace/contracts'
+import type { QueueDefinition } from '@millrace/contracts'
 
 /** The parts of a claimed job that its request is made of. */
 export interface DeliveryInput {
@@ -7,6 +7,8 @@ export interface DeliveryInput {
   readonly epoch: number
   readonly data: string
   readonly traceparent?: string
+  /** By which the worker proves that it speaks of this attempt, should it take the job over. */
+  readonly token: string
 }
 
 export interface DeliveryRequest {
@@ -37,6 +39,7 @@ export function buildDelivery(
     'x-max-attempts': String(maxAttempts),
     'x-deadline-ms': String(timeoutMs),
     'x-job-epoch': String(job.epoch),
+    'x-job-token': job.token,
   }
   if (definition.kind === 'schedule')
     return { headers: { ...headers, ...scheduleHeaders(job.data) }, body: tickBody(job) }
@@ -65,9 +68,8 @@ export function traceparentOf({ id, epoch }: { id: string; epoch: number }): str
 }
 
 export function traceIdOf(jobId: string): string {
-  const parts = parseId(jobId)
-  const digits = parts ? jobId.slice(jobId.indexOf('_') + 1) : ''
-  return digits.padStart(32, '0').replace(/^0{32}$/, `${'0'.repeat(31)}1`)
+  // 19 hex digits of the id, which are never all zero: they begin with the time.
+  return jobId.slice(jobId.indexOf('_') + 1).padStart(32, '0')
 }
 
 /** The trace id inside a `traceparent`, for logs. */

@@ -28,7 +28,16 @@ export {
   wrapEmitted,
 } from './audit.ts'
 export { MAX_RETRY_AFTER_MS, parseRetryAfter, type RetryDelayInput, retryDelay } from './backoff.ts'
-export { type AttemptResult, classify, type Outcome, type RetryPolicy } from './classify.ts'
+export { allowance, awaken, type Breaker, CLOSED, healthOf, observe } from './breaker.ts'
+export {
+  type AttemptResult,
+  type ClassifyContext,
+  classify,
+  MAX_LEASE_SECONDS,
+  MAX_RESULT_CHARACTERS,
+  type Outcome,
+  type RetryPolicy,
+} from './classify.ts'
 export { type CronRule, checkCron, checkTimezone, nextNominalTime, ruleText } from './cron.ts'
 export {
   buildDelivery,
@@ -40,5 +49,16 @@ export {
   validTraceparent,
 } from './delivery.ts'
 export { CATCH_UP_WINDOW_MS, decideTick, type TickDecision } from './due-tick.ts'
+export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export {
+  afterTaking,
+  afterWatching,
+  nextMove,
+  type RedriveMove,
+  type RedriveState,
+  stopRedrive,
+  type Taken,
+  WATCH_MS,
+} from './redrive.ts'

@@ -12,7 +12,7 @@ const schedule = queueDefinitionSchema.parse({
   schedule: { cron: '0 2 * * *', timezone: 'UTC' },
 })
 const context = { maxAttempts: 4, timeoutMs: 30_000, nowMs: 1_700_000_000_500 }
-const job = { id: 'job_0193a1b2c3d0000c002', attempt: 2, epoch: 3, data: '{"n":9007199254740993}' }
+const job = { id: 'job_0193a1b2c3d0000c002', attempt: 2, epoch: 3, token: 'tok', data: '{"n":9007199254740993}' }
 
 describe('the request of an attempt', () => {
   it('has the documented body and headers, the payload as it came', () => {

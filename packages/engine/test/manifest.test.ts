@@ -168,7 +168,13 @@ describe('a refused manifest names line, field and fix', () => {
       '/spec/queues/0/backoff/maxDelay',
       /did you mean "maxDelayMs"/,
     ],
-    ['a wrong type', queue('      concurrency: "ten"\n'), 11, '/spec/queues/0/concurrency', /expected number/],
+    [
+      'a wrong type',
+      queue('      concurrency: "ten"\n'),
+      11,
+      '/spec/queues/0/concurrency',
+      /^Invalid input: expected number/,
+    ],
     ['a number out of range', queue('      timeoutMs: 0\n'), 11, '/spec/queues/0/timeoutMs', />=1/],
     ['a misspelt list', withSpec('  queue:\n    - name: q\n'), 8, '/spec/queue', /did you mean "queues"/],
     ['a list that is none', withSpec('  queues: sync\n'), 8, '/spec/queues', /expected a list/],
@@ -186,6 +192,48 @@ describe('a refused manifest names line, field and fix', () => {
       '/spec/queues/0/name',
       /letters, digits/,
     ],
+    [
+      'a key of the response table that is no status',
+      queue('      onStatus:\n        "4O4": dead\n'),
+      12,
+      '/spec/queues/0/onStatus/4O4',
+      /must be a status/,
+    ],
+    [
+      'an action that does not exist',
+      queue('      onStatus:\n        404: bury\n'),
+      12,
+      '/spec/queues/0/onStatus/404',
+      /expected one of/,
+    ],
+    [
+      'a nickname nobody knows',
+      schedule('      cron: "@fortnightly"\n'),
+      11,
+      '/spec/schedules/0/cron',
+      /known are @yearly/,
+    ],
+    [
+      'onDead without order',
+      queue('      keyConcurrency: 2\n      onDead: block\n'),
+      12,
+      '/spec/queues/0/onDead',
+      /keyConcurrency: 1 only/,
+    ],
+    [
+      'a rate per key without keys',
+      queue('      keyRateLimit: {limit: 5}\n'),
+      11,
+      '/spec/queues/0/keyRateLimit',
+      /needs keyConcurrency/,
+    ],
+    [
+      'a list of delays without its type',
+      queue('      backoff: {delaysMs: [1]}\n'),
+      11,
+      '/spec/queues/0/backoff',
+      /go together/,
+    ],
     ['what is not delivered yet', withSpec('  subscriptions: []\n'), 8, '/spec/subscriptions', /no subscriptions yet/],
     ['a bad namespace', 'metadata:\n  name: My Service\nspec: {}\n', 2, '/metadata/name', /namespace of the service/],
     ['broken YAML', 'metadata:\n  name: a\n   oops: [\n', 2, '', /not valid YAML/],
@@ -198,6 +246,20 @@ describe('a refused manifest names line, field and fix', () => {
   it('all mistakes at once', () => {
     const source = queue('      retry: 3\n      timeoutMs: x\n    - name: q2\n      endpoint: /public\n')
     expect(mistakes(source)).toHaveLength(3)
+  })
+
+  it('at the right item, also behind one that is refused for another reason', () => {
+    const source = withSpec(
+      '  queues:\n    - {name: a, endpoint: /public, retries: x}\n    - {name: b, endpoint: /jobs/b}\n  schedules:\n    - {name: c}\n    - {name: d, endpoint: /internal/d, cron: "* * *"}\n',
+    )
+    expect(mistakes(source).map(({ line, pointer }) => `${line} ${pointer}`)).toEqual([
+      '9 /spec/queues/0/retries',
+      '9 /spec/queues/0/endpoint',
+      '10 /spec/queues/1/endpoint',
+      '12 /spec/schedules/0/cron',
+      '12 /spec/schedules/0/endpoint',
+      '13 /spec/schedules/1/cron',
+    ])
   })
 
   it('does not expand a billion laughs', () => {

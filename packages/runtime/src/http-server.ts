@@ -64,7 +64,7 @@ export async function listen(
 
 function answerWithProblems(server: FastifyInstance, { logger, mapError, bodyLimitBytes }: HttpServerOptions): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = toProblem(error, bodyLimitBytes, mapError)
+    const problem = toProblem(error, request.routeOptions.bodyLimit ?? bodyLimitBytes, mapError)
     if (problem.code === 'internal')
       logger.error(
         { event: 'http.failed', err: error, method: request.method, route: request.routeOptions.url },

@@ -94,6 +94,8 @@ function create(url: string, role: string, log: ConnectionLog | undefined, optio
   const common: RedisOptions = {
     ...options,
     connectionName: `millrace-${role}`,
+    // A primary that became a replica refuses writes for ever: the connection has to find the new primary.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     // Reconnect quickly at first, then once a second: a blip must not cost more than it lasted.
     retryStrategy: (times) => Math.min(times * 50, 1000),
   }

@@ -19,7 +19,14 @@ export {
   isOutOfMemory,
   whenReady,
 } from './connection.ts'
-export { type DeadLetterPage, listDeadLetters } from './dead-letters.ts'
+export {
+  type DeadLetterPage,
+  findDeadLetters,
+  type LetterRange,
+  listDeadLetters,
+  newestDeadLetter,
+  type StoredLetter,
+} from './dead-letters.ts'
 export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
 export { createLogReader, type LogPosition, type LogReader, readLogRange } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
@@ -31,19 +38,36 @@ export {
   type RegistryView,
   readService,
 } from './registry.ts'
+export {
+  advanceRedrive,
+  type RedriveAdvance,
+  type RedriveAdvanced,
+  readRedrive,
+  readRedrives,
+  runningRedrives,
+  storeTime,
+} from './scripts/advance_redrive.ts'
+export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
 export { type Counts, imbalance, readCounts } from './scripts/counts.ts'
+export { discard } from './scripts/discard.ts'
 export { type Emitted, emit, type Fact } from './scripts/emit.ts'
-export { type Enqueued, enqueue, type JobMeta, type NewJob } from './scripts/enqueue.ts'
+export { type Enqueued, enqueue, type JobMeta, type NewJob, type Unique } from './scripts/enqueue.ts'
+export { findJob, type JobPlace, type Paused } from './scripts/find_job.ts'
 export { type Held, hold } from './scripts/hold.ts'
 export { type LeaseReply, lease } from './scripts/lease.ts'
 export { moveDue } from './scripts/move_due.ts'
-export { openQueues } from './scripts/open_queue.ts'
+export { type BreakerNote, noteBreaker } from './scripts/note_breaker.ts'
+export { type Limits, limitsOf, openQueues, type QueueToOpen, type Rate } from './scripts/open_queue.ts'
+export { pause } from './scripts/pause.ts'
 export { plan } from './scripts/plan.ts'
+export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
-export { type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
+export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
+export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
+export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
 export { MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
 export { type Tick, type Ticked, tick } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'

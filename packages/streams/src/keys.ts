@@ -38,10 +38,17 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     holds: 'dead letters: job, lane, attempt, epoch, meta, reason, last (response), data',
   },
   { pattern: '{pN}:dead-index', type: 'hash', holds: 'where the dead letter of a job is: queue address and entry id' },
+  { pattern: '{pN}:redrives', type: 'hash', holds: 'redrives that go on by themselves: how far each is, as JSON' },
+  {
+    pattern: '{pN}:redrive-ends',
+    type: 'zset',
+    holds: 'the same redrives by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
+  },
   {
     pattern: '{pN}:counts:<ns>/<queue>',
     type: 'hash',
-    holds: 'accepted, succeeded, dead, cancelled, expired, scheduled, claimed; closed while the queue is closed',
+    holds:
+      'accepted, succeeded, dead, cancelled, expired, discarded (of the dead), scheduled, held, claimed, turn; closed while the queue is closed',
   },
   { pattern: '{pN}:queues', type: 'set', holds: 'addresses of the queues that are open in the partition' },
   {
@@ -50,6 +57,42 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     holds: 'dispatcher instances; score = lease end by server time, 0 = left',
   },
   {
+    pattern: '{pN}:places',
+    type: 'hash',
+    holds:
+      'where a waiting or running job is that was moved since it was enqueued: lane or held, address, lane, entry id, key',
+  },
+  {
+    pattern: '{pN}:held:<ns>/<queue>:<key>',
+    type: 'stream',
+    holds: 'jobs that wait behind their key, in a queue with a per-key limit',
+  },
+  { pattern: '{pN}:lines:<ns>/<queue>', type: 'set', holds: 'keys with jobs that wait behind them' },
+  { pattern: '{pN}:ring:<ns>/<queue>', type: 'zset', holds: 'keys that may be served, by turn' },
+  { pattern: '{pN}:keyrun:<ns>/<queue>', type: 'hash', holds: 'how many jobs of a key have a slot' },
+  { pattern: '{pN}:limits', type: 'hash', holds: 'per-key limit and rates of a queue, as JSON' },
+  { pattern: '{pN}:rate:<ns>/<queue>', type: 'string', holds: 'when the token bucket of a queue is full, ms' },
+  { pattern: '{pN}:rate:<ns>/<queue>:<key>', type: 'string', holds: 'the same for a key' },
+  {
+    pattern: '{pN}:unique:<ns>/<queue>:<key>',
+    type: 'string',
+    holds: 'unique key of a job: the id of the job that has it',
+  },
+  { pattern: '{pN}:paused', type: 'hash', holds: 'queues, and keys of queues, that are paused: who, why, since when' },
+  { pattern: '{pN}:breakers', type: 'hash', holds: 'queues whose endpoint has an open circuit: which, and since when' },
+  {
+    pattern: '{pN}:leased',
+    type: 'hash',
+    holds: 'jobs that their worker holds under a lease: where, which attempt, token',
+  },
+  {
+    pattern: '{pN}:robbed',
+    type: 'set',
+    holds: 'consumers that something was taken over from and that are not forgotten yet',
+  },
+  { pattern: '{pN}:cancelling', type: 'hash', holds: 'running jobs that somebody cancelled: who and why' },
+  { pattern: '{pN}:purge:<ns>/<queue>', type: 'string', holds: 'the token that allows a purge; expires' },
+  {
     pattern: '{pN}:idle',
     type: 'set',
     holds: 'queues whose claimers found nothing; the enqueue that removes a member publishes a wake-up',
@@ -57,7 +100,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{pN}:wake',
     type: 'channel',
-    holds: 'wake-ups: a queue address, @due (a new earliest due time) or @left (a dispatcher left)',
+    holds: 'wake-ups: a queue address, @due (a new earliest due time), @left (a dispatcher left) or @cancel <job>',
   },
   {
     pattern: '{pN}:idem:<ns>/<queue>:<key>',
@@ -98,6 +141,8 @@ export function partitionKeys(partition: number) {
     queues: `${tag}:queues`,
     consumers: `${tag}:consumers`,
     deadIndex: `${tag}:dead-index`,
+    redrives: `${tag}:redrives`,
+    redriveEnds: `${tag}:redrive-ends`,
     dead: (address: string) => `${tag}:dead:${address}`,
     counts: (address: string) => `${tag}:counts:${address}`,
     lane: (address: string, lane: string) => `${tag}:q:${address}:${lane}`,

@@ -8,6 +8,8 @@ export interface WakeUpHandlers {
   onDue(): void
   /** A dispatcher left; it may have left jobs behind. */
   onLeft(): void
+  /** A running job was cancelled: end its request. */
+  onCancel(jobId: string): void
   /** The subscription was (re)made: messages may have been missed, so look at everything once. */
   onReset(): void
 }
@@ -23,6 +25,7 @@ export async function listenToWakeUps(
     if (from !== channel) return
     if (message === '@due') handlers.onDue()
     else if (message === '@left') handlers.onLeft()
+    else if (message.startsWith('@cancel ')) handlers.onCancel(message.slice('@cancel '.length))
     else handlers.onQueue(message)
   }
   const onReady = () => handlers.onReset()

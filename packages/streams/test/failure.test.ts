@@ -203,7 +203,7 @@ describe('ticks', () => {
   const address = 'shop/schedule:nightly'
   const readTick = async () => Number(await bench.partition.redis.zscore(bench.partition.keys.ticks, address))
   beforeEach(async () => {
-    await openQueues(bench.partition, [address])
+    await openQueues(bench.partition, [{ address }])
   })
 
   it('are planned once per rule: saying it again does not move the next time', async () => {

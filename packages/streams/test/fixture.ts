@@ -4,6 +4,7 @@ import {
   claim,
   createPartitions,
   enqueue,
+  type Limits,
   lease,
   type NewJob,
   openQueues,
@@ -21,10 +22,10 @@ export interface Bench {
 }
 
 /** A partition with one open queue on a flushed server. */
-export async function prepare(server: RedisServer): Promise<Bench> {
+export async function prepare(server: RedisServer, limits?: Limits): Promise<Bench> {
   await server.flush()
   const partition = createPartitions(server.client(), 1).of(ADDRESS)
-  await openQueues(partition, [ADDRESS])
+  await openQueues(partition, [{ address: ADDRESS, ...(limits && { limits }) }])
   const addWith = async (job: Partial<NewJob>) => {
     const [result] = await enqueue(partition, [{ address: ADDRESS, lane: 'normal', data: '{}', ...job }])
     return result!.id

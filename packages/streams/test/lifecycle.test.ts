@@ -243,7 +243,7 @@ describe('a queue that is no longer declared', () => {
     const again = { address: ADDRESS, ids: [id], limit: 1, who: 'ada' }
     expect(await redrive(bench.partition, again)).toEqual([])
 
-    await openQueues(bench.partition, [ADDRESS])
+    await openQueues(bench.partition, [{ address: ADDRESS }])
     expect(await bench.partition.redis.sismember('{p0}:idle', ADDRESS), 'the next job is announced').toBe(1)
     expect(await enqueue(bench.partition, [newJob])).toMatchObject([{ kind: 'enqueued' }])
     expect(await redrive(bench.partition, again)).toEqual([id])
@@ -253,7 +253,7 @@ describe('a queue that is no longer declared', () => {
     const early = 'shop/early'
     await enqueue(bench.partition, [{ address: early, lane: 'normal', data: '1' }])
     expect((await readCounts(bench.partition, [early]))[0]).toMatchObject({ waiting: 1, running: 0 })
-    await openQueues(bench.partition, [early])
+    await openQueues(bench.partition, [{ address: early }])
     const claimed = await claim(bench.partition, { consumer: 'd1', address: early, concurrency: 1, want: 1 })
     expect(claimed).toMatchObject({ kind: 'claimed', jobs: [{ data: '1' }] })
   })

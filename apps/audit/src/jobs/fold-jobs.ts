@@ -48,6 +48,11 @@ function changeOf({ event, fact }: Entry, nowMs: number): Change | undefined {
       return { ...final, state: 'dead', ...attemptsIn(body, 'attempts'), ...reasonIn(body) }
     case JOB_EVENTS.expired:
       return { ...final, state: 'expired' }
+    case JOB_EVENTS.cancelled:
+      return { ...final, state: 'cancelled' }
+    case JOB_EVENTS.rescheduled:
+    case JOB_EVENTS.updated:
+      return { ...open, ...waitingOrScheduled(numberIn(body, 'dueAtMs')) }
     case JOB_EVENTS.redriven:
       return { ...open, state: 'waiting', attempts: 0, reason: null }
     default:

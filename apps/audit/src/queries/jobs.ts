@@ -63,8 +63,18 @@ export function jobText(job: JobRow, records: readonly RecordRow[]): string {
     const { when, eventType } = JSON.parse(record) as AuditRecord
     return withRaw({ at: when, type: eventType }, 'data', asJson(data))
   })
-  const enqueued = records.find((record) => record.event_type === JOB_EVENTS.enqueued)
-  return withRaw(jobView(job), 'data', payloadOf(enqueued)).replace(/}$/, () => `,"history":${arrayText(history)}}`)
+  // A debounced job has the payload of its last update.
+  const payload = records.findLast(
+    ({ event_type: type }) => type === JOB_EVENTS.enqueued || type === JOB_EVENTS.updated,
+  )
+  const result = memberOf(
+    records.findLast(({ event_type: type }) => type === JOB_EVENTS.succeeded),
+    'result',
+  )
+  const progress = records.findLast(({ event_type: type }) => type === JOB_EVENTS.progress)?.data ?? undefined
+  const known = progress === undefined ? '' : `,"progress":${asJson(progress)}`
+  const rest = `${known}${result === undefined ? '' : `,"result":${result}`},"history":${arrayText(history)}}`
+  return withRaw(jobView(job), 'data', payloadOf(payload)).replace(/}$/, () => rest)
 }
 
 /** Jobs with their payloads, as JSON. The payload lies in the record whose event id has the digits of the job's id. */
@@ -83,9 +93,14 @@ export async function jobListTexts(read: Kysely<AuditDatabase>, jobs: readonly J
   return jobs.map((job) => withRaw(jobView(job), 'data', payloadOf(byJob.get(job.id))))
 }
 
-function payloadOf(enqueued: Pick<RecordRow, 'data'> | undefined): string {
-  const event = asJson(enqueued?.data ?? null)
-  return event.startsWith('{') ? (rawMember(event, 'data') ?? 'null') : 'null'
+function payloadOf(record: Pick<RecordRow, 'data'> | undefined): string {
+  return memberOf(record, 'data') ?? 'null'
+}
+
+/** A member of a record's data, as it came. */
+function memberOf(record: Pick<RecordRow, 'data'> | undefined, name: string): string | undefined {
+  const event = asJson(record?.data ?? null)
+  return event.startsWith('{') ? rawMember(event, name) : undefined
 }
 
 function jobView(job: JobRow): Omit<JobView, 'data' | 'history'> {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -139,7 +138,7 @@ function startApp(name: AppName, config: Config, env: NodeJS.ProcessEnv): Kept {
     name,
     command: process.execPath,
     args: [file],
-    env: { ...env, MILLRACE_RUN: randomUUID() },
+    env,
     logFile: join(config.home, 'logs', `${name}.log`),
   })
 }

@@ -4,6 +4,7 @@ import {
   type ClaimedJob,
   fullAddress,
   isConnectionError,
+  limitsOf,
   listenToWakeUps,
   moveDue,
   openQueues,
@@ -17,8 +18,10 @@ import {
 import type { Redis } from 'ioredis'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { type AttemptDeps, targetOf } from './attempt.ts'
+import { createCircuitNotes } from './circuit-notes.ts'
 import { type Consumer, joinPartition } from './consumer.ts'
 import { untilDrained } from './drain.ts'
+import type { EndpointHealth, Transition } from './endpoint-health.ts'
 import { createQueueRunner, type QueueRunner } from './queue-runner.ts'
 
 export interface PartitionDispatcherDeps extends AttemptDeps {
@@ -28,6 +31,7 @@ export interface PartitionDispatcherDeps extends AttemptDeps {
   readonly subscriber: Redis
   readonly metrics: DispatcherMetrics
   readonly logger: Logger
+  readonly health: EndpointHealth
   readonly leaseMs: number
 }
 
@@ -101,7 +105,17 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     term.retire()
     replace(term)
   }
-  const runnerDeps = { ...deps, consumer: () => consumer, onAmbiguousClaim: retire }
+  const circuits = createCircuitNotes({
+    ...deps,
+    consumer: () => consumer?.name ?? '',
+    onError: onError('breaker.note_failed'),
+  })
+  const onTransition = (address: string, transition: Transition) => {
+    circuits.note(address, transition)
+    // A circuit that closed lets every queue of its origin go on, not only the one whose probe it was.
+    if (transition.kind === 'closed') for (const runner of runners.values()) runner.wake()
+  }
+  const runnerDeps = { ...deps, consumer: () => consumer, onAmbiguousClaim: retire, onTransition }
 
   // Namespaces whose latest version is not taken in: what fails while Redis is away is tried again by the sweep.
   const changed = new Set<string>()
@@ -117,11 +131,12 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
       .filter(({ address }) => deps.partitions.of(address) === partition)
     await openQueues(
       partition,
-      mine.map(({ address }) => address),
+      mine.map(({ address, definition }) => ({ address, limits: limitsOf(definition) })),
     )
     for (const { address, definition } of mine) {
       const target = targetOf(definition, service.url)
       const known = runners.get(address)
+      circuits.moved(address, target)
       if (known) known.update(target)
       else runners.set(address, createQueueRunner(address, target, runnerDeps))
       runners.get(address)?.wake()
@@ -199,6 +214,9 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     onQueue: (address) => runners.get(address)?.wake(),
     onDue: () => mover.poke(),
     onLeft: () => taker.poke(),
+    onCancel(jobId) {
+      for (const runner of runners.values()) runner.cancel(jobId)
+    },
     onReset: () => {
       sweeper.poke()
       mover.poke()

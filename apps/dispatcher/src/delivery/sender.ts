@@ -9,17 +9,23 @@ export interface SendRequest {
   readonly headers: Record<string, string>
   readonly body: string
   readonly timeoutMs: number
-  /** Ends the request early: the lease is gone, or the process stops. */
-  readonly signal: AbortSignal
+}
+
+/** A request under way. */
+export interface Sending {
+  /** Never rejects: what an endpoint does is a result. */
+  readonly answer: Promise<AttemptResult>
+  /** End it now, with this as its result; nothing when it has ended already. */
+  end(result: AttemptResult): void
 }
 
 export interface Sender {
-  send(request: SendRequest): Promise<AttemptResult>
+  send(request: SendRequest): Sending
   close(): Promise<void>
 }
 
-/** Kept of an answer's body, for the dead letter and the history. */
-const KEPT_BODY_BYTES = 4096
+/** Kept of an answer's body: as much as a job's result may have. */
+const KEPT_BODY_BYTES = 65_536
 /** Read of an answer's body at most; past that the connection is dropped and the status alone counts. */
 const MAX_BODY_BYTES = 1_048_576
 const KEPT_HEADERS = 40
@@ -48,80 +54,98 @@ export function createSender(): Sender {
     return pool
   }
   return {
-    send: (request) => new Promise((resolve) => exchange(poolOf(request.origin), request, resolve)),
+    send: (request) => new Exchange(poolOf(request.origin), request),
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
   }
 }
 
-/** One exchange; `done` is called exactly once, whatever the endpoint does. */
-function exchange(
-  pool: Pool,
-  { path, headers, body, timeoutMs, signal }: SendRequest,
-  done: (result: AttemptResult) => void,
-): void {
-  let controller: Dispatcher.DispatchController | undefined
-  let status = 0
-  let answerHeaders: Record<string, string> = {}
-  const kept: Buffer[] = []
-  let received = 0
-  let finished = false
+/** One exchange; its answer resolves exactly once, whatever the endpoint does. */
+class Exchange implements Sending, Dispatcher.DispatchHandler {
+  readonly answer: Promise<AttemptResult>
+  #resolve: (result: AttemptResult) => void = () => undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #timer: NodeJS.Timeout
+  #ended = false
+  #status = 0
+  #headers: Record<string, string> = {}
+  readonly #kept: Buffer[] = []
+  #received = 0
 
-  const finish = (result: AttemptResult) => {
-    if (finished) return
-    finished = true
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
-    done(result)
+  constructor(pool: Pool, { path, headers, body, timeoutMs }: SendRequest) {
+    this.answer = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    const late = { kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` } as const
+    this.#timer = setTimeout(() => this.end(late), timeoutMs)
+    try {
+      pool.dispatch({ method: 'POST', path, headers, body }, this)
+    } catch (error) {
+      // A request that cannot even be made is a failed attempt like any other.
+      this.#finish(failureOf(error, { started: false }))
+    }
   }
-  const giveUp = (result: AttemptResult) => {
-    finish(result)
-    controller?.abort(new Error('given up'))
-  }
-  const answer = (): AttemptResult => ({
-    kind: 'response',
-    status,
-    headers: answerHeaders,
-    body: Buffer.concat(kept).toString('utf8', 0, KEPT_BODY_BYTES),
-  })
-  const onAbort = () => giveUp({ kind: 'failed', reason: 'network', error: 'the dispatcher ended the request' })
-  const timer = setTimeout(
-    () => giveUp({ kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` }),
-    timeoutMs,
-  )
-  signal.addEventListener('abort', onAbort)
 
-  pool.dispatch(
-    { method: 'POST', path, headers, body },
-    {
-      onRequestStart(current) {
-        controller = current
-        // Given up while waiting for a connection: do not send what nobody waits for.
-        if (finished) current.abort(new Error('given up'))
-      },
-      onResponseStart(_controller, statusCode, rawHeaders) {
-        status = statusCode
-        answerHeaders = keepHeaders(rawHeaders)
-      },
-      onResponseData(_controller, chunk) {
-        if (received < KEPT_BODY_BYTES) kept.push(chunk)
-        received += chunk.length
-        if (received > MAX_BODY_BYTES) giveUp(answer())
-      },
-      onResponseEnd() {
-        finish(answer())
-      },
-      onResponseError(_controller, error) {
-        finish(failureOf(error, { started: status !== 0 }))
-      },
-    },
-  )
+  end(result: AttemptResult): void {
+    this.#finish(result)
+    this.#controller?.abort(new Error('given up'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    // Given up while waiting for a connection: do not send what nobody waits for.
+    if (this.#ended) controller.abort(new Error('given up'))
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    this.#status = status
+    this.#headers = keepHeaders(headers)
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#received < KEPT_BODY_BYTES) this.#kept.push(chunk)
+    this.#received += chunk.length
+    if (this.#received > MAX_BODY_BYTES) this.end(this.#response())
+  }
+
+  onResponseEnd(): void {
+    this.#finish(this.#response())
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#finish(failureOf(error, { started: this.#status !== 0 }))
+  }
+
+  #response(): AttemptResult {
+    const body = Buffer.concat(this.#kept).toString('utf8', 0, KEPT_BODY_BYTES)
+    return {
+      kind: 'response',
+      status: this.#status,
+      headers: this.#headers,
+      body,
+      truncated: this.#received > KEPT_BODY_BYTES,
+    }
+  }
+
+  #finish(result: AttemptResult): void {
+    if (this.#ended) return
+    this.#ended = true
+    clearTimeout(this.#timer)
+    this.#resolve(result)
+  }
 }
 
-function keepHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const entries = Object.entries(headers).filter(([name, value]) => value !== undefined && name !== 'set-cookie')
-  return Object.fromEntries(
-    entries.slice(0, KEPT_HEADERS).map(([name, value]) => [name, String(value).slice(0, KEPT_HEADER_CHARACTERS)]),
-  )
+type Headers = Record<string, string | string[] | undefined>
+
+function keepHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {}
+  let count = 0
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || name === 'set-cookie') continue
+    if (++count > KEPT_HEADERS) break
+    kept[name] = String(value).slice(0, KEPT_HEADER_CHARACTERS)
+  }
+  return kept
 }

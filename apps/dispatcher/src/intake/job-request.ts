@@ -5,14 +5,21 @@ import {
   fieldErrors,
   idempotencyKeySchema,
   ProblemError,
+  type QueueDefinition,
   queueAddress,
 } from '@millrace/contracts'
 import { nestsDeeperThan, rawMember, validTraceparent } from '@millrace/engine'
-import { fullAddress, type JobMeta, type NewJob } from '@millrace/streams'
+import { fullAddress, type JobMeta, type NewJob, type Unique } from '@millrace/streams'
 
-export interface RequestContext {
+/** What of a request's headers concerns its job. */
+export interface RequestHeaders {
   readonly idempotencyKey?: string
   readonly traceparent?: string
+}
+
+export interface RequestContext {
+  readonly headers: RequestHeaders
+  readonly definition: QueueDefinition
   readonly maxBytes: number
   readonly nowMs: number
 }
@@ -33,6 +40,7 @@ export function parseJob(value: unknown): EnqueueRequest {
  * its hash tells whether an idempotency key is used again for the same thing.
  */
 export function toNewJob(request: EnqueueRequest, text: string, context: RequestContext): NewJob {
+  checkKeyed(request, context.definition)
   const data = rawMember(text, 'data') as string
   const size = Buffer.byteLength(data)
   if (size > context.maxBytes) {
@@ -48,20 +56,41 @@ export function toNewJob(request: EnqueueRequest, text: string, context: Request
   }
   const key = idempotencyKey(request, context)
   const due = dueOf(request, context.nowMs)
-  const meta = metaOf(request, context)
+  const unique = uniqueOf(request, data)
+  const meta = metaOf(request, context, unique)
   return {
     address: fullAddress(request.namespace, queueAddress('queue', request.queue)),
     lane: request.priority ?? 'normal',
     data,
     ...(due && { due }),
     ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(text) } }),
+    ...(unique && { unique }),
     ...(meta && { meta }),
   }
 }
 
+/** Without a key of its own, the payload is what must be unique. */
+function uniqueOf({ unique }: EnqueueRequest, data: string): Unique | undefined {
+  if (!unique) return undefined
+  const { key = fingerprint(data), mode, periodMs, maxWaitMs } = unique
+  return { key, mode, ...(periodMs !== undefined && { periodMs }), ...(maxWaitMs !== undefined && { maxWaitMs }) }
+}
+
+/** A key stands in a line of its own; a queue without lines has no use for it, and one with lines none for lanes. */
+function checkKeyed(request: EnqueueRequest, { keyConcurrency }: QueueDefinition): void {
+  const refuse = (pointer: string, detail: string) =>
+    new ProblemError('request.invalid', `${pointer.slice(1)} ${detail}.`, { errors: [{ pointer, detail }] })
+  if (request.key !== undefined && keyConcurrency === undefined)
+    throw refuse('/key', `means nothing in "${request.queue}", which declares no keyConcurrency`)
+  if (request.priority !== undefined && keyConcurrency !== undefined)
+    throw refuse('/priority', `means nothing in "${request.queue}", which serves its keys in turn (keyConcurrency)`)
+  if (request.unique?.mode === 'debounce' && (request.runAt !== undefined || request.delayMs !== undefined))
+    throw refuse('/unique', 'with debounce says when the job starts, so runAt and delayMs cannot')
+}
+
 /** The key from the body or the header; a structured-field string in quotes is the same as without them. */
-function idempotencyKey(request: EnqueueRequest, context: RequestContext): string | undefined {
-  const header = context.idempotencyKey?.replace(/^"(.*)"$/, '$1')
+function idempotencyKey(request: EnqueueRequest, { headers }: RequestContext): string | undefined {
+  const header = headers.idempotencyKey?.replace(/^"(.*)"$/, '$1')
   if (header === undefined) return request.idempotencyKey
   if (!idempotencyKeySchema.safeParse(header).success) {
     throw new ProblemError('request.invalid', 'The Idempotency-Key header must have 1 to 255 characters.')
@@ -87,13 +116,21 @@ function dueOf({ runAt, delayMs }: EnqueueRequest, nowMs: number): NewJob['due']
   return atMs <= nowMs ? undefined : { atMs }
 }
 
-function metaOf({ retries, timeoutMs, expiresAt }: EnqueueRequest, context: RequestContext): JobMeta | undefined {
-  const traceparent = validTraceparent(context.traceparent)
+function metaOf(
+  { retries, timeoutMs, retryDelayMs, backoff, expiresAt, key }: EnqueueRequest,
+  { headers }: RequestContext,
+  unique: Unique | undefined,
+): JobMeta | undefined {
+  const traceparent = validTraceparent(headers.traceparent)
   const meta: JobMeta = {
     ...(retries !== undefined && { retries }),
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(retryDelayMs !== undefined && { retryDelayMs }),
+    ...(backoff !== undefined && { backoff }),
     ...(expiresAt !== undefined && { expiresAtMs: Date.parse(expiresAt) }),
     ...(traceparent !== undefined && { traceparent }),
+    ...(key !== undefined && { key }),
+    ...(unique && { unique: { key: unique.key, mode: unique.mode } }),
   }
   return Object.keys(meta).length > 0 ? meta : undefined
 }

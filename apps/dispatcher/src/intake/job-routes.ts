@@ -1,7 +1,6 @@
 import {
   batchRequestSchema,
-  type Durability,
-  type EnqueueRequest,
+  bySchema,
   enqueueRequestSchema,
   enqueueResponseSchema,
   PROBLEMS,
@@ -10,30 +9,12 @@ import {
   problemSchema,
 } from '@millrace/contracts'
 import { rawElements } from '@millrace/engine'
-import type { AppServer, Clock } from '@millrace/runtime'
-import {
-  type Enqueued,
-  type NewJob,
-  openQueues,
-  type Partition,
-  type Partitions,
-  type RegistryView,
-  redrive,
-} from '@millrace/streams'
+import type { AppServer } from '@millrace/runtime'
+import { redrive, splitAddress } from '@millrace/streams'
 import { z } from 'zod'
-import type { DispatcherMetrics } from '../metrics.ts'
-import { createEnqueuer, type Enqueuer } from './enqueuer.ts'
-import { findDeclared, findQueue } from './find-queue.ts'
-import { parseJob, type RequestContext, toNewJob } from './job-request.ts'
-
-export interface IntakeDeps {
-  readonly registry: RegistryView
-  readonly partitions: Partitions
-  readonly metrics: DispatcherMetrics
-  readonly clock: Clock
-  readonly durability: Durability
-  readonly maxJobBytes: number
-}
+import { findDeclared } from './find-queue.ts'
+import { type Accepted, type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
+import { parseJob, type RequestHeaders } from './job-request.ts'
 
 /** Room for the members beside the payload. */
 const ENVELOPE_BYTES = 8192
@@ -41,40 +22,7 @@ const MAX_BATCH_BYTES = 33_554_432
 
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
-  const enqueuers = new Map<Partition, Enqueuer>(
-    deps.partitions.all.map((partition) => [partition, createEnqueuer(partition)]),
-  )
-
-  const accept = async (request: EnqueueRequest, job: NewJob): Promise<Enqueued> => {
-    await findQueue(deps.registry, request.namespace, request.queue)
-    const partition = deps.partitions.of(job.address)
-    const enqueuer = enqueuers.get(partition) as Enqueuer
-    let result = await enqueuer(job)
-    if (result.kind === 'closed') {
-      // Closed while this process had not heard of it; declared again since, or else refused.
-      await deps.registry.refresh()
-      await findQueue(deps.registry, request.namespace, request.queue)
-      await openQueues(partition, [job.address])
-      result = await enqueuer(job)
-    }
-    deps.metrics.enqueued.inc({ namespace: request.namespace, queue: request.queue, result: result.kind })
-    if (result.kind === 'closed') {
-      throw new ProblemError('queue.closing', `Queue "${request.queue}" of ${request.namespace} was closed just now.`)
-    }
-    if (result.kind === 'conflict') {
-      throw new ProblemError(
-        'idempotency.conflict',
-        `The idempotency key "${job.idempotency?.key}" was used for job ${result.id} with another body. Use a new key for a new job.`,
-      )
-    }
-    return result
-  }
-  const contextOf = (headers: Record<string, unknown>): RequestContext => ({
-    ...(typeof headers['idempotency-key'] === 'string' && { idempotencyKey: headers['idempotency-key'] }),
-    ...(typeof headers.traceparent === 'string' && { traceparent: headers.traceparent }),
-    maxBytes: deps.maxJobBytes,
-    nowMs: deps.clock.now(),
-  })
+  const intake = createIntake(deps)
 
   server.post(
     '/jobs',
@@ -84,7 +32,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         summary: 'Enqueue a job',
         body: enqueueRequestSchema,
         response: {
-          200: enqueueResponseSchema,
+          200: enqueueResponseSchema.describe('no new job was made: the idempotency or unique key stands for this one'),
           202: enqueueResponseSchema,
           404: problemSchema,
           409: problemSchema,
@@ -94,10 +42,13 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       },
     },
     async (request, reply) => {
-      const job = toNewJob(request.body, request.rawBody, contextOf(request.headers))
-      const { kind, id } = await accept(request.body, job)
-      if (kind === 'replayed') reply.header('idempotency-replayed', 'true')
-      return reply.status(kind === 'replayed' ? 200 : 202).send({ id, durability: deps.durability })
+      const accepted = await intake.accept({
+        request: request.body,
+        text: request.rawBody,
+        headers: headersOf(request.headers),
+      })
+      if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
+      return reply.status(statusOf(accepted)).send({ ...accepted, durability: deps.durability })
     },
   )
 
@@ -112,14 +63,27 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       },
     },
     async (request) => {
-      // A header can name one job only; in a batch each job brings its own key.
-      const { idempotencyKey: _header, ...context } = contextOf(request.headers)
+      const { durability } = deps
+      const { traceparent } = headersOf(request.headers)
+      // A header can name one job only; in a batch each job brings its own idempotency key.
+      const headers = { ...(traceparent !== undefined && { traceparent }) }
       const texts = rawElements(request.rawBody, 'jobs')
-      const results = request.body.jobs.map(async (value, index) => {
-        const job = parseJob(value)
-        return accept(job, toNewJob(job, texts[index] as string, context))
+      const ask = (value: unknown, index: number): AskedJob => ({
+        request: parseJob(value),
+        text: texts[index] as string,
+        headers,
       })
-      return { durability: deps.durability, results: (await Promise.allSettled(results)).map(toItemResult) }
+      if (request.body.atomic) {
+        const results = await intake.acceptTogether(parseAll(request.body.jobs, ask))
+        return {
+          durability,
+          results: results.map((result) => (result instanceof ProblemError ? refused(result) : acceptedItem(result))),
+        }
+      }
+      const results = await Promise.allSettled(
+        request.body.jobs.map(async (value, index) => intake.accept(ask(value, index))),
+      )
+      return { durability, results: results.map(toItemResult) }
     },
   )
 
@@ -129,10 +93,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       schema: {
         summary: 'Put a dead letter back into its queue',
         params: z.object({ id: z.string() }),
-        body: z.strictObject({
-          who: z.string().min(1).max(200).optional(),
-          why: z.string().min(1).max(1000).optional(),
-        }),
+        body: z.strictObject(bySchema),
         response: { 202: z.object({ id: z.string() }), 404: problemSchema },
       },
     },
@@ -146,15 +107,52 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       const redriven = partition && address ? await redrive(partition, { address, ids: [id], limit: 1, who, why }) : []
       if (redriven.length === 0)
         throw new ProblemError('job.unknown', `${id} is not a dead letter. GET /dead-letters lists them.`)
+      const { namespace, queue } = splitAddress(address as string)
+      deps.metrics.redriven.inc({ namespace, queue })
       return reply.status(202).send({ id })
     },
   )
 }
 
-function toItemResult(result: PromiseSettledResult<Enqueued>): unknown {
-  if (result.status === 'fulfilled')
-    return { status: result.value.kind === 'replayed' ? 200 : 202, id: result.value.id }
-  if (result.reason instanceof ProblemError)
-    return { status: PROBLEMS[result.reason.code].status, problem: result.reason.toProblem() }
+function headersOf(headers: Record<string, unknown>): RequestHeaders {
+  const { 'idempotency-key': idempotencyKey, traceparent } = headers
+  return {
+    ...(typeof idempotencyKey === 'string' && { idempotencyKey }),
+    ...(typeof traceparent === 'string' && { traceparent }),
+  }
+}
+
+function statusOf({ deduplicated }: Accepted): 200 | 202 {
+  return deduplicated === undefined ? 202 : 200
+}
+
+/** Of an atomic batch every job must be right before any is accepted; all mistakes are named at once. */
+function parseAll(values: readonly unknown[], ask: (value: unknown, index: number) => AskedJob): AskedJob[] {
+  const asked: AskedJob[] = []
+  const errors = values.flatMap((value, index) => {
+    try {
+      asked.push(ask(value, index))
+      return []
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error
+      return (error.errors ?? []).map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }))
+    }
+  })
+  if (errors.length > 0)
+    throw new ProblemError('request.invalid', `${errors.length} mistakes in the atomic batch.`, { errors })
+  return asked
+}
+
+function toItemResult(result: PromiseSettledResult<Accepted>): unknown {
+  if (result.status === 'fulfilled') return acceptedItem(result.value)
+  if (result.reason instanceof ProblemError) return refused(result.reason)
   throw result.reason
+}
+
+function acceptedItem(accepted: Accepted): unknown {
+  return { status: statusOf(accepted), ...accepted }
+}
+
+function refused(problem: ProblemError): unknown {
+  return { status: PROBLEMS[problem.code].status, problem: problem.toProblem() }
 }

@@ -2,14 +2,15 @@
 -- the pending lists of its lanes are the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- Returns {'claimed', now ms, job...} with job = {lane, entry id, job id, attempt, epoch, meta, data};
---   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed, which
---   its claimers may not have heard yet; {'full'} at the limit;
---   {'fenced'} the consumer's lease is gone.
+-- Returns {'claimed', now ms, job...} with job = {lane, entry id, job id, attempt, epoch, meta, data, 1 when it was moved since it was enqueued};
+--   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
+--   which its claimers may not have heard yet; {'full'} at the limit;
+--   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
 -- A dispatcher that dies with the answer on its way leaves the jobs pending under its name: take_over finds them.
 local consumer, address, limit, want = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 if not holds_lease(consumer) then return { 'fenced' } end
 if is_closed(address) then return { 'empty' } end
+if redis.call('HEXISTS', TAG .. ':paused', address) == 1 then return { 'paused' } end
 
 local running = 0
 for _, lane in ipairs(LANES) do
@@ -19,26 +20,53 @@ local free = math.min(limit - running, want)
 if free <= 0 then return { 'full' } end
 
 local now = now_ms()
+local limits = limits_of(address)
 local ns, queue = split_address(address)
 local jobs = {}
 local expired = 0
 
+-- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
+local function bucket(rate, key)
+  local interval = rate.periodMs / rate.limit
+  local full = math.max(tonumber(redis.call('GET', key) or 0), now)
+  local tokens = math.floor((now + rate.burst * interval - full) / interval + 1e-9)
+  local function spend(n)
+    if n == 0 then return end
+    local next_full = full + n * interval
+    redis.call('SET', key, string.format('%.3f', next_full), 'PX', math.ceil(next_full - now) + 1000)
+  end
+  return { tokens = tokens, spend = spend, wait = math.max(1, math.ceil(full + interval - rate.burst * interval - now)) }
+end
+
+local queue_bucket
+if limits and limits.rate then
+  queue_bucket = bucket(limits.rate, TAG .. ':rate:' .. address)
+  if queue_bucket.tokens < 1 then return { 'limited', queue_bucket.wait } end
+  free = math.min(free, queue_bucket.tokens)
+end
+
+local function leave(lane, entry_id)
+  redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
+  redis.call('XDEL', lane_key(address, lane), entry_id)
+end
+
 local function start(lane, entry_id, fields)
   local entry = parse_entry(fields)
   local job = entry.job == '' and job_id(entry_id) or entry.job
-  local expires = entry.meta ~= '' and cjson.decode(entry.meta).expiresAtMs
-  if expires and expires <= now then
-    redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
-    redis.call('XDEL', lane_key(address, lane), entry_id)
+  local meta = decode_meta(entry.meta)
+  if meta.expiresAtMs and meta.expiresAtMs <= now then
+    leave(lane, entry_id)
     count(address, 'expired', 1)
-    append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. string.format('%d', expires) .. '}')
+    append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
+    release_all(address, job, entry.meta)
     expired = expired + 1
     return
   end
+  if meta.unique and meta.unique.mode == 'until_started' then release_unique(address, job, meta.unique) end
   local attempt, epoch = entry.attempt + 1, entry.epoch + 1
   append('job', 'job.started', ns, queue, job,
     '{"attempt":' .. attempt .. ',"epoch":' .. epoch .. ',"consumer":"' .. consumer .. '"}')
-  jobs[#jobs + 1] = { lane, entry_id, job, attempt, epoch, entry.meta, entry.data }
+  jobs[#jobs + 1] = { lane, entry_id, job, attempt, epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
 end
 
 local function take(lane, n)
@@ -48,13 +76,48 @@ local function take(lane, n)
   for _, entry in ipairs(reply[1][2]) do start(lane, entry[1], entry[2]) end
 end
 
+-- Serve the next key in turn: its oldest held job goes into the lane. False when no key may be served.
+local function promote()
+  local key = redis.call('ZPOPMIN', ring_key(address))[1]
+  if not key then return false end
+  local rate = limits.keyRate and key ~= '' and bucket(limits.keyRate, TAG .. ':rate:' .. address .. ':' .. key)
+  if rate and rate.tokens < 1 then
+    set_due('key:' .. address .. '\n' .. key, whole(now + rate.wait))
+    return true
+  end
+  local held = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
+  if not held then return true end
+  drop_held(address, key, held[1])
+  if rate then rate.spend(1) end
+  if key ~= '' then redis.call('HINCRBY', runs_key(address), key, 1) end
+  local entry = parse_entry(held[2])
+  local job = entry.job == '' and job_id(held[1]) or entry.job
+  add_ready(address, 'normal', '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
+  enter_ring(address, key, limits)
+  return true
+end
+
 -- The guard against starvation: of every sixteen starts one is offered to `low` first and one to `normal` first.
 -- `claimed` counts the starts, so the share is exact whether claims take one job or hundreds.
-local before = tonumber(redis.call('HGET', counts_key(address), 'claimed') or 0)
-take('low', math.floor((before + free) / 16) - math.floor(before / 16))
-take('normal', math.min(free - #jobs, math.floor((before + free + 8) / 16) - math.floor((before + 8) / 16)))
-for _, lane in ipairs(LANES) do take(lane, free - #jobs) end
+local function take_by_lane()
+  local before = tonumber(redis.call('HGET', counts_key(address), 'claimed') or 0)
+  take('low', math.floor((before + free) / 16) - math.floor(before / 16))
+  take('normal', math.min(free - #jobs, math.floor((before + free + 8) / 16) - math.floor((before + 8) / 16)))
+  for _, lane in ipairs(LANES) do take(lane, free - #jobs) end
+end
 
+if limits and limits.keyConcurrency then
+  -- What is in a lane already goes first: retries and redriven jobs that kept their key's slot, and whatever was there
+  -- before the queue had lines.
+  for _, lane in ipairs(LANES) do take(lane, free - #jobs) end
+  local promoted = 0
+  while #jobs + promoted < free and promote() do promoted = promoted + 1 end
+  take('normal', free - #jobs)
+else
+  take_by_lane()
+end
+
+if queue_bucket then queue_bucket.spend(#jobs) end
 if #jobs > 0 then
   count(address, 'claimed', #jobs)
   return { 'claimed', now, unpack(jobs) }

@@ -15,11 +15,15 @@ export interface ClaimedJob {
   readonly epoch: number
   readonly meta: JobMeta
   readonly data: string
+  /** It was retried, delayed, held or redriven: its place is noted, and the note is to be taken back. */
+  readonly moved: boolean
 }
 
 export type Claim =
   | { readonly kind: 'claimed'; readonly nowMs: number; readonly jobs: ClaimedJob[] }
-  | { readonly kind: 'empty' | 'full' | 'fenced' }
+  /** The rate limit gives the next token in so many ms. */
+  | { readonly kind: 'limited'; readonly waitMs: number }
+  | { readonly kind: 'empty' | 'full' | 'paused' | 'fenced' }
 
 export type JobTuple = [
   lane: Lane,
@@ -29,6 +33,7 @@ export type JobTuple = [
   epoch: number,
   meta: string,
   data: string,
+  moved: number,
 ]
 
 /** More than this in one reply gains nothing and makes one script hold the server up. */
@@ -48,12 +53,26 @@ export async function claim(
     Math.min(want, MAX_CLAIM),
   ])) as unknown[]
   const [kind, nowMs, ...jobs] = reply as [Claim['kind'], number, ...JobTuple[]]
+  if (kind === 'limited') return { kind, waitMs: nowMs }
   if (kind !== 'claimed') return { kind }
   return { kind, nowMs, jobs: jobs.map((job) => toClaimedJob(address, job)) }
 }
 
 const NO_META: JobMeta = Object.freeze({})
 
-export function toClaimedJob(address: string, [lane, entryId, id, attempt, epoch, meta, data]: JobTuple): ClaimedJob {
-  return { address, lane, entryId, id, attempt, epoch, meta: meta === '' ? NO_META : JSON.parse(meta), data }
+export function toClaimedJob(
+  address: string,
+  [lane, entryId, id, attempt, epoch, meta, data, moved]: JobTuple,
+): ClaimedJob {
+  return {
+    address,
+    lane,
+    entryId,
+    id,
+    attempt,
+    epoch,
+    meta: meta === '' ? NO_META : JSON.parse(meta),
+    data,
+    moved: moved === 1,
+  }
 }

@@ -6,12 +6,17 @@ if redis.call('SISMEMBER', TAG .. ':queues', address) == 0 then return 'unknown'
 for _, lane in ipairs(LANES) do
   if redis.call('XLEN', lane_key(address, lane)) > 0 then return 'busy' end
 end
-if tonumber(redis.call('HGET', counts_key(address), 'scheduled') or 0) > 0 then return 'busy' end
+for _, counter in ipairs({ 'scheduled', 'held' }) do
+  if tonumber(redis.call('HGET', counts_key(address), counter) or 0) > 0 then return 'busy' end
+end
 for _, lane in ipairs(LANES) do redis.call('DEL', lane_key(address, lane)) end
 -- Remembered, so that a process that has not heard of it puts no job where nobody would look for it.
 redis.call('HSET', counts_key(address), 'closed', 1)
 redis.call('SREM', TAG .. ':queues', address)
 redis.call('SREM', TAG .. ':idle', address)
+redis.call('HDEL', TAG .. ':limits', address)
+redis.call('HDEL', TAG .. ':paused', address)
+redis.call('DEL', ring_key(address), runs_key(address), TAG .. ':lines:' .. address)
 local ns, queue = split_address(address)
 append('queue', 'queue.closed', ns, queue, 'queue/' .. queue, '{}')
 return 'closed'

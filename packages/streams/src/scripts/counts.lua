@@ -1,7 +1,8 @@
 -- Live counts of queues: what the conservation balance is made of.
 -- KEYS[1] log   ARGV[2..] addresses
--- Returns per address {waiting, running, oldest waiting ms (0 = none), [field, value...] of the counters}.
--- An entry leaves its lane when it is settled, so a lane's length is waiting plus running.
+-- Returns per address {waiting, running, oldest waiting ms (0 = none), [field, value...] of the counters, JSON of who paused
+--   it ('' = nobody)}. An entry leaves its lane when it is settled, so a lane's length is waiting plus running; what is held
+--   behind its key waits as well.
 local results = {}
 for i = 2, #ARGV do
   local address = ARGV[i]
@@ -22,6 +23,14 @@ for i = 2, #ARGV do
       end
     end
   end
-  results[#results + 1] = { waiting, running, oldest, redis.call('HGETALL', counts_key(address)) }
+  waiting = waiting + tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
+  -- The keys whose turn is next stand for all of them: looking at each would be slow with many keys.
+  for _, key in ipairs(redis.call('ZRANGE', ring_key(address), 0, 19)) do
+    local first = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
+    local ms = first and tonumber(string.match(first[1], '^%d+')) or 0
+    if ms > 0 and (oldest == 0 or ms < oldest) then oldest = ms end
+  end
+  local paused = redis.call('HGET', TAG .. ':paused', address) or ''
+  results[#results + 1] = { waiting, running, oldest, redis.call('HGETALL', counts_key(address)), paused }
 end
 return results

@@ -1,4 +1,5 @@
 import type { Partition } from '../partition.ts'
+import type { Paused } from './find_job.ts'
 import { loadScript, runScript } from './load.ts'
 
 export interface Counts {
@@ -10,8 +11,11 @@ export interface Counts {
   readonly dead: number
   readonly cancelled: number
   readonly expired: number
+  /** Of the dead: letters that were removed for good. */
+  readonly discarded: number
   /** When the oldest waiting job became ready, ms by server time. */
   readonly oldestWaitingMs?: number
+  readonly paused?: Paused
 }
 
 const script = loadScript('counts', 'no-writes')
@@ -19,8 +23,8 @@ const script = loadScript('counts', 'no-writes')
 /** Live counts, in the order of the addresses. */
 export async function readCounts(partition: Partition, addresses: readonly string[]): Promise<Counts[]> {
   if (addresses.length === 0) return []
-  const reply = (await runScript(partition, script, addresses)) as [number, number, number, string[]][]
-  return reply.map(([waiting, running, oldest, fields]) => {
+  const reply = (await runScript(partition, script, addresses)) as [number, number, number, string[], string][]
+  return reply.map(([waiting, running, oldest, fields, paused]) => {
     const counter = (name: string) => {
       const at = fields.findIndex((field, index) => index % 2 === 0 && field === name)
       return at < 0 ? 0 : Number(fields[at + 1])
@@ -34,7 +38,9 @@ export async function readCounts(partition: Partition, addresses: readonly strin
       dead: counter('dead'),
       cancelled: counter('cancelled'),
       expired: counter('expired'),
+      discarded: counter('discarded'),
       ...(oldest > 0 && { oldestWaitingMs: oldest }),
+      ...(paused !== '' && { paused: JSON.parse(paused) as Paused }),
     }
   })
 }

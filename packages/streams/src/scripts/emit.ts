@@ -7,6 +7,8 @@ export interface Fact {
   readonly kind: EventKind
   readonly type: string
   readonly namespace: string
+  /** The queue that it concerns, if one does. */
+  readonly queue?: string
   readonly entityId: string
   readonly idempotencyKey?: string
   /** JSON text, kept byte for byte. */
@@ -23,8 +25,8 @@ const script = loadScript('emit')
 /** Append facts to the log of one partition, each once per idempotency key. */
 export async function emit(partition: Partition, facts: readonly Fact[]): Promise<Emitted[]> {
   const args: (string | number)[] = [IDEMPOTENCY_WINDOW_MS]
-  for (const { kind, type, namespace, entityId, idempotencyKey, data } of facts) {
-    args.push(kind, type, namespace, entityId, idempotencyKey ?? '', data)
+  for (const { kind, type, namespace, queue, entityId, idempotencyKey, data } of facts) {
+    args.push(kind, type, namespace, queue ?? '', entityId, idempotencyKey ?? '', data)
   }
   const reply = (await runScript(partition, script, args)) as [Emitted['kind'], string][]
   return reply.map(([kind, position]) => ({ kind, position }))

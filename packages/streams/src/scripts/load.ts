@@ -9,10 +9,10 @@ export interface Script {
   readonly sha: string
 }
 
-const prelude = read('prelude')
+const prelude = ['prelude', 'prelude_keys', 'prelude_settle'].map(read).join('')
 
 /**
- * A script as it is sent: a `#!lua` line, the prelude, the file.
+ * A script as it is sent: a `#!lua` line, the preludes, the file.
  *
  * A script without flags is refused by a Redis that is out of memory before it has done anything, which is what intake
  * wants. Scripts that finish accepted work carry `allow-oom`: they must run just then, and settling frees memory.

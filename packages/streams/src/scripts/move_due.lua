@@ -1,21 +1,52 @@
--- Move jobs whose time has come from `due` into their lanes, oldest first.
+-- Move what is due into its queue, oldest first: jobs, keys that waited for their rate limit, jobs whose worker fell silent.
 -- KEYS[1] log   ARGV[2] how many at most
 -- Returns {moved, ms until the next one is due (-1 = none)}.
 -- One script moves a job whole: it is parked or ready, never both, never neither.
 local now = now_ms()
 local moved = 0
 
-for _, job in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':due', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
+local function move_key(member)
+  local newline = string.find(member, '\n', 1, true)
+  local address = string.sub(member, 5, newline - 1)
+  local limits = limits_of(address)
+  if limits and limits.keyConcurrency then enter_ring(address, string.sub(member, newline + 1), limits) end
+end
+
+local function move_job(job)
   local parked = unpark(job)
-  if parked then
-    local ns, queue = split_address(parked.address)
-    local position = append('job', 'job.ready', ns, queue, job, '{"lane":"' .. parked.lane .. '"}')
-    add_ready(parked.address, parked.lane, position, job, parked.attempt, parked.epoch, parked.meta, parked.data)
-    redis.call('HDEL', TAG .. ':parked', job)
-    count(parked.address, 'scheduled', -1)
-    wake_if_idle(parked.address)
+  if not parked then return end
+  local ns, queue = split_address(parked.address)
+  local unique = parked.meta ~= '' and decode_meta(parked.meta).unique
+  -- From here on it is a job like any other: the next one of its key starts a new wait.
+  if unique and unique.mode == 'debounce' then release_unique(parked.address, job, unique) end
+  local position = append('job', 'job.ready', ns, queue, job, '{"lane":"' .. parked.lane .. '"}')
+  local retried = parked.epoch > 0
+  make_ready(parked.address, parked.lane, position, job, parked.attempt, parked.epoch, parked.meta, parked.data,
+    retried and keeps_slot(limits_of(parked.address)))
+  redis.call('HDEL', TAG .. ':parked', job)
+  count(parked.address, 'scheduled', -1)
+end
+
+-- A worker's lease ended without a word: its job goes to a consumer that is gone, and is taken over from it like any other.
+local function expire_lease(job)
+  local text = redis.call('HGET', TAG .. ':leased', job)
+  if not text then return end
+  local leased = cjson.decode(text)
+  redis.call('HDEL', TAG .. ':leased', job)
+  redis.call('XCLAIM', lane_key(leased.address, leased.lane), 'dispatch', EXPIRED, 0, leased.entry, 'JUSTID')
+  redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
+  redis.call('PUBLISH', TAG .. ':wake', '@left')
+end
+
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':due', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
+  redis.call('ZREM', TAG .. ':due', member)
+  if string.sub(member, 1, 4) == 'key:' then
+    move_key(member)
+  elseif string.sub(member, 1, 6) == 'lease:' then
+    expire_lease(string.sub(member, 7))
+  else
+    move_job(member)
   end
-  redis.call('ZREM', TAG .. ':due', job)
   moved = moved + 1
 end
 

@@ -14,6 +14,9 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Whole numbers as text: Lua would write large ones as 1.7e+12.
+local function whole(number) return string.format('%d', number) end
+
 -- Append one fact to the log; its position is the answer. The log's own clock never steps back, so positions also
 -- serve as the ids of lane entries: each is used once and they only rise.
 local function append(kind, type, ns, queue, entity, data)
@@ -26,7 +29,11 @@ local function job_id(position)
   return string.format('job_%011x%05x%s', tonumber(string.sub(position, 1, dash - 1)), tonumber(string.sub(position, dash + 1)), PARTITION)
 end
 
+local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
+local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end
+
 local function lane_key(address, lane) return TAG .. ':q:' .. address .. ':' .. lane end
+local function held_key(address, key) return TAG .. ':held:' .. address .. ':' .. key end
 local function counts_key(address) return TAG .. ':counts:' .. address end
 local function dead_key(address) return TAG .. ':dead:' .. address end
 
@@ -37,62 +44,82 @@ local function split_address(address)
   return string.sub(address, 1, slash - 1), string.sub(address, slash + 1)
 end
 
--- The five fields of a ready job. `job` is '' when the entry's own id is the job's id, which spares 23 bytes in each
--- waiting job that was never retried.
-local function add_ready(address, lane, position, job, attempt, epoch, meta, data)
-  redis.call('XADD', lane_key(address, lane), position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
-end
+local function decode_meta(meta) return meta ~= '' and cjson.decode(meta) or {} end
 
 local function parse_entry(fields)
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
+-- The five fields of a ready job. `job` is '' when the entry's own id is the job's id, which spares 23 bytes in each
+-- waiting job that was never retried. Any other place is noted, so that a command on the job's id finds it.
+-- Positions of the log rise, and so do lane entries made from them; an entry whose id was made by the lane itself ('*')
+-- may be ahead of the log within one millisecond, and then the lane makes the next id as well.
+local function add_ready(address, lane, position, job, attempt, epoch, meta, data)
+  local key = lane_key(address, lane)
+  local id = redis.pcall('XADD', key, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  if type(id) == 'table' then
+    if job == '' then job = job_id(position) end
+    id = redis.call('XADD', key, '*', 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  end
+  if job ~= '' then redis.call('HSET', TAG .. ':places', job, 'lane ' .. address .. ' ' .. lane .. ' ' .. id) end
+end
+
 -- True between the closing of a queue and its next opening; a queue that was never opened is merely not open yet.
-local function is_closed(address) return redis.call('HEXISTS', counts_key(address), 'closed') == 1 end
+local closed = {}
+local function is_closed(address)
+  if closed[address] == nil then closed[address] = redis.call('HEXISTS', counts_key(address), 'closed') == 1 end
+  return closed[address]
+end
+
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
+local woken = {}
 local function wake_if_idle(address)
+  if woken[address] then return end
+  woken[address] = true
   if redis.call('SREM', TAG .. ':idle', address) == 1 then redis.call('PUBLISH', TAG .. ':wake', address) end
 end
 
 -- `+500` is so many ms from the server's now, anything else a time in ms.
 local function due_time(due)
-  if string.sub(due, 1, 1) == '+' then return string.format('%d', now_ms() + tonumber(string.sub(due, 2))) end
+  if string.sub(due, 1, 1) == '+' then return whole(now_ms() + tonumber(string.sub(due, 2))) end
   return due
 end
 
--- Park a job until a time. The header is one line of JSON, the payload follows untouched. Movers sleep until the head
--- of the due set, so only a new head is announced.
+-- Put a member into the due set. Movers sleep until the head of the set, so only a new head is announced.
+local function set_due(member, due_ms)
+  redis.call('ZADD', TAG .. ':due', due_ms, member)
+  if redis.call('ZRANGE', TAG .. ':due', 0, 0)[1] == member then redis.call('PUBLISH', TAG .. ':wake', '@due') end
+end
+
+-- A job's body while it is not in a lane: one line of JSON, then the payload untouched.
+local function pack_body(body, data)
+  return cjson.encode(body) .. '\n' .. data
+end
+
+local function unpack_body(text)
+  local newline = string.find(text, '\n', 1, true)
+  local body = cjson.decode(string.sub(text, 1, newline - 1))
+  body.data = string.sub(text, newline + 1)
+  return body
+end
+
+-- Park a job until a time.
 local function park(address, lane, due_ms, job, attempt, epoch, meta, data)
-  local header = cjson.encode({ address = address, lane = lane, attempt = attempt, epoch = epoch, meta = meta })
-  redis.call('HSET', TAG .. ':parked', job, header .. '\n' .. data)
-  redis.call('ZADD', TAG .. ':due', due_ms, job)
+  local body = { address = address, lane = lane, attempt = tonumber(attempt), epoch = tonumber(epoch), meta = meta }
+  redis.call('HSET', TAG .. ':parked', job, pack_body(body, data))
+  set_due(job, due_ms)
   count(address, 'scheduled', 1)
-  if redis.call('ZRANGE', TAG .. ':due', 0, 0)[1] == job then redis.call('PUBLISH', TAG .. ':wake', '@due') end
 end
 
 local function unpark(job)
-  local body = redis.call('HGET', TAG .. ':parked', job)
-  if not body then return nil end
-  local newline = string.find(body, '\n', 1, true)
-  local header = cjson.decode(string.sub(body, 1, newline - 1))
-  header.data = string.sub(body, newline + 1)
-  return header
+  local text = redis.call('HGET', TAG .. ':parked', job)
+  return text and unpack_body(text)
 end
 
 -- A consumer may claim and take over only while its lease, judged by the server's clock, has not lapsed.
 local function holds_lease(consumer)
   local lease_end = redis.call('ZSCORE', TAG .. ':consumers', consumer)
   return lease_end and tonumber(lease_end) > now_ms()
-end
-
--- Bury a job: the dead letter, its index entry and the event. `last` is JSON of the last response.
-local function bury(address, lane, job, entry, reason, last)
-  local ns, queue = split_address(address)
-  local id = redis.call('XADD', dead_key(address), '*', 'job', job, 'lane', lane, 'attempt', entry.attempt,
-    'epoch', entry.epoch, 'meta', entry.meta, 'reason', reason, 'last', last, 'data', entry.data)
-  redis.call('HSET', TAG .. ':dead-index', job, address .. ' ' .. id)
-  count(address, 'dead', 1)
-  append('job', 'job.dead_lettered', ns, queue, job, '{"attempts":' .. entry.attempt .. ',"reason":' .. cjson.encode(reason) .. '}')
 end
 

@@ -1,23 +1,39 @@
-import type { FailureReason, LastResponse } from '@millrace/contracts'
+import type { Backoff, FailureReason, LastResponse } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import type { ClaimedJob } from './claim.ts'
 import { loadScript, runScript } from './load.ts'
 
-/** What an attempt came to. `detail` is the event's own members besides attempt and epoch. */
+/** By what rules the job is retried should its worker fail it. */
+export interface LeasedPolicy {
+  readonly retries: number
+  readonly retryDelayMs: number
+  readonly backoff: Backoff
+}
+
+interface Failure {
+  readonly reason: FailureReason
+  readonly durationMs: number
+  readonly lastResponse: LastResponse
+}
+
+/** What an attempt came to. A postponed attempt is tried again without counting. */
 export type Settlement =
-  | { readonly kind: 'succeeded'; readonly status: number; readonly durationMs: number }
   | {
-      readonly kind: 'retry'
-      readonly delayMs: number
-      readonly reason: FailureReason
+      readonly kind: 'succeeded'
+      readonly status: number
       readonly durationMs: number
-      readonly lastResponse: LastResponse
+      /** What the endpoint answered, as JSON text, where it is kept as the job's result. */
+      readonly result?: string
     }
+  | ({ readonly kind: 'retry' | 'postpone'; readonly delayMs: number } & Failure)
+  | ({ readonly kind: 'dead' | 'cancelled' } & Failure)
+  /** The worker took the job over for `leaseMs` and will say how it ends; the token is how it proves that it may. */
   | {
-      readonly kind: 'dead'
-      readonly reason: FailureReason
+      readonly kind: 'leased'
+      readonly leaseMs: number
+      readonly token: string
       readonly durationMs: number
-      readonly lastResponse: LastResponse
+      readonly policy: LeasedPolicy
     }
 
 export type Settled = 'settled' | 'late'
@@ -52,13 +68,25 @@ export async function settle(
   return (await runScript(partition, script, args)) as Settled[]
 }
 
-function outcomeArguments(job: ClaimedJob, settlement: Settlement): [number, string, string, string] {
+type OutcomeArguments = [delayMs: number, reason: string, detail: string, last: string, holds: string]
+
+function outcomeArguments(job: ClaimedJob, settlement: Settlement): OutcomeArguments {
   const { attempt, epoch } = job
   if (settlement.kind === 'succeeded') {
-    const { status, durationMs } = settlement
-    return [0, '', `{"attempt":${attempt},"epoch":${epoch},"status":${status},"durationMs":${durationMs}}`, '']
+    const { status, durationMs, result } = settlement
+    const kept = result === undefined ? '' : `,"result":${result}`
+    const detail = `{"attempt":${attempt},"epoch":${epoch},"status":${status},"durationMs":${durationMs}${kept}}`
+    return [0, '', detail, '', holdsOf(job)]
   }
+  if (settlement.kind === 'leased')
+    return [settlement.leaseMs, settlement.token, JSON.stringify(settlement.policy), '', '']
   const { reason, durationMs, lastResponse } = settlement
   const detail = JSON.stringify({ attempt, epoch, reason, status: lastResponse.status, durationMs })
-  return [settlement.kind === 'retry' ? settlement.delayMs : 0, reason, detail, JSON.stringify(lastResponse)]
+  const delayMs = 'delayMs' in settlement ? settlement.delayMs : 0
+  return [delayMs, reason, detail, JSON.stringify(lastResponse), '']
+}
+
+/** What a job gives back when it succeeds: its keys, and the note of its place. Most have nothing. */
+function holdsOf({ moved, meta: { key, unique } }: ClaimedJob): string {
+  return !moved && key === undefined && unique === undefined ? '' : JSON.stringify({ key, unique })
 }

@@ -1,7 +1,7 @@
 -- Take over what consumers whose lease has lapsed still hold, costing their jobs no attempt.
 -- KEYS[1] log
 -- ARGV[2] consumer that takes  ARGV[3] how many at most  ARGV[4] holders a job may take down
--- Returns {address, lane, entry id, job id, attempt, epoch, meta, data} per job, to be delivered by the taker;
+-- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved} per job, to be delivered by the taker;
 --   an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
 -- The taker holds the entries as pending from here on: should it die, they are taken over from it in turn, and the
 -- stream's own delivery counter says how many holders each has had.
@@ -13,9 +13,18 @@ local function take(address, lane, from, entry_id, holders)
   local key = lane_key(address, lane)
   local claimed = redis.call('XCLAIM', key, 'dispatch', taker, 0, entry_id)
   if not claimed[1] then return end
+  -- Should it still live and renew its lease, it has to look at each entry before it settles it.
+  redis.call('SADD', TAG .. ':robbed', from)
   local entry = parse_entry(claimed[1][2])
   local job = entry.job == '' and job_id(entry_id) or entry.job
   local ns, queue = split_address(address)
+  local cancelled_by = redis.call('HGET', TAG .. ':cancelling', job)
+  if cancelled_by then
+    redis.call('XACK', key, 'dispatch', entry_id)
+    redis.call('XDEL', key, entry_id)
+    cancel_job(address, job, entry.meta, cancelled_by, true)
+    return
+  end
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
   entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
   append('job', 'job.taken_over', ns, queue, job,
@@ -26,7 +35,7 @@ local function take(address, lane, from, entry_id, holders)
     bury(address, lane, job, entry, 'crash_loop', '{}')
     return
   end
-  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data }
+  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
 end
 
 local function take_from(from, addresses)
@@ -53,6 +62,7 @@ for _, from in ipairs(lapsed) do
       for _, lane in ipairs(LANES) do redis.call('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
     end
     redis.call('ZREM', TAG .. ':consumers', from)
+    redis.call('SREM', TAG .. ':robbed', from)
   end
 end
 return taken

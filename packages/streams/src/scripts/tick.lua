@@ -22,7 +22,6 @@ if data == '' then return { 'passed' } end
 
 append('schedule', nominal == '' and 'schedule.triggered' or 'schedule.fired', ns, queue, queue, event)
 local position = append('job', 'job.enqueued', ns, queue, '', '{"lane":"normal","data":' .. data .. '}')
-add_ready(address, 'normal', position, '', 0, 0, meta, data)
-wake_if_idle(address)
+make_ready(address, 'normal', position, '', 0, 0, meta, data)
 count(address, 'accepted', 1)
 return { 'fired', job_id(position) }

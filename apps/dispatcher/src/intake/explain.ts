@@ -1,0 +1,109 @@
+import type { QueueDefinition } from '@millrace/contracts'
+import type { JobPlace, Paused } from '@millrace/streams'
+
+/** One thing that a job waits for, or what it is doing. */
+export interface Reason {
+  readonly code: string
+  readonly detail: string
+}
+
+export interface ExplainContext {
+  /** Undefined when the queue is declared no more. */
+  readonly definition?: QueueDefinition
+  readonly nowMs: number
+}
+
+/** Counting stops there. */
+const MAX_AHEAD = 1000
+
+/** Why a job is not running now, or that it is: everything that holds it up, the first thing first. */
+export function explain(place: JobPlace, { definition, nowMs }: ExplainContext): Reason[] {
+  if (place.state === 'dead')
+    return [{ code: 'dead', detail: 'It is a dead letter. POST /jobs/{id}/retry puts it back into its queue.' }]
+  if (place.state === 'running') {
+    const cancelling = place.cancelling ? ', and its request is being ended because it was cancelled' : ''
+    if (place.consumer === '@leased')
+      return [{ code: 'leased', detail: 'Its worker has taken it over under a lease and will say how it ends.' }]
+    return [{ code: 'running', detail: `It is being delivered by ${place.consumer}${cancelling}.` }]
+  }
+  if (place.state === 'scheduled') return [scheduled(place, nowMs), ...pauses(place)]
+  const reasons = [
+    ...undeclared(definition),
+    ...pauses(place),
+    ...circuit(place),
+    ...limits(place, definition),
+    ...line(place),
+  ]
+  return reasons.length > 0 ? reasons : [{ code: 'next', detail: 'Nothing holds it up: it is the next to start.' }]
+}
+
+function scheduled({ dueMs = 0 }: JobPlace, nowMs: number): Reason {
+  const at = new Date(dueMs).toISOString()
+  if (dueMs <= nowMs) return { code: 'due', detail: `It was due at ${at} and is about to move into its queue.` }
+  return { code: 'scheduled', detail: `It waits until ${at}, ${Math.ceil((dueMs - nowMs) / 1000)} s from now.` }
+}
+
+function undeclared(definition: QueueDefinition | undefined): Reason[] {
+  return definition
+    ? []
+    : [
+        {
+          code: 'undeclared',
+          detail: 'Its queue is no longer declared: nobody delivers it. Apply a manifest that declares it.',
+        },
+      ]
+}
+
+function pauses({ paused, keyPaused, key }: JobPlace): Reason[] {
+  return [
+    ...(paused ? [{ code: 'queue_paused', detail: `The queue ${byWhom(paused)}.` }] : []),
+    ...(keyPaused ? [{ code: 'key_paused', detail: `The key "${key}" ${byWhom(keyPaused)}.` }] : []),
+  ]
+}
+
+function byWhom({ who, why, at }: Paused): string {
+  return `was paused by ${who} at ${at}${why ? `: ${why}` : ''}`
+}
+
+function circuit({ breaker }: JobPlace): Reason[] {
+  if (!breaker) return []
+  const where = breaker.scope === 'origin' ? breaker.origin : breaker.origin + breaker.path
+  return [
+    {
+      code: 'circuit_open',
+      detail: `The circuit of ${where} has been open since ${breaker.since}: it gave no usable answers. One probe at a time goes out; no attempt is burnt.`,
+    },
+  ]
+}
+
+function limits({ queueRunning, keyRunning, key }: JobPlace, definition: QueueDefinition | undefined): Reason[] {
+  if (!definition) return []
+  const { concurrency, keyConcurrency } = definition
+  return [
+    ...(queueRunning >= concurrency
+      ? [{ code: 'concurrency', detail: `${queueRunning} of ${concurrency} jobs of the queue are running.` }]
+      : []),
+    ...(key !== undefined && keyConcurrency !== undefined && keyRunning >= keyConcurrency
+      ? [
+          {
+            code: 'key_concurrency',
+            detail: `${keyRunning} of ${keyConcurrency} jobs of the key "${key}" have a slot.`,
+          },
+        ]
+      : []),
+    ...(definition.rateLimit || definition.keyRateLimit
+      ? [{ code: 'rate_limit', detail: 'The queue is rate limited; the job starts when a token is free.' }]
+      : []),
+  ]
+}
+
+function line({ ahead, key, lane }: JobPlace): Reason[] {
+  if (ahead === 0) return []
+  const count = ahead >= MAX_AHEAD ? `${MAX_AHEAD} or more` : String(ahead)
+  return [
+    {
+      code: 'in_line',
+      detail: `${count} jobs of ${key === undefined ? `the lane "${lane}"` : `the key "${key}"`} come before it.`,
+    },
+  ]
+}

@@ -1,0 +1,77 @@
+import type { Partition } from '../partition.ts'
+import { loadScript, runScript } from './load.ts'
+import type { BreakerNote } from './note_breaker.ts'
+
+/** Where a job is and what stands before it. */
+export interface JobPlace {
+  readonly state: 'scheduled' | 'waiting' | 'held' | 'running' | 'dead'
+  readonly address: string
+  readonly lane: string
+  readonly dueMs?: number
+  /** The dispatcher that has it. */
+  readonly consumer?: string
+  readonly key?: string
+  /** Jobs of its lane, or of its key, that come before it; counted up to 1000. */
+  readonly ahead: number
+  readonly keyRunning: number
+  readonly queueRunning: number
+  readonly paused?: Paused
+  readonly keyPaused?: Paused
+  readonly cancelling: boolean
+  /** The circuit of its endpoint is open. */
+  readonly breaker?: BreakerNote
+}
+
+export interface Paused {
+  readonly who: string
+  readonly why?: string
+  readonly at: string
+}
+
+const script = loadScript('find_job', 'no-writes')
+
+/** Find a job that is not at its end; undefined when it is, or never was. */
+export async function findJob(partition: Partition, id: string): Promise<JobPlace | undefined> {
+  const reply = (await runScript(partition, script, [id])) as Reply | ['unknown']
+  if (reply[0] === 'unknown') return undefined
+  const [
+    state,
+    address,
+    lane,
+    due,
+    consumer,
+    key,
+    ahead,
+    keyRunning,
+    paused,
+    keyPaused,
+    queueRunning,
+    cancelling,
+    breaker,
+  ] = reply as Reply
+  return {
+    ...{ state, address, lane, ahead, keyRunning, queueRunning, cancelling: cancelling !== '' },
+    ...(due > 0 && { dueMs: due }),
+    ...(consumer !== '' && { consumer }),
+    ...(key !== '' && { key }),
+    ...(paused !== '' && { paused: JSON.parse(paused) as Paused }),
+    ...(keyPaused !== '' && { keyPaused: JSON.parse(keyPaused) as Paused }),
+    ...(breaker !== '' && { breaker: JSON.parse(breaker) as BreakerNote }),
+  }
+}
+
+type Reply = [
+  state: JobPlace['state'],
+  address: string,
+  lane: string,
+  due: number,
+  consumer: string,
+  key: string,
+  ahead: number,
+  keyRunning: number,
+  paused: string,
+  keyPaused: string,
+  queueRunning: number,
+  cancelling: string,
+  breaker: string,
+]

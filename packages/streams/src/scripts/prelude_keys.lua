@@ -1,0 +1,171 @@
+-- What jobs hold besides their place: a slot of their key, a unique key. Put behind prelude.lua when a script is loaded.
+-- KEYS[1], ARGV[1] as there. Returns nothing by itself: it only defines local functions.
+--
+-- A queue with a per-key limit holds its jobs in one stream per key. `ring` lists the keys that may be served, by turn: a
+-- claim takes the key whose turn is next, moves its oldest job into the lane, and puts the key at the end of the ring if
+-- it has more and is below its limit. So one key's ten thousand jobs delay another key's one by one job each.
+
+-- Limits of a queue as its manifest has them, nil when it has none: {keyConcurrency, onDead, rate, keyRate}.
+local known_limits = {}
+local function limits_of(address)
+  if known_limits[address] == nil then
+    local text = redis.call('HGET', TAG .. ':limits', address)
+    known_limits[address] = text and cjson.decode(text) or false
+  end
+  return known_limits[address]
+end
+
+local function runs_key(address) return TAG .. ':keyrun:' .. address end
+local function ring_key(address) return TAG .. ':ring:' .. address end
+
+-- Give a key its turn, if it has a job waiting, is below its limit, is not paused and has none already.
+local function enter_ring(address, key, limits)
+  if redis.call('XLEN', held_key(address, key)) == 0 then return end
+  if key ~= '' and tonumber(redis.call('HGET', runs_key(address), key) or 0) >= limits.keyConcurrency then return end
+  if redis.call('HEXISTS', TAG .. ':paused', address .. '\n' .. key) == 1 then return end
+  local turn = redis.call('HINCRBY', counts_key(address), 'turn', 1)
+  if redis.call('ZADD', ring_key(address), 'NX', turn, key) == 1 then wake_if_idle(address) end
+end
+
+-- Hold a job behind the others of its key. Its entry id is a fresh position.
+local function hold_job(address, lane, position, job, attempt, epoch, meta, data, key, limits)
+  redis.call('XADD', held_key(address, key), position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  redis.call('HSET', TAG .. ':places', job == '' and job_id(position) or job, 'held ' .. address .. ' ' .. lane .. ' ' .. position .. ' ' .. key)
+  redis.call('SADD', TAG .. ':lines:' .. address, key)
+  count(address, 'held', 1)
+  enter_ring(address, key, limits)
+end
+
+local function release_key(address, key, limits)
+  if not key or not limits or not limits.keyConcurrency then return end
+  if key ~= '' and redis.call('HINCRBY', runs_key(address), key, -1) <= 0 then redis.call('HDEL', runs_key(address), key) end
+  enter_ring(address, key, limits)
+end
+
+-- Make a job ready: in its lane, or behind its key where the queue limits keys. `has_slot`: it never gave its slot back.
+local function make_ready(address, lane, position, job, attempt, epoch, meta, data, has_slot)
+  local limits = limits_of(address)
+  if limits and limits.keyConcurrency and not has_slot then
+    hold_job(address, lane, position, job, attempt, epoch, meta, data, decode_meta(meta).key or '', limits)
+  else
+    add_ready(address, lane, position, job, attempt, epoch, meta, data)
+    wake_if_idle(address)
+  end
+end
+
+-- In a queue that serves each key in order, a job that waits for its retry keeps its key's only slot.
+local function keeps_slot(limits) return limits and limits.keyConcurrency == 1 end
+
+local function unique_key(address, key) return TAG .. ':unique:' .. address .. ':' .. key end
+
+-- Free a unique key, only for the job that has it.
+local function release_unique(address, job, unique)
+  if not unique then return end
+  local key = unique_key(address, unique.key)
+  if redis.call('GET', key) == job then redis.call('DEL', key) end
+end
+
+-- A job has come to its end: whatever it still held is free. `keeps_key`: the slot of its key is not given back, because it
+-- has none or because a dead letter blocks its key.
+local function release_all(address, job, meta, keeps_key)
+  redis.call('HDEL', TAG .. ':places', job)
+  redis.call('HDEL', TAG .. ':cancelling', job)
+  local decoded = decode_meta(meta)
+  -- A throttle lasts for its period, whatever becomes of the job.
+  if decoded.unique and decoded.unique.mode ~= 'throttle' then release_unique(address, job, decoded.unique) end
+  if not keeps_key then release_key(address, decoded.key or '', limits_of(address)) end
+end
+
+-- Take an entry out of the line behind its key.
+local function drop_held(address, key, entry_id)
+  redis.call('XDEL', held_key(address, key), entry_id)
+  count(address, 'held', -1)
+  if redis.call('XLEN', held_key(address, key)) == 0 then
+    redis.call('DEL', held_key(address, key))
+    redis.call('ZREM', ring_key(address), key)
+    redis.call('SREM', TAG .. ':lines:' .. address, key)
+  end
+end
+
+-- Whether a dead letter of the queue keeps the slot of its key.
+local function blocks_key(address)
+  local limits = limits_of(address)
+  return keeps_slot(limits) and limits.onDead == 'block'
+end
+
+-- Bury a job: the dead letter, its index entry and the event. `last` is JSON of the last response.
+local function bury(address, lane, job, entry, reason, last)
+  local ns, queue = split_address(address)
+  local id = redis.call('XADD', dead_key(address), '*', 'job', job, 'lane', lane, 'attempt', entry.attempt,
+    'epoch', entry.epoch, 'meta', entry.meta, 'reason', reason, 'last', last, 'data', entry.data)
+  redis.call('HSET', TAG .. ':dead-index', job, address .. ' ' .. id)
+  count(address, 'dead', 1)
+  append('job', 'job.dead_lettered', ns, queue, job, '{"attempts":' .. entry.attempt .. ',"reason":' .. cjson.encode(reason) .. '}')
+  release_all(address, job, entry.meta, blocks_key(address))
+end
+
+-- The entry of a job among the dead letters of a queue, as {entry id, fields}; nil when it is none (any more).
+local function find_letter(address, job)
+  local at, entry_id = string.match(redis.call('HGET', TAG .. ':dead-index', job) or '', '^(%S+) (%S+)$')
+  if at ~= address then return nil end
+  return redis.call('XRANGE', dead_key(address), entry_id, entry_id)[1]
+end
+
+local function drop_letter(address, job, entry_id)
+  redis.call('XDEL', dead_key(address), entry_id)
+  redis.call('HDEL', TAG .. ':dead-index', job)
+end
+
+-- Put a dead letter back into its queue. The job keeps its id, its attempts start again. `blocks`: as blocks_key says.
+local function redrive_letter(address, letter, by, blocks)
+  local fields = letter[2]
+  local job, lane, epoch, meta, data = fields[2], fields[4], fields[8], fields[10], fields[16]
+  local ns, queue = split_address(address)
+  local position = append('job', 'job.redriven', ns, queue, job, by)
+  -- Where a dead letter blocks its key, the job still has the key's slot.
+  make_ready(address, lane, position, job, 0, epoch, meta, data, blocks)
+  drop_letter(address, job, letter[1])
+  count(address, 'dead', -1)
+  return job
+end
+
+local function cancel_job(address, job, meta, by, has_slot)
+  local ns, queue = split_address(address)
+  count(address, 'cancelled', 1)
+  append('job', 'job.cancelled', ns, queue, job, by)
+  release_all(address, job, meta, not has_slot)
+end
+
+-- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
+-- The address of a job that was never moved is in its `job.enqueued` entry; where that was trimmed, the lanes are asked.
+local function locate(job)
+  local parked = unpark(job)
+  if parked then return { 'scheduled', parked.address, parked.lane } end
+  local dead = redis.call('HGET', TAG .. ':dead-index', job)
+  if dead then return { 'dead', string.match(dead, '^(%S+)') } end
+  local function in_lane(address, lane, entry_id)
+    local entry = redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1]
+    -- An entry that the lane named itself may have the id that another job's position has.
+    if not entry or (entry[2][2] == '' and job_id(entry_id) or entry[2][2]) ~= job then return nil end
+    local pending = redis.pcall('XPENDING', lane_key(address, lane), 'dispatch', entry_id, entry_id, 1)
+    if pending[1] then return { 'running', address, lane, entry_id, pending[1][2] } end
+    return { 'waiting', address, lane, entry_id }
+  end
+  local place = redis.call('HGET', TAG .. ':places', job)
+  if place then
+    local kind, address, lane, entry_id, key = string.match(place, '^(%S+) (%S+) (%S+) (%S+) ?(.*)$')
+    if kind == 'held' then return { 'held', address, lane, entry_id, key } end
+    return in_lane(address, lane, entry_id)
+  end
+  local position = job_position(job)
+  local logged = redis.call('XRANGE', LOG, position, position)[1]
+  local addresses = logged and { logged[2][6] .. '/' .. logged[2][8] } or redis.call('SMEMBERS', TAG .. ':queues')
+  for _, address in ipairs(addresses) do
+    for _, lane in ipairs(LANES) do
+      local found = in_lane(address, lane, position)
+      if found then return found end
+    end
+  end
+  return nil
+end
+

@@ -1,0 +1,71 @@
+-- How an attempt ends, whoever says so: the dispatcher that made it, or the worker that holds it under a lease of its own.
+-- Put behind the other preludes when a script is loaded. KEYS[1], ARGV[1] as there. Returns nothing by itself.
+
+-- Worker-held jobs are pending under this name; no dispatcher has it, so nobody takes them over while their lease lasts.
+local LEASED = '@leased'
+-- Where they go when it ends without a word: a consumer that is gone, whose jobs are taken over.
+local EXPIRED = '@expired'
+
+local function lease_member(job) return 'lease:' .. job end
+
+-- Forget a worker's lease, if there was one.
+local function drop_lease(job)
+  redis.call('HDEL', TAG .. ':leased', job)
+  redis.call('ZREM', TAG .. ':due', lease_member(job))
+end
+
+-- `holds` is '' for most jobs: they hold nothing and were never moved, and cost nothing here.
+local function succeed(address, ns, queue, job, detail, holds, any_cancelling)
+  count(address, 'succeeded', 1)
+  append('job', 'job.succeeded', ns, queue, job, detail)
+  if holds ~= '' or any_cancelling then release_all(address, job, holds) end
+end
+
+local function try_again(address, lane, job, entry, a)
+  local ns, queue = split_address(address)
+  local limits = limits_of(address)
+  local due = now_ms() + tonumber(a.delay)
+  local counted = a.outcome == 'retry'
+  append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last
+    .. (counted and '' or ',"counted":false') .. ',"nextAttemptAtMs":' .. whole(due) .. '}')
+  redis.call('HDEL', TAG .. ':places', job)
+  if limits and not keeps_slot(limits) then release_key(address, decode_meta(entry.meta).key or '', limits) end
+  park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta, entry.data)
+end
+
+-- End an attempt: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. The entry is pending until here.
+local function conclude(address, lane, entry_id, job, a, any_cancelling)
+  local key = lane_key(address, lane)
+  local ns, queue = split_address(address)
+  local entry = a.outcome ~= 'succeeded' and parse_entry(redis.call('XRANGE', key, entry_id, entry_id)[1][2])
+  redis.call('XACK', key, 'dispatch', entry_id)
+  redis.call('XDEL', key, entry_id)
+  if a.outcome == 'succeeded' then
+    succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling)
+    return
+  end
+  local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
+  if cancelled_by or a.outcome == 'cancelled' then
+    append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
+    cancel_job(address, job, entry.meta, cancelled_by or '{}', true)
+  elseif a.outcome == 'dead' then
+    append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
+    entry.attempt, entry.epoch = a.attempt, a.epoch
+    bury(address, lane, job, entry, a.reason, a.last)
+  else
+    try_again(address, lane, job, entry, a)
+  end
+end
+
+-- Hand a job to its worker: it stays pending, so it goes on counting as running, and ends by the worker's word or when the
+-- lease does.
+local function lease_to_worker(address, lane, entry_id, job, a)
+  local ns, queue = split_address(address)
+  redis.call('XCLAIM', lane_key(address, lane), 'dispatch', LEASED, 0, entry_id, 'JUSTID')
+  redis.call('HSET', TAG .. ':leased', job, cjson.encode({
+    address = address, lane = lane, entry = entry_id, attempt = a.attempt, epoch = tonumber(a.epoch), token = a.reason, policy = a.detail,
+  }))
+  set_due(lease_member(job), whole(now_ms() + tonumber(a.delay)))
+  append('job', 'job.leased', ns, queue, job, '{"attempt":' .. a.attempt .. ',"epoch":' .. a.epoch .. ',"leaseMs":' .. a.delay .. '}')
+end
+

@@ -1,0 +1,54 @@
+-- Remove what waits in a queue, in two steps so that nobody does it by accident: first count and get a token, then purge
+-- with the token what was there at the count. Purged jobs are cancelled, one event each.
+-- KEYS[1] log
+-- ARGV[2] address  ARGV[3] token  ARGV[4] `count|purge`  ARGV[5] token lifetime ms, or how many at most  ARGV[6] JSON of who and why
+-- Returns {'counted', waiting, scheduled}; {'purged', how many, 1 when more is left}; {'no_token'} when it is not, or no
+--   longer, the token of this queue.
+-- Jobs that came after the count stay: the token carries the log position of the count.
+local address, token, action = ARGV[2], ARGV[3], ARGV[4]
+local token_key = TAG .. ':purge:' .. address
+local ns, queue = split_address(address)
+
+if action == 'count' then
+  local waiting = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
+  for _, lane in ipairs(LANES) do
+    waiting = waiting + redis.call('XLEN', lane_key(address, lane)) - tonumber(redis.call('XPENDING', lane_key(address, lane), 'dispatch')[1])
+  end
+  local position = append('queue', 'queue.purge_requested', ns, queue, 'queue/' .. queue, ARGV[6])
+  redis.call('SET', token_key, token .. ' ' .. position, 'PX', ARGV[5])
+  return { 'counted', waiting, tonumber(redis.call('HGET', counts_key(address), 'scheduled') or 0) }
+end
+
+local stored = redis.call('GET', token_key)
+local known, position = string.match(stored or '', '^(%S+) (%S+)$')
+if known ~= token then return { 'no_token' } end
+local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
+
+local function purge_lane(lane)
+  local key = lane_key(address, lane)
+  local last = redis.call('XINFO', 'GROUPS', key)[1][8]
+  for _, entry in ipairs(redis.call('XRANGE', key, '(' .. last, position, 'COUNT', limit - purged)) do
+    local fields = parse_entry(entry[2])
+    redis.call('XDEL', key, entry[1])
+    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by, true)
+    purged = purged + 1
+  end
+end
+
+local function purge_key(key)
+  for _, entry in ipairs(redis.call('XRANGE', held_key(address, key), '-', position, 'COUNT', limit - purged)) do
+    local fields = parse_entry(entry[2])
+    drop_held(address, key, entry[1])
+    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by, false)
+    purged = purged + 1
+  end
+end
+
+for _, lane in ipairs(LANES) do
+  if purged < limit then purge_lane(lane) end
+end
+for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, limit)) do
+  if purged < limit then purge_key(key) end
+end
+if purged < limit then redis.call('DEL', token_key) end
+return { 'purged', purged, purged < limit and 0 or 1 }
