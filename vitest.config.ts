@@ -11,8 +11,9 @@ export default defineConfig({
       'test/**/*.test.ts',
     ],
     environment: 'node',
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Two cores: more workers only make timeouts of real servers tighter.
     maxWorkers: 2,
     passWithNoTests: false,

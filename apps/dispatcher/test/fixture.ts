@@ -52,7 +52,7 @@ export function createClient(url: string) {
     counts,
     deadLetters,
     /** Resolves when a queue's live counts are as given. */
-    until: (namespace: string, queue: string, expected: Partial<QueueCounts>, timeoutMs = 10_000) =>
+    until: (namespace: string, queue: string, expected: Partial<QueueCounts>, timeoutMs = 30_000) =>
       eventually(
         async () => {
           const now = await counts(namespace, queue)

@@ -96,7 +96,7 @@ class RunningChild implements ChildHandle {
   output = () => this.#output
   stdout = () => this.#stdout
 
-  waitForLine(pattern: RegExp, timeoutMs = 10_000): Promise<string> {
+  waitForLine(pattern: RegExp, timeoutMs = 30_000): Promise<string> {
     return this.ready(pattern, timeoutMs)
   }
 
