@@ -21,5 +21,12 @@ export function processesOf(root: number): ProcessEntry[] {
 
 /** Kill a process and everything that it started, in one go, as a machine does that loses power. */
 export function killTree(root: number): void {
-  for (const pid of [root, ...processesOf(root).map((entry) => entry.pid)]) process.kill(pid, 'SIGKILL')
+  for (const pid of [root, ...processesOf(root).map((entry) => entry.pid)]) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      // It ended by itself in between, for one that was killed before it took it along.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
 }
