@@ -10,6 +10,7 @@ const ID = formatId({ prefix: 'job', ms: ENQUEUED_MS, seq: 0, partition: 0 })
 function entry(type: string, data: unknown, afterMs = 0) {
   const event: LogEvent = {
     position: `${ENQUEUED_MS + afterMs}-0`,
+    endsEntry: true,
     partition: 0,
     kind: 'job',
     type,

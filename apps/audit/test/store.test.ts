@@ -29,7 +29,17 @@ function batch(from: Cursor, count: number, partition = 0) {
   const events = Array.from({ length: count }, (_, index): LogEvent => {
     const position = `1767225600000-${from.seq + index}`
     const entityId = `entity-${index % 3}`
-    return { position, partition, kind: 'audit', type: 'x.y', namespace: 'shop', queue: '', entityId, data: '{}' }
+    return {
+      position,
+      endsEntry: true,
+      partition,
+      kind: 'audit',
+      type: 'x.y',
+      namespace: 'shop',
+      queue: '',
+      entityId,
+      data: '{}',
+    }
   })
   return toBatch(events, { partition, from, randomBytes })
 }

@@ -61,4 +61,6 @@ export interface LogEvent {
   readonly queue: string
   readonly entityId: string
   readonly data: string
+  /** Facts that were written together stand in one entry; this is the last of its entry. Lag is counted in entries. */
+  readonly endsEntry: boolean
 }

@@ -1,4 +1,4 @@
-import { type EventKind, idFromPosition, type LogEvent } from '@millrace/contracts'
+import { comparePositions, type EventKind, idFromPosition, type LogEvent, parsePosition } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import type { Partition } from './partition.ts'
 
@@ -32,6 +32,17 @@ export interface LogPosition {
  */
 export function createLogReader({ partition, blocking, group }: LogReaderOptions) {
   const { log } = partition.keys
+  // Read from Redis and not given out yet; all of it is behind `handedOut`.
+  let ahead: LogEvent[] = []
+  let handedOut: string | undefined
+  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for.
+  let factsPerEntry = 1
+
+  /** The rest of an entry that a cursor stands in the middle of: XREAD would pass over it. */
+  const restOf = async (after: string) => {
+    const events = await factsAround(partition, after)
+    return events.filter(({ position }) => comparePositions(position, after) > 0)
+  }
 
   return {
     partition,
@@ -47,9 +58,18 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
 
     /** Up to `count` events after a position; an empty list when none came within `blockMs`. */
     async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
-      const reply = await blocking.xread('COUNT', count, 'BLOCK', blockMs, 'STREAMS', log, after)
-      if (!reply) return []
-      return (reply[0]?.[1] ?? []).map(([position, fields]) => toLogEvent(partition.number, position, fields))
+      if (after !== handedOut) ahead = await restOf(after)
+      if (ahead.length === 0) {
+        const entriesWanted = Math.ceil(count / factsPerEntry)
+        const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
+        const entries = reply?.[0]?.[1] ?? []
+        ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
+        if (entries.length > 0) factsPerEntry = Math.max(ahead.length / entries.length, factsPerEntry / 2, 1)
+      }
+      const events = ahead.length > count ? ahead.slice(0, count) : ahead
+      ahead = ahead.length > count ? ahead.slice(count) : []
+      handedOut = events.at(-1)?.position ?? after
+      return events
     },
 
     /** Move the group's mark to what has been folded and stored. */
@@ -75,39 +95,52 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
 }
 export type LogReader = ReturnType<typeof createLogReader>
 
-/** Events of a range, both ends included; for tests, tools and catching up on one entity. */
+/** Events of a range, both ends included; for tests, tools and catching up on one entity. `count` is of entries. */
 export async function readLogRange(
   partition: Partition,
   { from = '-', to = '+', count = 1000 } = {},
 ): Promise<LogEvent[]> {
   const entries = await partition.redis.xrange(partition.keys.log, from, to, 'COUNT', count)
-  return entries.map(([position, fields]) => toLogEvent(partition.number, position, fields))
+  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
 }
 
-function toLogEvent(partition: number, position: string, fields: string[]): LogEvent {
-  // The scripts write the six fields in this order (`append` in prelude.lua).
-  const [, kind, , type, , namespace, , queue, , entity, , data] = fields as [
-    string,
-    EventKind,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ]
-  return {
-    position,
-    partition,
-    kind,
-    type,
-    namespace,
-    queue,
-    entityId: entity || idFromPosition('job', position, partition),
-    data,
-  }
+/** The facts of the entry that holds a position, an empty list when there is none. */
+async function factsAround(partition: Partition, position: string): Promise<LogEvent[]> {
+  const { ms } = parsePosition(position)
+  const [entry] = await partition.redis.xrevrange(partition.keys.log, position, `${ms}-0`, 'COUNT', 1)
+  return entry ? toLogEvents(partition.number, ...entry) : []
+}
+
+/** Four fields that its facts share, then `entity` and `data` of each (`facts_of` in prelude.lua). */
+const SHARED_FIELDS = 8
+const FIELDS_PER_FACT = 4
+type Shared = [string, EventKind, string, string, string, string, string, string]
+
+function toLogEvents(partition: number, first: string, fields: string[]): LogEvent[] {
+  const [, kind, , type, , namespace, , queue] = fields as Shared
+  const { ms, seq } = parsePosition(first)
+  // Whoever else wrote into the log, what stands there is one event, and is read as far as it goes.
+  const facts = Math.max(1, Math.floor((fields.length - SHARED_FIELDS) / FIELDS_PER_FACT))
+  return Array.from({ length: facts }, (_, index): LogEvent => {
+    const position = index === 0 ? first : `${ms}-${seq + index}`
+    const at = SHARED_FIELDS + index * FIELDS_PER_FACT
+    const [, entity, , data] = fields.slice(at, at + FIELDS_PER_FACT) as [string, string, string, string]
+    return {
+      position,
+      partition,
+      kind,
+      type,
+      namespace,
+      queue,
+      entityId: kind === 'job' || !entity ? jobIdOf(entity, position, partition) : entity,
+      data,
+      endsEntry: index === facts - 1,
+    }
+  })
+}
+
+/** A job is named by its id, by the position of its `job.enqueued`, or, in that very fact, by nothing: it is its own. */
+function jobIdOf(entity: string | undefined, position: string, partition: number): string {
+  if (entity && !/^\d+-\d+$/.test(entity)) return entity
+  return idFromPosition('job', entity || position, partition)
 }

@@ -42,7 +42,7 @@ export function toBatch(
     from,
     to: {
       position: events.at(-1)?.position ?? from.position,
-      entriesRead: from.entriesRead + events.length,
+      entriesRead: from.entriesRead + events.filter(({ endsEntry }) => endsEntry).length,
       seq: from.seq + events.length,
     },
     seq: from.seq,

@@ -5,6 +5,7 @@ import { readFact, wrapEmitted } from '../../src/audit.ts'
 
 const event = (over: Partial<LogEvent>): LogEvent => ({
   position: '1767225600000-0',
+  endsEntry: true,
   partition: 0,
   kind: 'job',
   type: 'job.succeeded',

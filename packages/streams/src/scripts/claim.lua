@@ -2,7 +2,7 @@
 -- the pending lists of its lanes are the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- Returns {'claimed', now ms, job...} with job = {lane, entry id, job id, attempt, epoch, meta, data, 1 when it was moved since it was enqueued};
+-- Returns {'claimed', now ms, lane, entries, lane, entries...} with the entries as they stand in the lane, [id, fields];
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
 --   which its claimers may not have heard yet; {'full'} at the limit;
 --   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
@@ -22,8 +22,8 @@ if free <= 0 then return { 'full' } end
 local now = now_ms()
 local limits = limits_of(address)
 local ns, queue = split_address(address)
-local jobs = {}
-local expired = 0
+local reply = { 'claimed', now }
+local claimed, expired = 0, 0
 
 -- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
 local function bucket(rate, key)
@@ -50,30 +50,49 @@ local function leave(lane, entry_id)
   redis.call('XDEL', lane_key(address, lane), entry_id)
 end
 
+local started = facts_of('job', 'job.started', ns, queue)
+local by_consumer = ',"consumer":"' .. consumer .. '"}'
+local first_start = '{"attempt":1,"epoch":1' .. by_consumer
+
+-- An entry that is more than a payload: it may have expired, or free its unique key by starting. False when it is gone.
 local function start(lane, entry_id, fields)
   local entry = parse_entry(fields)
-  local job = entry.job == '' and job_id(entry_id) or entry.job
   local meta = decode_meta(entry.meta)
   if meta.expiresAtMs and meta.expiresAtMs <= now then
+    local job = entry.job == '' and job_id(entry_id) or entry.job
     leave(lane, entry_id)
     count(address, 'expired', 1)
     append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
     release_all(address, job, entry.meta)
     expired = expired + 1
-    return
+    return false
   end
-  if meta.unique and meta.unique.mode == 'until_started' then release_unique(address, job, meta.unique) end
-  local attempt, epoch = entry.attempt + 1, entry.epoch + 1
-  append('job', 'job.started', ns, queue, job,
-    '{"attempt":' .. attempt .. ',"epoch":' .. epoch .. ',"consumer":"' .. consumer .. '"}')
-  jobs[#jobs + 1] = { lane, entry_id, job, attempt, epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
+  if meta.unique and meta.unique.mode == 'until_started' then
+    release_unique(address, entry.job == '' and job_id(entry_id) or entry.job, meta.unique)
+  end
+  started.add(entry.job == '' and entry_id or entry.job,
+    '{"attempt":' .. entry.attempt + 1 .. ',"epoch":' .. entry.epoch + 1 .. by_consumer)
+  return true
 end
 
 local function take(lane, n)
   if n <= 0 then return end
-  local reply = redis.call('XREADGROUP', 'GROUP', 'dispatch', consumer, 'COUNT', n, 'STREAMS', lane_key(address, lane), '>')
-  if not reply then return end
-  for _, entry in ipairs(reply[1][2]) do start(lane, entry[1], entry[2]) end
+  local got = redis.call('XREADGROUP', 'GROUP', 'dispatch', consumer, 'COUNT', n, 'STREAMS', lane_key(address, lane), '>')
+  if not got then return end
+  local entries, kept = got[1][2], {}
+  for i = 1, #entries do
+    local entry = entries[i]
+    if #entry[2] == 2 then
+      started.add(entry[1], first_start)
+      kept[#kept + 1] = entry
+    elseif start(lane, entry[1], entry[2]) then
+      kept[#kept + 1] = entry
+    end
+  end
+  if #kept == 0 then return end
+  claimed = claimed + #kept
+  reply[#reply + 1] = lane
+  reply[#reply + 1] = kept
 end
 
 -- Serve the next key in turn: its oldest held job goes into the lane. False when no key may be served.
@@ -102,27 +121,28 @@ end
 local function take_by_lane()
   local before = tonumber(redis.call('HGET', counts_key(address), 'claimed') or 0)
   take('low', math.floor((before + free) / 16) - math.floor(before / 16))
-  take('normal', math.min(free - #jobs, math.floor((before + free + 8) / 16) - math.floor((before + 8) / 16)))
-  for _, lane in ipairs(LANES) do take(lane, free - #jobs) end
+  take('normal', math.min(free - claimed, math.floor((before + free + 8) / 16) - math.floor((before + 8) / 16)))
+  for _, lane in ipairs(LANES) do take(lane, free - claimed) end
 end
 
 if limits and limits.keyConcurrency then
   -- What is in a lane already goes first: retries and redriven jobs that kept their key's slot, and whatever was there
   -- before the queue had lines.
-  for _, lane in ipairs(LANES) do take(lane, free - #jobs) end
+  for _, lane in ipairs(LANES) do take(lane, free - claimed) end
   local promoted = 0
-  while #jobs + promoted < free and promote() do promoted = promoted + 1 end
-  take('normal', free - #jobs)
+  while claimed + promoted < free and promote() do promoted = promoted + 1 end
+  take('normal', free - claimed)
 else
   take_by_lane()
 end
 
-if queue_bucket then queue_bucket.spend(#jobs) end
-if #jobs > 0 then
-  count(address, 'claimed', #jobs)
-  return { 'claimed', now, unpack(jobs) }
+if queue_bucket then queue_bucket.spend(claimed) end
+started.flush()
+if claimed > 0 then
+  count(address, 'claimed', claimed)
+  return reply
 end
 -- Expired entries made room for nothing: more may wait behind them, so ask again rather than go idle.
-if expired > 0 then return { 'claimed', now } end
+if expired > 0 then return reply end
 redis.call('SADD', TAG .. ':idle', address)
 return { 'empty' }

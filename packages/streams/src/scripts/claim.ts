@@ -1,4 +1,4 @@
-import type { Lane } from '@millrace/contracts'
+import { idFromPosition, type Lane } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import type { JobMeta } from './enqueue.ts'
 import { loadScript, runScript } from './load.ts'
@@ -52,10 +52,29 @@ export async function claim(
     concurrency,
     Math.min(want, MAX_CLAIM),
   ])) as unknown[]
-  const [kind, nowMs, ...jobs] = reply as [Claim['kind'], number, ...JobTuple[]]
+  const [kind, nowMs, ...taken] = reply as [Claim['kind'], number, ...(Lane | LaneEntry[])[]]
   if (kind === 'limited') return { kind, waitMs: nowMs }
   if (kind !== 'claimed') return { kind }
-  return { kind, nowMs, jobs: jobs.map((job) => toClaimedJob(address, job)) }
+  const jobs: ClaimedJob[] = []
+  for (let i = 0; i < taken.length; i += 2) {
+    for (const entry of taken[i + 1] as LaneEntry[]) jobs.push(readEntry(partition, address, taken[i] as Lane, entry))
+  }
+  return { kind, nowMs, jobs }
+}
+
+/** An entry of a lane as it stands there: one field, or five (`add_ready` in prelude.lua). */
+type LaneEntry = [entryId: string, fields: string[]]
+type FiveFields = [string, string, string, string, string, string, string, string, string, string]
+
+function readEntry({ number }: Partition, address: string, lane: Lane, [entryId, fields]: LaneEntry): ClaimedJob {
+  if (fields.length === 2) {
+    const id = idFromPosition('job', entryId, number)
+    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data: fields[1] as string, moved: false }
+  }
+  const [, job, , attempt, , epoch, , meta, , data] = fields as FiveFields
+  const id = job || idFromPosition('job', entryId, number)
+  const tuple: JobTuple = [lane, entryId, id, Number(attempt) + 1, Number(epoch) + 1, meta, data, job === '' ? 0 : 1]
+  return toClaimedJob(address, tuple)
 }
 
 const NO_META: JobMeta = Object.freeze({})

@@ -2,9 +2,12 @@
 -- `job.enqueued`, wake-up of an idle queue.
 -- KEYS[1] log
 -- ARGV[2] idempotency window ms  ARGV[3] 'atomic' = all or, when one conflicts, none; else ''
--- then 9 per job: address `ns/queue`, lane, due (ms, `+ms` from now, or '' = at once), idempotency key ('' = none),
+-- then blocks:
+--   `plain`, address, lane, n, n × data JSON: jobs with a payload and nothing else, in one step for all of them
+--   `one`, 9 of a job: address `ns/queue`, lane, due (ms, `+ms` from now, or '' = at once), idempotency key ('' = none),
 --   fingerprint of the body, unique JSON ('' = none), meta JSON ('' = none), data JSON, extra JSON members for the event
--- Returns per job {'enqueued', id}, {'replayed', id}, {'conflict', id}, {'duplicate', id} (the unique key is taken),
+-- Returns in the order given {'run', position, n} for n jobs that were accepted side by side (each one's position is one
+--   sequence number behind the one before, and makes its id), or per job {'enqueued', id}, {'replayed', id}, {'conflict', id}, {'duplicate', id} (the unique key is taken),
 --   {'debounced', id} (the waiting job has the new payload now) or, in an atomic batch with a conflict, {'refused', ''};
 --   {'closed', ''} when the queue was drained and closed.
 -- A crash between two jobs of a batch cannot happen inside the script; a Redis that dies before answering has either
@@ -78,17 +81,58 @@ local function enqueue(address, lane, due, key, fingerprint, unique_text, meta, 
   return { 'enqueued', job }
 end
 
+-- Jobs with nothing to look up: their facts stand together in the log, and each goes straight into the lane.
+local function enqueue_plain(address, lane, from, n)
+  local limits = limits_of(address)
+  if is_closed(address) or limits and limits.keyConcurrency then
+    for i = from, from + n - 1 do results[#results + 1] = enqueue(address, lane, '', '', '', '', '', ARGV[i], '') end
+    return
+  end
+  local ns, queue = split_address(address)
+  local key, before = lane_key(address, lane), '{"lane":"' .. lane .. '","data":'
+  for first = from, from + n - 1, MAX_FACTS do
+    local last = math.min(first + MAX_FACTS, from + n) - 1
+    local facts = facts_of('job', 'job.enqueued', ns, queue)
+    for i = first, last do facts.add('', before .. ARGV[i] .. '}') end
+    local position = facts.flush()
+    local ms, seq = split_position(position)
+    for i = first, last do
+      local id = ms .. '-' .. seq + i - first
+      local added = redis.pcall('XADD', key, id, 'data', ARGV[i])
+      if type(added) == 'table' then add_ready(address, lane, id, '', 0, 0, '', ARGV[i]) end
+    end
+    results[#results + 1] = { 'run', position, last - first + 1 }
+  end
+  wake_if_idle(address)
+  accepted[address] = (accepted[address] or 0) + n
+end
+
+-- Walk the blocks of the call.
+local function each_block(on_plain, on_one)
+  local i = 4
+  while i <= #ARGV do
+    if ARGV[i] == 'plain' then
+      local n = tonumber(ARGV[i + 3])
+      on_plain(ARGV[i + 1], ARGV[i + 2], i + 4, n)
+      i = i + 4 + n
+    else
+      on_one(i + 1)
+      i = i + 1 + PER_JOB
+    end
+  end
+end
+
 local function conflicts()
-  local seen = {}
-  for i = 4, #ARGV, PER_JOB do
+  local seen, found = {}, false
+  each_block(function(address) found = found or is_closed(address) end, function(i)
     local address, key, fingerprint = ARGV[i], ARGV[i + 3], ARGV[i + 4]
     local known = known_by_key(address, key, fingerprint)
-    if is_closed(address) or known and known[1] == 'conflict' then return true end
+    if is_closed(address) or known and known[1] == 'conflict' then found = true end
     local twin = key ~= '' and seen[address .. '\n' .. key]
-    if twin and twin ~= fingerprint then return true end
+    if twin and twin ~= fingerprint then found = true end
     if key ~= '' then seen[address .. '\n' .. key] = fingerprint end
-  end
-  return false
+  end)
+  return found
 end
 
 -- What each job of a batch that cannot be accepted whole is told.
@@ -98,13 +142,14 @@ local function refusal(address, key, fingerprint)
   return known and known[1] == 'conflict' and known or { 'refused', '' }
 end
 
-local refused = atomic and conflicts()
-for i = 4, #ARGV, PER_JOB do
-  if refused then
-    results[#results + 1] = refusal(ARGV[i], ARGV[i + 3], ARGV[i + 4])
-  else
-    results[#results + 1] = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
-  end
+if atomic and conflicts() then
+  each_block(function(address, _, _, n)
+    for _ = 1, n do results[#results + 1] = refusal(address, '', '') end
+  end, function(i) results[#results + 1] = refusal(ARGV[i], ARGV[i + 3], ARGV[i + 4]) end)
+  return results
 end
+each_block(enqueue_plain, function(i)
+  results[#results + 1] = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
+end)
 for address, n in pairs(accepted) do count(address, 'accepted', n) end
 return results

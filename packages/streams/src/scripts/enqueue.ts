@@ -1,4 +1,4 @@
-import type { Backoff, Lane, UniqueMode } from '@millrace/contracts'
+import { type Backoff, formatId, type Lane, parsePosition, type UniqueMode } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import { loadScript, runScript } from './load.ts'
 
@@ -59,22 +59,58 @@ export async function enqueue(
   { atomic = false }: { atomic?: boolean } = {},
 ): Promise<Enqueued[]> {
   const args: (string | number)[] = [IDEMPOTENCY_WINDOW_MS, atomic ? 'atomic' : '']
-  for (const job of jobs) {
-    const meta = job.meta ? JSON.stringify(job.meta) : ''
-    args.push(
-      job.address,
-      job.lane,
-      dueArgument(job.due),
-      job.idempotency?.key ?? '',
-      job.idempotency?.fingerprint ?? '',
-      job.unique ? JSON.stringify(job.unique) : '',
-      meta,
-      job.data,
-      meta ? `,"meta":${meta}` : '',
-    )
+  for (let next = 0; next < jobs.length; ) {
+    const run = plainRun(jobs, next)
+    if (run === 0) args.push('one', ...jobArguments(jobs[next] as NewJob))
+    else {
+      const { address, lane } = jobs[next] as NewJob
+      args.push('plain', address, lane, run)
+      for (let i = next; i < next + run; i++) args.push((jobs[i] as NewJob).data)
+    }
+    next += Math.max(1, run)
   }
-  const reply = (await runScript(partition, script, args)) as [Enqueued['kind'], string][]
-  return reply.map(([kind, id]) => ({ kind, id }))
+  const reply = (await runScript(partition, script, args)) as Reply[]
+  return reply.flatMap((one) => readReply(one, partition.number))
+}
+
+type Reply = [kind: Enqueued['kind'], id: string] | [kind: 'run', position: string, jobs: number]
+
+function readReply([kind, id, count]: Reply, partition: number): Enqueued | Enqueued[] {
+  if (kind !== 'run') return { kind, id }
+  const { ms, seq } = parsePosition(id)
+  return Array.from({ length: count }, (_, i) => ({
+    kind: 'enqueued',
+    id: formatId({ prefix: 'job', ms, seq: seq + i, partition }),
+  }))
+}
+
+/** How many jobs from here on go to one lane and bring nothing but a payload. */
+function plainRun(jobs: readonly NewJob[], from: number): number {
+  const first = jobs[from] as NewJob
+  let next = from
+  for (let job = jobs[next]; job && isPlain(job); job = jobs[++next]) {
+    if (job.address !== first.address || job.lane !== first.lane) break
+  }
+  return next - from
+}
+
+function isPlain({ due, idempotency, unique, meta }: NewJob): boolean {
+  return due === undefined && idempotency === undefined && unique === undefined && meta === undefined
+}
+
+function jobArguments(job: NewJob): string[] {
+  const meta = job.meta ? JSON.stringify(job.meta) : ''
+  return [
+    job.address,
+    job.lane,
+    dueArgument(job.due),
+    job.idempotency?.key ?? '',
+    job.idempotency?.fingerprint ?? '',
+    job.unique ? JSON.stringify(job.unique) : '',
+    meta,
+    job.data,
+    meta ? `,"meta":${meta}` : '',
+  ]
 }
 
 /** A due time as the scripts take it. */

@@ -23,10 +23,45 @@ local function append(kind, type, ns, queue, entity, data)
   return redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
 end
 
+-- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
+-- of each. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
+-- the log's last id keeps anybody else from getting.
+local MAX_FACTS = 100
+local SHARED_FIELDS, FIELDS_PER_FACT = 8, 4
+
+local function split_position(position)
+  local dash = string.find(position, '-', 1, true)
+  return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
+end
+
+-- Collects facts: `add(entity, data)`, then `flush()`, which also answers the position of the first fact that was not yet
+-- written. An entry that is full is written as soon as another fact comes.
+local function facts_of(kind, type, ns, queue)
+  local shared = { 'kind', kind, 'type', type, 'ns', ns, 'queue', queue }
+  local fields, n = { unpack(shared) }, SHARED_FIELDS
+  local function flush()
+    if n == SHARED_FIELDS then return nil end
+    local position = redis.call('XADD', LOG, '*', unpack(fields, 1, n))
+    local facts = (n - SHARED_FIELDS) / FIELDS_PER_FACT
+    if facts > 1 then
+      local ms, seq = split_position(position)
+      redis.call('XSETID', LOG, ms .. '-' .. whole(seq + facts - 1))
+    end
+    n = SHARED_FIELDS
+    return position
+  end
+  local function add(entity, data)
+    if n == SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT then flush() end
+    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = 'entity', entity, 'data', data
+    n = n + FIELDS_PER_FACT
+  end
+  return { add = add, flush = flush }
+end
+
 -- `job_` + 11 hex digits of ms + 5 of sequence + partition; the same text as formatId in contracts.
 local function job_id(position)
-  local dash = string.find(position, '-', 1, true)
-  return string.format('job_%011x%05x%s', tonumber(string.sub(position, 1, dash - 1)), tonumber(string.sub(position, dash + 1)), PARTITION)
+  local ms, seq = split_position(position)
+  return string.format('job_%011x%05x%s', tonumber(ms), seq, PARTITION)
 end
 
 local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
@@ -47,16 +82,23 @@ end
 local function decode_meta(meta) return meta ~= '' and cjson.decode(meta) or {} end
 
 local function parse_entry(fields)
+  if #fields == 2 then return { job = '', attempt = 0, epoch = 0, meta = '', data = fields[2] } end
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
--- The five fields of a ready job. `job` is '' when the entry's own id is the job's id, which spares 23 bytes in each
--- waiting job that was never retried. Any other place is noted, so that a command on the job's id finds it.
+-- A ready job as an entry of its lane. One that was never tried and brings nothing but its payload has the one field
+-- `data`, and the entry's own id is its id: that is most of them, and every field is paid for at each step. Others have five
+-- fields; `job` is '' where the entry's id is the job's. Any other place is noted, so that a command on the job's id finds it.
 -- Positions of the log rise, and so do lane entries made from them; an entry whose id was made by the lane itself ('*')
 -- may be ahead of the log within one millisecond, and then the lane makes the next id as well.
 local function add_ready(address, lane, position, job, attempt, epoch, meta, data)
   local key = lane_key(address, lane)
-  local id = redis.pcall('XADD', key, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  local id
+  if job == '' and meta == '' and epoch == 0 then
+    id = redis.pcall('XADD', key, position, 'data', data)
+  else
+    id = redis.pcall('XADD', key, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  end
   if type(id) == 'table' then
     if job == '' then job = job_id(position) end
     id = redis.call('XADD', key, '*', 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)

@@ -136,6 +136,15 @@ local function cancel_job(address, job, meta, by, has_slot)
   release_all(address, job, meta, not has_slot)
 end
 
+-- The entry of the log that holds the fact at a position; nil when it was trimmed.
+local function entry_of(position)
+  local ms, seq = split_position(position)
+  local entry = redis.call('XREVRANGE', LOG, position, ms .. '-0', 'COUNT', 1)[1]
+  local facts = entry and (#entry[2] - SHARED_FIELDS) / FIELDS_PER_FACT
+  if not entry or select(2, split_position(entry[1])) + facts <= seq then return nil end
+  return entry
+end
+
 -- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
 -- The address of a job that was never moved is in its `job.enqueued` entry; where that was trimmed, the lanes are asked.
 local function locate(job)
@@ -146,7 +155,8 @@ local function locate(job)
   local function in_lane(address, lane, entry_id)
     local entry = redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1]
     -- An entry that the lane named itself may have the id that another job's position has.
-    if not entry or (entry[2][2] == '' and job_id(entry_id) or entry[2][2]) ~= job then return nil end
+    local owner = entry and parse_entry(entry[2]).job
+    if not entry or (owner == '' and job_id(entry_id) or owner) ~= job then return nil end
     local pending = redis.pcall('XPENDING', lane_key(address, lane), 'dispatch', entry_id, entry_id, 1)
     if pending[1] then return { 'running', address, lane, entry_id, pending[1][2] } end
     return { 'waiting', address, lane, entry_id }
@@ -158,7 +168,7 @@ local function locate(job)
     return in_lane(address, lane, entry_id)
   end
   local position = job_position(job)
-  local logged = redis.call('XRANGE', LOG, position, position)[1]
+  local logged = entry_of(position)
   local addresses = logged and { logged[2][6] .. '/' .. logged[2][8] } or redis.call('SMEMBERS', TAG .. ':queues')
   for _, address in ipairs(addresses) do
     for _, lane in ipairs(LANES) do

@@ -1,4 +1,4 @@
-import type { Backoff, FailureReason, LastResponse } from '@millrace/contracts'
+import { type Backoff, type FailureReason, LANES, type LastResponse } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import type { ClaimedJob } from './claim.ts'
 import { loadScript, runScript } from './load.ts'
@@ -16,15 +16,17 @@ interface Failure {
   readonly lastResponse: LastResponse
 }
 
+interface Success {
+  readonly kind: 'succeeded'
+  readonly status: number
+  readonly durationMs: number
+  /** What the endpoint answered, as JSON text, where it is kept as the job's result. */
+  readonly result?: string
+}
+
 /** What an attempt came to. A postponed attempt is tried again without counting. */
 export type Settlement =
-  | {
-      readonly kind: 'succeeded'
-      readonly status: number
-      readonly durationMs: number
-      /** What the endpoint answered, as JSON text, where it is kept as the job's result. */
-      readonly result?: string
-    }
+  | Success
   | ({ readonly kind: 'retry' | 'postpone'; readonly delayMs: number } & Failure)
   | ({ readonly kind: 'dead' | 'cancelled' } & Failure)
   /** The worker took the job over for `leaseMs` and will say how it ends; the token is how it proves that it may. */
@@ -54,36 +56,51 @@ export async function settle(
   { consumer, address, again, attempts }: SettleCall,
 ): Promise<Settled[]> {
   const args: (string | number)[] = [consumer, address, again ? 'again' : '']
-  for (const { job, settlement } of attempts) {
-    args.push(
-      job.lane,
-      job.entryId,
-      job.id,
-      job.attempt,
-      job.epoch,
-      settlement.kind,
-      ...outcomeArguments(job, settlement),
-    )
+  // Successes with nothing to give back go first, a block for each lane; `order` says where each attempt stood.
+  const order: number[] = []
+  const rest: number[] = []
+  for (const lane of LANES) {
+    const header = args.length
+    attempts.forEach(({ job, settlement }, index) => {
+      if (job.lane !== lane) return
+      if (settlement.kind !== 'succeeded' || holdsOf(job) !== '') {
+        rest.push(index)
+        return
+      }
+      if (args.length === header) args.push('done', lane, 0)
+      args.push(job.entryId, successDetail(job, settlement))
+      args[header + 2] = Number(args[header + 2]) + 1
+      order.push(index)
+    })
   }
-  return (await runScript(partition, script, args)) as Settled[]
+  for (const index of rest) {
+    const { job, settlement } = attempts[index] as SettleCall['attempts'][number]
+    args.push('one', job.lane, job.entryId, job.id, job.attempt, job.epoch, settlement.kind)
+    args.push(...outcomeArguments(job, settlement))
+    order.push(index)
+  }
+  const lates = (await runScript(partition, script, args)) as number[]
+  const results = attempts.map((): Settled => 'settled')
+  for (const late of lates) results[order[late] as number] = 'late'
+  return results
 }
 
 type OutcomeArguments = [delayMs: number, reason: string, detail: string, last: string, holds: string]
 
 function outcomeArguments(job: ClaimedJob, settlement: Settlement): OutcomeArguments {
   const { attempt, epoch } = job
-  if (settlement.kind === 'succeeded') {
-    const { status, durationMs, result } = settlement
-    const kept = result === undefined ? '' : `,"result":${result}`
-    const detail = `{"attempt":${attempt},"epoch":${epoch},"status":${status},"durationMs":${durationMs}${kept}}`
-    return [0, '', detail, '', holdsOf(job)]
-  }
+  if (settlement.kind === 'succeeded') return [0, '', successDetail(job, settlement), '', holdsOf(job)]
   if (settlement.kind === 'leased')
     return [settlement.leaseMs, settlement.token, JSON.stringify(settlement.policy), '', '']
   const { reason, durationMs, lastResponse } = settlement
   const detail = JSON.stringify({ attempt, epoch, reason, status: lastResponse.status, durationMs })
   const delayMs = 'delayMs' in settlement ? settlement.delayMs : 0
   return [delayMs, reason, detail, JSON.stringify(lastResponse), '']
+}
+
+function successDetail({ attempt, epoch }: ClaimedJob, { status, durationMs, result }: Success): string {
+  const kept = result === undefined ? '' : `,"result":${result}`
+  return `{"attempt":${attempt},"epoch":${epoch},"status":${status},"durationMs":${durationMs}${kept}}`
 }
 
 /** What a job gives back when it succeeds: its keys, and the note of its place. Most have nothing. */

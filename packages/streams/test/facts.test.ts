@@ -1,0 +1,168 @@
+import { type RedisServer, startRedis } from '@millrace/testkit'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import {
+  cancel,
+  connectBlocking,
+  createLogReader,
+  enqueue,
+  findJob,
+  readCounts,
+  readLogRange,
+  settle,
+  whenReady,
+} from '../src/index.ts'
+import { ADDRESS, type Bench, prepare } from './fixture.ts'
+
+const JOBS = 250
+
+let server: RedisServer
+let bench: Bench
+beforeAll(async () => {
+  server = await startRedis()
+})
+afterAll(() => server.stop())
+beforeEach(async () => {
+  bench = await prepare(server)
+  await bench.join('one')
+})
+
+const payloads = Array.from({ length: JOBS }, (_, index) => ({ index }))
+const success = { kind: 'succeeded', status: 200, durationMs: 1 } as const
+
+describe('facts that are written together', () => {
+  it('share an entry, and each has a position, an id and a data of its own', async () => {
+    const ids = await bench.add(...payloads)
+    const { redis, keys } = bench.partition
+    expect(await redis.xlen(keys.log), 'a hundred facts in an entry at most').toBe(3)
+
+    const facts = await readLogRange(bench.partition)
+    expect(facts.map(({ entityId }) => entityId)).toEqual(ids)
+    expect(new Set(facts.map(({ position }) => position)).size).toBe(JOBS)
+    expect(facts.map(({ data }) => JSON.parse(data).data.index)).toEqual(payloads.map(({ index }) => index))
+    expect(facts.filter(({ endsEntry }) => endsEntry)).toHaveLength(3)
+  })
+
+  it('keep later entries behind their positions', async () => {
+    await bench.add(...payloads)
+    await bench.add({ later: true })
+    const facts = await readLogRange(bench.partition)
+    const order = facts.map(({ position }) => position.split('-').map(Number) as [number, number])
+    expect(order).toEqual(order.toSorted(([a, b], [c, d]) => a - c || b - d))
+    expect(new Set(order.map(String)).size).toBe(JOBS + 1)
+  })
+
+  it('name the job in every fact about it', async () => {
+    const ids = await bench.add(...payloads)
+    const jobs = await bench.take('one', { want: JOBS, concurrency: JOBS })
+    expect(jobs.map(({ id }) => id)).toEqual(ids)
+    await settle(bench.partition, {
+      consumer: 'one',
+      address: ADDRESS,
+      attempts: jobs.map((job) => ({ job, settlement: success })),
+    })
+    const facts = await readLogRange(bench.partition)
+    for (const type of ['job.started', 'job.succeeded']) {
+      expect(facts.filter((fact) => fact.type === type).map(({ entityId }) => entityId)).toEqual(ids)
+    }
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({
+      accepted: JOBS,
+      succeeded: JOBS,
+      running: 0,
+    })
+  })
+
+  it('let a command find a job in the middle of them', async () => {
+    const ids = await bench.add(...payloads)
+    expect(await findJob(bench.partition, ids[137]!)).toMatchObject({ state: 'waiting', ahead: 137 })
+    const by = { who: 'ann', why: 'not needed' }
+    expect(await cancel(bench.partition, { id: ids[137]!, by })).toMatchObject({ kind: 'cancelled' })
+    expect((await bench.take('one', { want: 500, concurrency: 500 })).map(({ id }) => id)).toEqual(
+      ids.filter((id) => id !== ids[137]),
+    )
+  })
+
+  it('take their turn in a lane whose own ids ran ahead of the log', async () => {
+    const { redis, keys } = bench.partition
+    const ahead = Date.now() + 60_000
+    await redis.xadd(keys.lane(ADDRESS, 'normal'), `${ahead}-0`, 'data', '"first"')
+    const ids = await bench.add('second', 'third')
+    const jobs = await bench.take('one')
+    expect(jobs.map(({ data }) => data)).toEqual(['"first"', '"second"', '"third"'])
+    expect(jobs.slice(1).map(({ id }) => id)).toEqual(ids)
+  })
+
+  it('accept a mixed batch in the order given', async () => {
+    const lane = 'normal'
+    const plain = (data: string) => ({ address: ADDRESS, lane, data }) as const
+    const keyed = { ...plain('2'), idempotency: { key: 'k', fingerprint: 'f' } }
+    const first = await enqueue(bench.partition, [plain('0'), plain('1'), keyed, plain('3')])
+    expect(first.map(({ kind }) => kind)).toEqual(['enqueued', 'enqueued', 'enqueued', 'enqueued'])
+    const again = await enqueue(bench.partition, [plain('4'), keyed, plain('5')])
+    expect(again.map(({ kind }) => kind)).toEqual(['enqueued', 'replayed', 'enqueued'])
+    expect(again[1]!.id).toBe(first[2]!.id)
+    expect((await bench.take('one')).map(({ data }) => data)).toEqual(['0', '1', '2', '3', '4', '5'])
+  })
+})
+
+describe('settling many at once', () => {
+  it('tells which of them a server has lost, and ends the others', async () => {
+    await bench.add(...payloads.slice(0, 5))
+    const jobs = await bench.take('one')
+    const { redis, keys } = bench.partition
+    const lane = keys.lane(ADDRESS, 'normal')
+    // As a server does that came back without its last writes: one entry is gone, another was never given out.
+    await redis.xack(lane, 'dispatch', jobs[1]!.entryId, jobs[3]!.entryId)
+    await redis.xdel(lane, jobs[1]!.entryId)
+    const attempts = jobs.map((job) => ({ job, settlement: success }))
+    expect(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })).toEqual([
+      'settled',
+      'late',
+      'settled',
+      'settled',
+      'settled',
+    ])
+    expect(await redis.xlen(lane)).toBe(0)
+    const facts = await readLogRange(bench.partition)
+    expect(facts.filter(({ type }) => type === 'job.succeeded')).toHaveLength(4)
+    expect(facts.filter(({ type }) => type === 'job.late').map(({ entityId }) => entityId)).toEqual([jobs[1]!.id])
+  })
+
+  it('keeps the answers with their attempts, whatever lanes and outcomes are mixed', async () => {
+    for (const lane of ['low', 'high', 'normal', 'low'] as const) await bench.addWith({ lane, data: `"${lane}"` })
+    const jobs = await bench.take('one')
+    const { redis, keys } = bench.partition
+    const gone = jobs.findIndex((job) => job.lane === 'normal')
+    await redis.xack(keys.lane(ADDRESS, 'normal'), 'dispatch', jobs[gone]!.entryId)
+    await redis.xdel(keys.lane(ADDRESS, 'normal'), jobs[gone]!.entryId)
+    const failed = { kind: 'retry', delayMs: 1000, reason: 'network', durationMs: 1, lastResponse: {} } as const
+    const attempts = jobs.map((job) => ({ job, settlement: job.lane === 'high' ? failed : success }))
+    const results = await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })
+    expect(results.map((result, index) => [index, result])).toEqual(
+      jobs.map((_, index) => [index, index === gone ? 'late' : 'settled']),
+    )
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ succeeded: 2, scheduled: 1 })
+  })
+})
+
+describe('a reader', () => {
+  it('may stop in the middle of an entry and go on from there, also as another process', async () => {
+    const ids = await bench.add(...payloads)
+    const blocking = connectBlocking({ url: server.url, role: 'test', blockMs: 50 })
+    await whenReady(blocking, { timeoutMs: 5000 })
+    const open = () => createLogReader({ partition: bench.partition, blocking, group: 'audit' })
+    let reader = open()
+    let after = '0-0'
+    const seen: string[] = []
+    for (let reads = 0; seen.length < JOBS; reads++) {
+      const events = await reader.read({ after, count: 37, blockMs: 20 })
+      expect(events.length).toBeGreaterThan(0)
+      expect(events.length).toBeLessThanOrEqual(37)
+      seen.push(...events.map(({ entityId }) => entityId))
+      after = events.at(-1)!.position
+      if (reads % 2 === 1) reader = open()
+    }
+    expect(seen).toEqual(ids)
+    expect(await reader.read({ after, count: 10, blockMs: 20 })).toEqual([])
+    blocking.disconnect()
+  })
+})
