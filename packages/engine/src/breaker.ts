@@ -14,11 +14,17 @@ import type { AttemptResult } from './classify.ts'
  * the retry policy. Unhealthy is what gets no answer, or a gateway's word that there is nobody behind it (502, 503, 504).
  */
 export type Breaker =
-  | { readonly kind: 'closed'; readonly recent: readonly boolean[]; readonly refusals: number; readonly ramp?: number }
+  | {
+      readonly kind: 'closed'
+      /** How many of the last results are remembered, at most twenty. */
+      readonly seen: number
+      /** A bit for each of them, the newest lowest: 1 for an unhealthy one. A number, because each answer makes a new one. */
+      readonly failed: number
+      readonly refusals: number
+      readonly ramp?: number
+    }
   | { readonly kind: 'open'; readonly sinceMs: number; readonly untilMs: number; readonly pauseMs: number }
   | { readonly kind: 'half_open'; readonly sinceMs: number; readonly pauseMs: number }
-
-export const CLOSED: Breaker = Object.freeze({ kind: 'closed', recent: [], refusals: 0 })
 
 const WINDOW = 20
 const MIN_RESULTS = 10
@@ -31,6 +37,19 @@ const RAMP_END = 256
 
 const GATEWAY_STATUSES = new Set([502, 503, 504])
 const NO_CONNECTION: ReadonlySet<FailureReason> = new Set(['connection_refused', 'dns', 'tls'])
+
+const CLOSED_AGAIN = { kind: 'closed', seen: 0, failed: 0, refusals: 0 } as const
+export const CLOSED: Breaker = Object.freeze(CLOSED_AGAIN)
+
+function remember({ seen, failed }: { seen: number; failed: number }, bit: 0 | 1) {
+  return { seen: Math.min(seen + 1, WINDOW), failed: ((failed << 1) | bit) & (2 ** WINDOW - 1) }
+}
+
+function bitsIn(mask: number): number {
+  let count = 0
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++
+  return count
+}
 
 /** How a result speaks of the endpoint, apart from the job. */
 export function healthOf(result: AttemptResult): 'healthy' | 'unhealthy' | 'refused' | 'unknown' {
@@ -46,12 +65,12 @@ export function observe(breaker: Breaker, health: ReturnType<typeof healthOf>, n
   if (health === 'healthy') return recover(breaker)
   switch (breaker.kind) {
     case 'closed': {
-      const recent = [...breaker.recent, false].slice(-WINDOW)
+      const results = remember(breaker, 1)
       const refusals = health === 'refused' ? breaker.refusals + 1 : 0
-      const failed = recent.filter((healthy) => !healthy).length
-      const trips = refusals >= MAX_REFUSALS || (recent.length >= MIN_RESULTS && failed >= recent.length * OPEN_SHARE)
+      const enough = results.seen >= MIN_RESULTS && bitsIn(results.failed) >= results.seen * OPEN_SHARE
+      const trips = refusals >= MAX_REFUSALS || enough
       if (trips) return { kind: 'open', sinceMs: nowMs, untilMs: nowMs + FIRST_PAUSE_MS, pauseMs: FIRST_PAUSE_MS }
-      return { ...breaker, recent, refusals }
+      return { ...breaker, ...results, refusals }
     }
     case 'half_open': {
       const pauseMs = Math.min(breaker.pauseMs * 2, MAX_PAUSE_MS)
@@ -66,11 +85,13 @@ export function observe(breaker: Breaker, health: ReturnType<typeof healthOf>, n
 }
 
 function recover(breaker: Breaker): Breaker {
-  if (breaker.kind === 'half_open') return { kind: 'closed', recent: [], refusals: 0, ramp: 1 }
+  if (breaker.kind === 'half_open') return { ...CLOSED_AGAIN, ramp: 1 }
   if (breaker.kind === 'open') return breaker
-  const recent = [...breaker.recent, true].slice(-WINDOW)
+  // The usual case: twenty good answers, and one more.
+  const { seen, failed, refusals } = breaker
+  if (seen === WINDOW && failed === 0 && refusals === 0 && breaker.ramp === undefined) return breaker
   const ramp = breaker.ramp === undefined ? undefined : breaker.ramp * 2
-  return { kind: 'closed', recent, refusals: 0, ...(ramp !== undefined && ramp < RAMP_END && { ramp }) }
+  return { ...CLOSED_AGAIN, ...remember(breaker, 0), ...(ramp !== undefined && ramp < RAMP_END && { ramp }) }
 }
 
 /** The breaker after time has passed: an open one lets a probe out when its pause is over. */

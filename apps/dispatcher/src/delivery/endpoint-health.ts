@@ -24,12 +24,14 @@ export interface EndpointHealth {
   /** Requests go out. */
   started(place: Place, count: number): void
   /** One came back; transitions that it caused are the answer. */
-  ended(place: Place, result: AttemptResult): Transition[]
+  ended(place: Place, result: AttemptResult): readonly Transition[]
   /** One came back that says nothing. */
   forgotten(place: Place): void
   /** Ms until a probe may go out, undefined while nothing is open. */
   probeInMs(place: Place): number | undefined
 }
+
+const NOTHING_CHANGED: readonly Transition[] = []
 
 interface Circuit {
   breaker: Breaker
@@ -71,10 +73,10 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
       const [origin, endpoint] = both(place)
       // What an endpoint makes of its requests is not its origin's fault.
       const ofOrigin = health === 'unhealthy' ? 'unknown' : health
-      return [
-        ...step(origin, ofOrigin, { scope: 'origin', place }),
-        ...step(endpoint, health === 'refused' ? 'unknown' : health, { scope: 'endpoint', place }),
-      ]
+      const first = step(origin, ofOrigin, 'origin', place)
+      const second = step(endpoint, health === 'refused' ? 'unknown' : health, 'endpoint', place)
+      if (!first && !second) return NOTHING_CHANGED
+      return [first, second].filter((transition) => transition !== undefined)
     },
     forgotten(place) {
       for (const circuit of both(place)) circuit.underWay--
@@ -90,15 +92,16 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
   function step(
     circuit: Circuit,
     health: ReturnType<typeof healthOf>,
-    { scope, place }: Pick<Transition, 'scope' | 'place'>,
-  ): Transition[] {
+    scope: Transition['scope'],
+    place: Place,
+  ): Transition | undefined {
     circuit.underWay--
     const before = circuit.breaker
     const after = observe(before, health, clock.now())
     circuit.breaker = after
     if (before.kind === 'closed' && after.kind === 'open')
-      return [{ kind: 'opened', scope, place, sinceMs: after.sinceMs }]
-    if (before.kind === 'half_open' && after.kind === 'closed') return [{ kind: 'closed', scope, place }]
-    return []
+      return { kind: 'opened', scope, place, sinceMs: after.sinceMs }
+    if (before.kind === 'half_open' && after.kind === 'closed') return { kind: 'closed', scope, place }
+    return undefined
   }
 }

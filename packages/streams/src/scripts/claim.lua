@@ -2,7 +2,8 @@
 -- the pending lists of its lanes are the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- Returns {'claimed', now ms, lane, entries, lane, entries...} with the entries as they stand in the lane, [id, fields];
+-- Returns {'claimed', now ms, lane, jobs, lane, jobs...} with jobs = {entry id, payload, entry id, payload...} where an entry
+--   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
 --   which its claimers may not have heard yet; {'full'} at the limit;
 --   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
@@ -79,18 +80,20 @@ local function take(lane, n)
   if n <= 0 then return end
   local got = redis.call('XREADGROUP', 'GROUP', 'dispatch', consumer, 'COUNT', n, 'STREAMS', lane_key(address, lane), '>')
   if not got then return end
-  local entries, kept = got[1][2], {}
+  local entries, kept, n_kept = got[1][2], {}, 0
   for i = 1, #entries do
     local entry = entries[i]
     if #entry[2] == 2 then
       started.add(entry[1], first_start)
-      kept[#kept + 1] = entry
+      n_kept = n_kept + 2
+      kept[n_kept - 1], kept[n_kept] = entry[1], entry[2][2]
     elseif start(lane, entry[1], entry[2]) then
-      kept[#kept + 1] = entry
+      n_kept = n_kept + 2
+      kept[n_kept - 1], kept[n_kept] = entry[1], entry[2]
     end
   end
-  if #kept == 0 then return end
-  claimed = claimed + #kept
+  if n_kept == 0 then return end
+  claimed = claimed + n_kept / 2
   reply[#reply + 1] = lane
   reply[#reply + 1] = kept
 end

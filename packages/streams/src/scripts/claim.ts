@@ -52,26 +52,35 @@ export async function claim(
     concurrency,
     Math.min(want, MAX_CLAIM),
   ])) as unknown[]
-  const [kind, nowMs, ...taken] = reply as [Claim['kind'], number, ...(Lane | LaneEntry[])[]]
+  const [kind, nowMs, ...lanes] = reply as [Claim['kind'], number, ...(Lane | LaneEntries)[]]
   if (kind === 'limited') return { kind, waitMs: nowMs }
   if (kind !== 'claimed') return { kind }
   const jobs: ClaimedJob[] = []
-  for (let i = 0; i < taken.length; i += 2) {
-    for (const entry of taken[i + 1] as LaneEntry[]) jobs.push(readEntry(partition, address, taken[i] as Lane, entry))
+  for (let i = 0; i < lanes.length; i += 2) {
+    const entries = lanes[i + 1] as LaneEntries
+    for (let j = 0; j < entries.length; j += 2) {
+      jobs.push(readEntry(partition, address, lanes[i] as Lane, entries[j] as string, entries[j + 1] as string))
+    }
   }
   return { kind, nowMs, jobs }
 }
 
-/** An entry of a lane as it stands there: one field, or five (`add_ready` in prelude.lua). */
-type LaneEntry = [entryId: string, fields: string[]]
+/** Entry ids, each followed by the payload, or by all fields of an entry that has more (`add_ready` in prelude.lua). */
+type LaneEntries = (string | FiveFields)[]
 type FiveFields = [string, string, string, string, string, string, string, string, string, string]
 
-function readEntry({ number }: Partition, address: string, lane: Lane, [entryId, fields]: LaneEntry): ClaimedJob {
-  if (fields.length === 2) {
+function readEntry(
+  { number }: Partition,
+  address: string,
+  lane: Lane,
+  entryId: string,
+  content: string | FiveFields,
+): ClaimedJob {
+  if (typeof content === 'string') {
     const id = idFromPosition('job', entryId, number)
-    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data: fields[1] as string, moved: false }
+    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data: content, moved: false }
   }
-  const [, job, , attempt, , epoch, , meta, , data] = fields as FiveFields
+  const [, job, , attempt, , epoch, , meta, , data] = content
   const id = job || idFromPosition('job', entryId, number)
   const tuple: JobTuple = [lane, entryId, id, Number(attempt) + 1, Number(epoch) + 1, meta, data, job === '' ? 0 : 1]
   return toClaimedJob(address, tuple)
