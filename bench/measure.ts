@@ -1,28 +1,54 @@
+export type Appendfsync = 'always' | 'everysec'
+
+/** What one side of a comparison came to. */
+export interface Figure {
+  readonly value: number
+  /** What the value is made of, in its unit. */
+  readonly parts?: Readonly<Record<string, number>>
+  /** Processor time in microseconds per job, user and system, by process; empty where the system does not tell. */
+  readonly processorMicros?: Readonly<Record<string, number>>
+}
+
+export type Target =
+  | { readonly atLeast: number; readonly words?: string }
+  | { readonly atMost: number; readonly words?: string }
+
 /** One line of the table: our figure, the figure it is compared with, and their ratio, all from one run. */
-export interface Measurement {
+export interface Row {
   readonly what: string
-  readonly ours: number
-  readonly peer: number
+  readonly ours: Figure
+  readonly peer: Figure
   readonly peerName: string
   readonly unit: string
   readonly ratio: number
+  readonly target?: Target
+  /** Whether the ratio meets the target; missing where there is none. */
+  readonly met?: boolean
+}
+
+export interface Context {
+  readonly appendfsync: Appendfsync
+  readonly soakJobs: number
+  /** `full`, or `quick` when only the working of a measure is of interest. */
+  size(full: number, quick: number): number
+  /** A progress line. */
+  say(text: string): void
 }
 
 export interface Measure {
+  /** As it is named on the command line. */
   readonly name: string
-  run(options: { appendfsync: 'always' | 'everysec' }): Promise<Measurement>
+  readonly about: string
+  /** The settings of Redis that can change its figures. */
+  readonly appendfsync: readonly Appendfsync[]
+  run(context: Context): Promise<Row[]>
 }
 
-export function compare(
-  what: string,
-  { ours, peer, peerName, unit }: Omit<Measurement, 'what' | 'ratio'>,
-): Measurement {
-  return {
-    what,
-    ours: Math.round(ours),
-    peer: Math.round(peer),
-    peerName,
-    unit,
-    ratio: Math.round((ours / peer) * 100) / 100,
-  }
+/** For measures that write: how long Redis takes to say yes depends on it. */
+export const BOTH: readonly Appendfsync[] = ['always', 'everysec']
+
+export function compare({ ours, peer, target, ...names }: Omit<Row, 'ratio' | 'met'>): Row {
+  const ratio = ours.value / peer.value
+  const met = target && ('atLeast' in target ? ratio >= target.atLeast : ratio <= target.atMost)
+  return { ...names, ours, peer, ratio, ...(target && { target, met }) }
 }

@@ -1,104 +1,80 @@
-import { queueDefinitionSchema } from '@millrace/contracts'
-import { createPartitions, enqueue, openQueues, register, registryPartition } from '@millrace/streams'
-import { eventually, freePort, startProcess, startRedis } from '@millrace/testkit'
-import { ask, nextMessage, startChild } from '../child.ts'
-import { compare, type Measure } from '../measure.ts'
+import { startChild } from '../child.ts'
+import { BOTH, type Context, compare, type Figure, type Measure } from '../measure.ts'
+import { rateOf } from '../meter.ts'
+import type { BareLoop } from '../processes/bare-loop.ts'
+import type { BullmqPush } from '../processes/bullmq-push.ts'
+import { BULLMQ_QUEUE, fillBullmq } from '../sides/bullmq.ts'
+import { fill, registerService, withStore } from '../sides/millrace.ts'
+import { DATA } from '../sides/payload.ts'
+import { type PushWorker, pushRate, startPushWorker, TAIL } from '../sides/push.ts'
 
-const JOBS = Number(process.env.BENCH_JOBS ?? 30_000)
 const IN_FLIGHT = 100
-const ADDRESS = 'bench/no-op'
-const PAYLOAD = JSON.stringify({ recordId: 'rec_0123456789', note: 'x'.repeat(60) })
+const PATH = '/internal/jobs/no-op'
 
-interface WorkerCount {
-  readonly count: number
-  readonly spanMs: number
-}
-
-/** Full HTTP push with claim, settle and three log events per job, against the same requests from a bare undici loop. */
+/** Full HTTP push with claim, settle and three log events per job, against loops without a queue and against BullMQ. */
 export const push: Measure = {
   name: 'push',
-  async run({ appendfsync }) {
-    const worker = startChild('no-op-worker.ts')
-    const { port } = await nextMessage<{ port: number }>(worker)
-    const url = `http://127.0.0.1:${port}`
-    const rate = async () => {
-      const { count, spanMs } = await ask<WorkerCount>(worker, 'count')
-      await ask(worker, 'reset')
-      return (count / spanMs) * 1000
-    }
+  about: 'HTTP push to a no-op worker, 100 in flight, against bare undici loops and a BullMQ worker that POSTs',
+  appendfsync: BOTH,
+  async run(context) {
+    const worker = await startPushWorker()
     try {
-      await runBareLoop(url)
-      const peer = await rate()
-      await runPush(url, appendfsync, async () => (await ask<WorkerCount>(worker, 'count')).count === JOBS)
-      return compare(`HTTP push, ${IN_FLIGHT} in flight, appendfsync ${appendfsync}`, {
-        ours: await rate(),
-        peer,
-        peerName: 'bare undici loop',
-        unit: 'jobs/s',
-      })
+      const strict = await bareLoop(worker, 'dispatch', context)
+      const written = await bareLoop(worker, 'request', context)
+      const bullmq = await bullmqRate(worker, context)
+      const ours = await ourRate(worker, context)
+      const what = 'HTTP push, 100 in flight'
+      const unit = 'jobs/s'
+      return [
+        compare({ what, ours, peer: strict, peerName: 'undici dispatch loop', unit, target: { atLeast: 0.65 } }),
+        compare({ what, ours, peer: written, peerName: 'undici request loop', unit }),
+        compare({ what, ours, peer: bullmq, peerName: 'BullMQ that POSTs', unit, target: { atLeast: 2.5 } }),
+      ]
     } finally {
-      worker.kill()
+      await worker.stop()
     }
   },
 }
 
-async function runBareLoop(url: string): Promise<void> {
-  const body = JSON.stringify({
-    jobId: 'job_0193a1b2c3d0000c002',
-    queue: 'no-op',
-    attempt: 1,
-    data: JSON.parse(PAYLOAD),
-  })
-  const loop = startChild('bare-loop.ts', [url, String(JOBS), String(IN_FLIGHT), body])
-  await nextMessage(loop)
-  loop.kill()
+function windowOf({ size }: Context): { skip: number; count: number } {
+  return { skip: size(5000, 200), count: size(30_000, 1000) }
 }
 
-/** The jobs are there before the dispatcher starts, so that only delivery is measured. */
-async function runPush(url: string, appendfsync: 'always' | 'everysec', isDone: () => Promise<boolean>): Promise<void> {
-  const redis = await startRedis({ appendonly: true, appendfsync })
-  try {
-    const client = redis.client()
-    const partition = createPartitions(client, 1).of(ADDRESS)
-    const queue = queueDefinitionSchema.parse({
-      kind: 'queue',
-      name: 'no-op',
-      endpoint: '/internal/jobs/no-op',
-      concurrency: IN_FLIGHT,
-    })
-    const service = {
-      namespace: 'bench',
-      url,
-      version: 1,
-      appliedAt: new Date().toISOString(),
-      appliedBy: 'bench',
-      queues: [queue],
-      closing: [],
-      manifest: {},
+async function bareLoop(worker: PushWorker, style: BareLoop['style'], context: Context): Promise<Figure> {
+  context.say(`undici loop, ${style}`)
+  const job = { jobId: 'job_0193a1b2c3d0000c002', queue: 'no-op', attempt: 1, data: DATA }
+  const loop: BareLoop = { url: worker.url, path: PATH, body: JSON.stringify(job), inFlight: IN_FLIGHT, style }
+  const child = startChild('bare-loop.ts')
+  const pids = { sender: child.pid }
+  const metered = await worker.measure({ ...windowOf(context), pids }, () => child.ask('run', loop))
+  await child.stop()
+  return rateOf(metered)
+}
+
+async function bullmqRate(worker: PushWorker, context: Context): Promise<Figure> {
+  context.say('BullMQ worker that POSTs')
+  const { skip, count } = windowOf(context)
+  return withStore(context.appendfsync, async ({ redis }) => {
+    await fillBullmq(redis, skip + count + TAIL, DATA)
+    const child = startChild('bullmq-push.ts')
+    const run: BullmqPush = {
+      ...{ socketPath: redis.socketPath, queue: BULLMQ_QUEUE, concurrency: IN_FLIGHT },
+      ...{ url: worker.url, path: PATH },
     }
-    await register(registryPartition(client), { service, expectedVersion: 0, event: {} })
-    await openQueues(partition, [{ address: ADDRESS }])
-    for (let done = 0; done < JOBS; done += 1000) {
-      await enqueue(
-        partition,
-        Array.from({ length: Math.min(1000, JOBS - done) }, () => ({
-          address: ADDRESS,
-          lane: 'normal' as const,
-          data: PAYLOAD,
-        })),
-      )
-    }
-    const dispatcher = await startProcess({
-      file: new URL('../../apps/dispatcher/src/main.ts', import.meta.url),
-      env: {
-        REDIS_URL: `unix://${redis.socketPath}`,
-        MILLRACE_DISPATCHER_PORT: String(await freePort()),
-        LOG_LEVEL: 'warn',
-      },
-    })
-    await eventually(isDone, { timeoutMs: 120_000, intervalMs: 100 })
-    await dispatcher.stop()
-  } finally {
-    await redis.stop()
-  }
+    const pids = { sender: child.pid, redis: redis.pid }
+    const metered = await worker.measure({ skip, count, pids }, () => child.ask('run', run))
+    await child.stop()
+    return rateOf(metered)
+  })
+}
+
+async function ourRate(worker: PushWorker, context: Context): Promise<Figure> {
+  context.say('dispatcher')
+  const { skip, count } = windowOf(context)
+  return withStore(context.appendfsync, async (store) => {
+    const queues = ['no-op']
+    await registerService(store, { namespace: 'bench', url: worker.url, queues, concurrency: IN_FLIGHT })
+    await fill(store, { address: 'bench/no-op', count: skip + count + TAIL, data: JSON.stringify(DATA) })
+    return pushRate(worker, store, { skip, count })
+  })
 }

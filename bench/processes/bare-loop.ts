@@ -1,31 +1,40 @@
 import { Pool } from 'undici'
+import { answerWith } from './answers.ts'
 
-// The limit that a push dispatcher on undici has: the same requests, from memory, with no queue, no log and no retries.
-const [url = '', countText = '0', inFlightText = '0', body = '{}'] = process.argv.slice(2)
-const pool = new Pool(url, { connections: null, pipelining: 1 })
-let left = Number(countText)
-let open = 0
+// The requests of a push dispatcher, made from memory: no queue, no log, no retries.
+export interface BareLoop {
+  readonly url: string
+  readonly path: string
+  readonly body: string
+  readonly inFlight: number
+  /** `dispatch`: undici's lowest interface, which the dispatcher uses. `request`: as people write it, the body consumed. */
+  readonly style: 'dispatch' | 'request'
+}
 
-function next(): void {
-  if (left-- <= 0) {
-    if (open === 0) process.send?.({ done: true })
+function send(pool: Pool, { path, body, style }: BareLoop, done: () => void): void {
+  const request = { method: 'POST', path, headers: { 'content-type': 'application/json' }, body } as const
+  if (style === 'request') {
+    pool
+      .request(request)
+      .then(({ body: answer }) => answer.text())
+      .then(done)
     return
   }
-  open++
-  pool.dispatch(
-    { method: 'POST', path: '/internal/jobs/no-op', headers: { 'content-type': 'application/json' }, body },
-    {
-      onRequestStart() {},
-      onResponseStart() {},
-      onResponseData() {},
-      onResponseEnd() {
-        open--
-        next()
-      },
-      onResponseError(_controller, error) {
-        throw error
-      },
+  pool.dispatch(request, {
+    onRequestStart() {},
+    onResponseStart() {},
+    onResponseData() {},
+    onResponseEnd: done,
+    onResponseError(_controller, error) {
+      throw error
     },
-  )
+  })
 }
-for (let lane = 0; lane < Number(inFlightText); lane++) next()
+
+answerWith({
+  run(loop: BareLoop) {
+    const pool = new Pool(loop.url, { connections: loop.inFlight, pipelining: 1 })
+    const next = () => send(pool, loop, next)
+    for (let lane = 0; lane < loop.inFlight; lane++) next()
+  },
+})

@@ -1,23 +1,29 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { Meter, type MeterOptions } from '../meter.ts'
+import { answerWith } from './answers.ts'
 
-// A worker that does nothing, as fast as node:http can, and says when its first and last requests came.
-let count = 0
-let firstAt = 0
-let lastAt = 0
+// A worker that does nothing, as fast as node:http can, and counts its requests.
+let meter: Meter | undefined
 
 const server = createServer((request, response) => {
   request.resume()
   request.on('end', () => {
-    lastAt = performance.now()
-    if (count++ === 0) firstAt = lastAt
+    meter?.count()
     response.end('{"success":true}')
   })
 })
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address()
-  process.send?.({ port: typeof address === 'object' ? address?.port : 0 })
-})
-process.on('message', (message) => {
-  if (message === 'reset') count = 0
-  process.send?.({ count, spanMs: lastAt - firstAt })
+server.listen(0, '127.0.0.1')
+const listening = once(server, 'listening')
+
+answerWith({
+  async port() {
+    await listening
+    const address = server.address()
+    return typeof address === 'object' ? address?.port : undefined
+  },
+  prepare(options: MeterOptions) {
+    meter = new Meter(options)
+  },
+  measured: () => meter?.done,
 })

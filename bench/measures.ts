@@ -1,0 +1,13 @@
+import type { Measure } from './measure.ts'
+import { backlog } from './measures/backlog.ts'
+import { enqueue } from './measures/enqueue.ts'
+import { idle } from './measures/idle.ts'
+import { intake } from './measures/intake.ts'
+import { latency } from './measures/latency.ts'
+import { memory } from './measures/memory.ts'
+import { push } from './measures/push.ts'
+import { queues } from './measures/queues.ts'
+import { soak } from './measures/soak.ts'
+
+/** All there are, in the order of the table. */
+export const MEASURES: readonly Measure[] = [push, enqueue, intake, memory, latency, backlog, queues, idle, soak]

@@ -1,0 +1,27 @@
+import { startChild } from '../child.ts'
+import { BOTH, compare, type Measure } from '../measure.ts'
+import { DATA } from '../sides/payload.ts'
+import { post, postRate } from '../sides/post.ts'
+
+/** `POST /jobs`, one job a request, against a route that parses and checks the same body and keeps nothing. */
+export const intake: Measure = {
+  name: 'intake',
+  about: 'POST /jobs single, 64 connections, against a bare fastify route that parses the same body',
+  appendfsync: BOTH,
+  async run({ appendfsync, size, say }) {
+    const body = JSON.stringify({ namespace: 'bench', queue: 'no-op', data: DATA })
+    const request = { path: '/jobs', body, connections: 64, jobs: 1 }
+    const measured = { skip: size(10_000, 500), count: size(40_000, 1000) }
+
+    say('bare fastify')
+    const fastify = startChild('bare-fastify.ts')
+    const url = await fastify.ask<string>('url')
+    const peer = await post({ ...request, url, meter: { ...measured, pids: { server: fastify.pid } } })
+    await fastify.stop()
+
+    say('POST /jobs')
+    const ours = await postRate(appendfsync, { ...request, ...measured })
+    const names = { what: 'POST /jobs single, 64 connections', peerName: 'bare fastify', unit: 'jobs/s' }
+    return [compare({ ...names, ours, peer, target: { atLeast: 0.6 } })]
+  },
+}
