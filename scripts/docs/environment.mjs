@@ -42,6 +42,8 @@ const WORDS = {
   MILLRACE_ENV: '`production`, `sandbox` or `development`. In `production` the scheduler has no `GET /__scheduled`.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
   MILLRACE_LOG_KEEP: 'How many of the newest entries stay in each log after they were recorded.',
+  MILLRACE_AUDIT_STREAMS:
+    'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',
   PORT: 'Port of the example service; `millrace up` sets it.',
   IEC_QUEUE_URL: 'The dispatcher, for services; `millrace up` sets it for the example.',

@@ -29,6 +29,8 @@ const PROBLEM_WORDS = {
   'redrive.conflict': 'Another redrive has this id. What is asked with a known id must be the same as the first time.',
   'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
   'entity.unknown': 'Correct the namespace or the entity id.',
+  'stream.too_many':
+    'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS`.',
   'store.full': 'Wait for `Retry-After` and send again. Redis has reached `maxmemory`; nothing was accepted.',
   'store.unavailable':
     'Wait for `Retry-After` and send again with the same idempotency key: what became of the first is not known.',
@@ -49,6 +51,8 @@ const REASON_WORDS = {
   crash_loop: 'Three holders in a row fell silent with this job in hand: dispatchers, or workers under a lease.',
   network: 'Another error of the connection; the text of the error says which.',
   cancelled: 'Somebody cancelled the job and the dispatcher ended its request. Nothing is tried again.',
+  no_result:
+    'Its batch was answered, and the answer has no result for this job that can be understood. See [delivery.md](delivery.md#batches).',
   worker_failed: 'A worker that held the job under a lease said that it failed.',
 }
 

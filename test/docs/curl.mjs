@@ -1,4 +1,4 @@
-// As much of curl as the pages use: -X, -H, -d and an address. The exit code is 22, as with --fail, for a status from 400 on.
+// As much of curl as the pages use: -X, -H, -d, -N and an address. The exit code is 22, as with --fail, for a status from 400 on.
 import { parseArgs } from 'node:util'
 
 const { values, positionals } = parseArgs({
@@ -7,6 +7,8 @@ const { values, positionals } = parseArgs({
     request: { type: 'string', short: 'X' },
     header: { type: 'string', short: 'H', multiple: true },
     data: { type: 'string', short: 'd' },
+    // Only for people, who want to see a stream as it comes.
+    'no-buffer': { type: 'boolean', short: 'N' },
   },
 })
 const [url, ...more] = positionals

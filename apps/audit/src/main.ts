@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
+import fastifySse from '@fastify/sse'
 import { ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
@@ -27,10 +28,12 @@ import {
 import { addEmitRoute } from './api/emit-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
+import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
 import { createAuditMetrics } from './metrics.ts'
+import { createLogFeed, FEED_BLOCK_MS } from './progress/log-feed.ts'
 import { createReadiness } from './readiness.ts'
 import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
@@ -41,6 +44,8 @@ import { openStore, type Store } from './store/open-store.ts'
 /** A batch takes milliseconds; what else may run is a long verification, which need not be waited for. */
 const DRAIN_MS = 10_000
 const REDIS_TIMEOUT_MS = 10_000
+/** Somebody waits for the stream to begin. */
+const FEED_TIMEOUT_MS = 2000
 /** A record is metadata and a payload; files belong elsewhere. */
 const BODY_LIMIT_BYTES = 1024 * 1024
 
@@ -102,6 +107,24 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
   addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
 
+  const feed = createLogFeed({
+    async connect() {
+      const blocking = connectBlocking({ url, role: 'audit-feed', log: logger, blockMs: FEED_BLOCK_MS })
+      await whenReady(blocking, { timeoutMs: FEED_TIMEOUT_MS }).catch((error) => {
+        blocking.disconnect()
+        throw error
+      })
+      return blocking
+    },
+    onError: (error) => logger.warn({ event: 'feed.broken', err: error }, 'the log cannot be followed, streams end'),
+  })
+  // The package's types name as default what is the module itself.
+  await server.register(fastifySse as unknown as typeof fastifySse.default, { heartbeatInterval: HEARTBEAT_MS })
+  addProgressRoutes(server, {
+    ...{ read, partitions, feed, readCursor: store.trail.readCursor, openStreams: metrics.openStreams },
+    ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
+  })
+
   const port = await listen(server, { host, port: MILLRACE_AUDIT_PORT, variable: 'MILLRACE_AUDIT_PORT' })
   logger.info({ event: 'service.listening', host, port }, `audit listens on http://${host}:${port}`)
 
@@ -110,6 +133,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
       // Whoever waits for a job or a record is answered now, with what there is; a long verification ends with this.
       stopping.abort(new ProblemError('store.unavailable', 'The audit app is stopping.', { retryAfterSeconds: 1 }))
       await server.close()
+      feed.stop()
       await Promise.all([lag.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
       redis.disconnect()
       await store.close()

@@ -50,6 +50,11 @@ export function createAuditMetrics(registry: Registry) {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
       registers,
     }),
+    openStreams: new Gauge({
+      name: 'millrace_audit_open_streams',
+      help: 'Progress streams that are open in this process',
+      registers,
+    }),
     verified: new Counter({
       name: 'millrace_audit_verify_total',
       help: 'Chains verified',

@@ -30,6 +30,13 @@ export function createDispatcherMetrics(registry: Registry) {
       buckets: [...BUCKETS.delivery],
       registers,
     }),
+    batchJobs: new Histogram({
+      name: 'millrace_delivery_batch_jobs',
+      help: 'Jobs in one request of a queue with batches',
+      labelNames: [...queue],
+      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+      registers,
+    }),
     wait: new Histogram({
       name: 'millrace_job_wait_seconds',
       help: 'Time from ready to the start of an attempt',

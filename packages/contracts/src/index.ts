@@ -103,7 +103,9 @@ export {
 } from './problem.ts'
 export {
   type Backoff,
+  type BatchSettings,
   backoffSchema,
+  batchSchema,
   endpointSchema,
   type ManifestQueue,
   type ManifestSchedule,

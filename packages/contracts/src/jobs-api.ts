@@ -104,6 +104,7 @@ export const FAILURE_REASONS = [
   'network',
   'cancelled',
   'worker_failed',
+  'no_result',
 ] as const
 export type FailureReason = (typeof FAILURE_REASONS)[number]
 

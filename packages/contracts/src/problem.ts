@@ -25,6 +25,7 @@ export const PROBLEMS = {
   'redrive.conflict': { status: 409, title: 'The redrive id was used for another redrive' },
   'idempotency.conflict': { status: 409, title: 'The idempotency key was used with another body' },
   'entity.unknown': { status: 404, title: 'Nothing was ever recorded of this entity' },
+  'stream.too_many': { status: 503, title: 'Too many streams are open' },
   'store.full': { status: 503, title: 'Redis has no memory left for new work' },
   'store.unavailable': { status: 503, title: 'The store cannot be reached' },
   internal: { status: 500, title: 'Something failed that should not have' },

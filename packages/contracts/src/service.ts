@@ -61,6 +61,13 @@ export const rateLimitSchema = z.strictObject({
 })
 export type RateLimit = z.infer<typeof rateLimitSchema>
 
+/** Several jobs in one request. */
+export const batchSchema = z.strictObject({
+  maxSize: z.int().min(2).max(1000).describe('jobs in one request at most'),
+  maxWaitMs: z.int().min(0).max(60_000).default(1000).describe('how long the first job waits for others'),
+})
+export type BatchSettings = z.infer<typeof batchSchema>
+
 const delivery = {
   endpoint: endpointSchema,
   retries: z.int().min(0).max(1000).default(3),
@@ -71,7 +78,8 @@ const delivery = {
   rateLimit: rateLimitSchema.optional(),
 }
 
-const keyed = {
+const ofQueues = {
+  batch: batchSchema.optional(),
   keyConcurrency: z
     .int()
     .min(1)
@@ -89,7 +97,7 @@ const keyed = {
 export const manifestQueueSchema = z.strictObject({
   name: nameSchema,
   ...delivery,
-  ...keyed,
+  ...ofQueues,
   concurrency: z.int().min(1).max(10_000).default(5),
   description: z.string().max(1000).optional(),
 })
@@ -113,7 +121,7 @@ export const queueDefinitionSchema = z.strictObject({
   concurrency: z.int(),
   description: z.string().optional(),
   ...delivery,
-  ...keyed,
+  ...ofQueues,
   schedule: z.strictObject({ cron: z.string(), timezone: z.string() }).optional(),
 })
 export type QueueDefinition = z.infer<typeof queueDefinitionSchema>

@@ -11,8 +11,16 @@ export type AttemptResult =
       readonly body: string
       /** More of it came than was kept. */
       readonly truncated: boolean
+      /** A wait that was asked for in ms, where it does not stand in `Retry-After`. */
+      readonly retryAfterMs?: number
     }
-  | { readonly kind: 'failed'; readonly reason: FailureReason; readonly error: string }
+  | {
+      readonly kind: 'failed'
+      readonly reason: FailureReason
+      readonly error: string
+      /** What was answered, where that was no use. */
+      readonly answer?: Pick<LastResponse, 'status' | 'headers' | 'body'>
+    }
 
 export interface RetryPolicy {
   /** Retries after the first attempt: `retries: 3` means at most 4 requests. */
@@ -41,7 +49,7 @@ export type Outcome =
 /** The status by which an endpoint says that trying again is pointless. */
 const NO_RETRY_STATUS = 489
 /** Of an answer's body this much goes into the dead letter and the history. */
-const KEPT_BODY_CHARACTERS = 4096
+export const KEPT_BODY_CHARACTERS = 4096
 /** A larger answer is not kept as the job's result. */
 export const MAX_RESULT_CHARACTERS = 65_536
 
@@ -99,13 +107,19 @@ function actionFor(result: AttemptResult, table: OnStatus | undefined): StatusAc
   const names =
     result.kind === 'response'
       ? [String(result.status), `${Math.floor(result.status / 100)}xx`]
-      : [...(result.reason === 'timeout' ? ['timeout'] : []), 'network']
+      : unanswered(result.reason)
   for (const name of names) {
     for (const [statuses, action] of Object.entries(table)) {
       if (statuses.split(',').includes(name)) return action
     }
   }
   return undefined
+}
+
+/** What the table calls a request that failed. One that was answered, though not for this job, is none of these. */
+function unanswered(reason: FailureReason): string[] {
+  if (reason === 'no_result') return []
+  return reason === 'timeout' ? ['timeout', 'network'] : ['network']
 }
 
 function usualAction(result: AttemptResult): StatusAction {
@@ -119,7 +133,10 @@ function endsRetries({ status, headers }: { status: number; headers: Readonly<Re
 }
 
 function delayOf(result: AttemptResult, { attempt, policy, nowMs, random }: ClassifyContext): number {
-  const retryAfterMs = result.kind === 'response' ? parseRetryAfter(result.headers['retry-after'], nowMs) : undefined
+  const retryAfterMs =
+    result.kind === 'response'
+      ? (result.retryAfterMs ?? parseRetryAfter(result.headers['retry-after'], nowMs))
+      : undefined
   const { backoff, retryDelayMs } = policy
   return retryDelay({ backoff, retryDelayMs, retry: attempt, retryAfterMs, random })
 }
@@ -144,7 +161,8 @@ function resultOf(result: AttemptResult & { kind: 'response' }): string | undefi
 }
 
 function failureOf(result: AttemptResult): Failed {
-  if (result.kind === 'failed') return { reason: result.reason, lastResponse: { error: result.error } }
+  if (result.kind === 'failed')
+    return { reason: result.reason, lastResponse: { ...result.answer, error: result.error } }
   const { status, headers, body } = result
   const reason = endsRetries(result) ? 'no_retry' : status >= 300 && status < 400 ? 'redirect' : 'http_status'
   return { reason, lastResponse: { status, headers: { ...headers }, body: body.slice(0, KEPT_BODY_CHARACTERS) } }

@@ -28,6 +28,7 @@ export {
   wrapEmitted,
 } from './audit.ts'
 export { MAX_RETRY_AFTER_MS, parseRetryAfter, type RetryDelayInput, retryDelay } from './backoff.ts'
+export { type BatchAnswer, type BatchJob, buildBatch, readBatchAnswer } from './batch.ts'
 export { allowance, awaken, type Breaker, CLOSED, healthOf, observe } from './breaker.ts'
 export {
   type AttemptResult,

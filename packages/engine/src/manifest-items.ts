@@ -1,4 +1,4 @@
-import { backoffSchema, rateLimitSchema } from '@millrace/contracts'
+import { backoffSchema, batchSchema, manifestQueueSchema, rateLimitSchema } from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { checkCron, checkTimezone } from './cron.ts'
@@ -12,6 +12,7 @@ export interface ReadItems<Item> {
 /** Fields of what stands inside an item, for "did you mean". */
 const NESTED_FIELDS: Record<string, readonly string[]> = {
   backoff: Object.keys(backoffSchema.shape),
+  batch: Object.keys(batchSchema.shape),
   rateLimit: Object.keys(rateLimitSchema.shape),
   keyRateLimit: Object.keys(rateLimitSchema.shape),
 }
@@ -109,6 +110,7 @@ function checkMeaning(
       raw.keyRateLimit !== undefined && raw.keyConcurrency === undefined ? 'needs keyConcurrency as well' : undefined,
     ],
     ['backoff', faultOfBackoff(raw.backoff)],
+    ['concurrency', faultOfConcurrency(raw)],
   ]
   return faults.flatMap(([field, detail]) =>
     detail === undefined ? [] : [mistakeAt(document, [...path, field], detail)],
@@ -136,6 +138,13 @@ function matchesRoute(route: string, endpoint: string): boolean {
 function faultOfBackoff(backoff: unknown): string | undefined {
   if (!isRecord(backoff) || (backoff.type === 'list') === (backoff.delaysMs !== undefined)) return undefined
   return 'type list and delaysMs go together'
+}
+
+/** A batch is made of jobs that run, so a limit below its size would be its size. */
+function faultOfConcurrency({ batch, concurrency = manifestQueueSchema.shape.concurrency.parse(undefined) }: Raw) {
+  const size = isRecord(batch) ? batch.maxSize : undefined
+  if (typeof size !== 'number' || typeof concurrency !== 'number' || concurrency >= size) return undefined
+  return `counts jobs, and with ${concurrency} no batch reaches its maxSize of ${size}: ${size} is for one request at a time, ${2 * size} for two`
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { FINAL_JOB_STATES, JOB_EVENTS, type JobState, type JobView } from '@millrace/contracts'
+import { FINAL_JOB_STATES, JOB_EVENTS, type JobState, type JobView, parseId } from '@millrace/contracts'
 import type { AuditRecord } from '@millrace/engine'
 import { rawMember } from '@millrace/engine'
 import type { Kysely } from 'kysely'
@@ -55,6 +55,25 @@ export async function findJobRecords(read: Kysely<AuditDatabase>, { namespace, i
     .where('kind', '=', 'job')
     .orderBy('chain_index')
     .execute()
+}
+
+/** The position of a job's newest record, and its newest progress as JSON text. */
+export async function findLatestRecords(
+  read: Kysely<AuditDatabase>,
+  { namespace, id }: JobRow,
+): Promise<{ position: string; progress?: string } | undefined> {
+  const newestFirst = read
+    .selectFrom('records')
+    .select(['event_id', 'data'])
+    .where('namespace', '=', namespace)
+    .where('entity_id', '=', id)
+    .where('kind', '=', 'job')
+    .orderBy('chain_index', 'desc')
+    .limit(1)
+  const newest = parseId((await newestFirst.executeTakeFirst())?.event_id ?? '')
+  if (!newest) return undefined
+  const reported = await newestFirst.where('event_type', '=', JOB_EVENTS.progress).executeTakeFirst()
+  return { position: `${newest.ms}-${newest.seq}`, ...(reported && { progress: asJson(reported.data) }) }
 }
 
 /** A job with its payload and its whole history, as JSON. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { QueueDefinition } from '@millrace/contracts'
-import { type AttemptResult, buildDelivery, classify, type Outcome } from '@millrace/engine'
+import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
 import type { Sender } from './sender.ts'
@@ -41,29 +41,45 @@ export function targetOf(definition: QueueDefinition, serviceUrl: string): Targe
 /** Make one attempt: build the request, send it, say what its result means. */
 export function attempt(job: ClaimedJob, target: Target, { sender, clock, random }: AttemptDeps): Attempt {
   const { definition, origin, path } = target
-  const { retries = definition.retries, timeoutMs = definition.timeoutMs, traceparent } = job.meta
-  const { retryDelayMs = definition.retryDelayMs, backoff = definition.backoff } = job.meta
-  const { onStatus } = definition
+  const { timeoutMs = definition.timeoutMs } = job.meta
   const startedAt = clock.now()
   const token = randomUUID()
-  const request = buildDelivery(
-    {
-      id: job.id,
-      attempt: job.attempt,
-      epoch: job.epoch,
-      data: job.data,
-      token,
-      ...(traceparent !== undefined && { traceparent }),
-    },
-    { definition, maxAttempts: retries + 1, timeoutMs, nowMs: startedAt },
-  )
+  const maxAttempts = maxAttemptsOf(job, definition)
+  const request = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
   const sending = sender.send({ origin, path, headers: request.headers, body: request.body, timeoutMs })
-  const done = sending.answer.then((result): Attempted => {
-    const nowMs = clock.now()
-    const policy = { retries, retryDelayMs, backoff }
-    const rules = { ...policy, ...(onStatus && { onStatus }) }
-    const outcome = classify(result, { attempt: job.attempt, policy: rules, nowMs, random: random() })
-    return { result, outcome, durationMs: nowMs - startedAt, token, policy }
-  })
+  const done = sending.answer.then((result) =>
+    attemptedOf(result, { job, token, definition, startedAt, nowMs: clock.now(), random: random() }),
+  )
   return { done, end: (result) => sending.end(result) }
+}
+
+export interface AttemptedContext {
+  readonly job: ClaimedJob
+  readonly token: string
+  readonly definition: QueueDefinition
+  readonly startedAt: number
+  readonly nowMs: number
+  readonly random: number
+}
+
+/** What a job's attempt came to, by the rules that hold for this job. */
+export function attemptedOf(
+  result: AttemptResult,
+  { job, token, definition, startedAt, nowMs, random }: AttemptedContext,
+): Attempted {
+  const { retries = definition.retries, backoff = definition.backoff } = job.meta
+  const { retryDelayMs = definition.retryDelayMs } = job.meta
+  const { onStatus } = definition
+  const policy = { retries, retryDelayMs, backoff }
+  const rules = { ...policy, ...(onStatus && { onStatus }) }
+  const outcome = classify(result, { attempt: job.attempt, policy: rules, nowMs, random })
+  return { result, outcome, durationMs: nowMs - startedAt, token, policy }
+}
+
+export function inputOf({ id, attempt, epoch, data, meta: { traceparent } }: ClaimedJob, token: string): DeliveryInput {
+  return { id, attempt, epoch, data, token, ...(traceparent !== undefined && { traceparent }) }
+}
+
+export function maxAttemptsOf({ meta }: ClaimedJob, definition: QueueDefinition): number {
+  return (meta.retries ?? definition.retries) + 1
 }

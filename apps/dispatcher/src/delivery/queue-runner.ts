@@ -16,9 +16,10 @@ import {
   splitAddress,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { type Attempt, type AttemptDeps, attempt, type Target } from './attempt.ts'
+import type { Attempt, AttemptDeps, Target } from './attempt.ts'
 import { createAttemptCounter, logAttempt } from './attempt-report.ts'
 import type { Consumer } from './consumer.ts'
+import { createDeliverer } from './deliverer.ts'
 import type { EndpointHealth, Transition } from './endpoint-health.ts'
 import { pausedBy, toSettlement } from './settlement.ts'
 
@@ -82,6 +83,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const labels = splitAddress(address)
   const countAttempt = createAttemptCounter(metrics, labels)
   const wait = metrics.wait.labels(labels)
+  const deliverer = createDeliverer(address, deps)
   const inFlightGauge = metrics.inFlight.labels(labels)
   const running = new Set<Running>()
   const watched = new WeakSet<Consumer>()
@@ -98,6 +100,8 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const turn = async () => {
     if (turning) return
     turning = true
+    // Jobs that were answered together, in a batch, are settled together.
+    await undefined
     while (finished.length > 0 || wanted() > 0) {
       const batch = finished.splice(0, MAX_SETTLE)
       const want = wanted(batch.length)
@@ -111,7 +115,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const wanted = (freed = 0): number => {
     if (!mayClaim || draining) return 0
     const free = target.definition.concurrency - inFlight + freed
-    const room = health.room(target)
+    const room = deliverer.room(target)
     const probeInMs = room <= 0 ? health.probeInMs(target) : undefined
     if (probeInMs !== undefined) wakeIn(probeInMs)
     return Math.min(free, room)
@@ -162,7 +166,6 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const start = (jobs: readonly ClaimedJob[], consumer: Consumer) => {
     inFlight += jobs.length
     consumer.hold(jobs.length)
-    health.started(target, jobs.length)
     inFlightGauge.set(inFlight)
     endWith(consumer)
     for (const job of jobs) void run(job, consumer)
@@ -178,17 +181,12 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   }
 
   const run = async (job: ClaimedJob, consumer: Consumer) => {
-    const to = target
-    const item: Running = { job, consumer, attempt: attempt(job, to, deps) }
+    const item: Running = { job, consumer, attempt: deliverer.deliver(job, target) }
     running.add(item)
     const attempted = await item.attempt.done
-    const { result, outcome } = attempted
+    const { outcome } = attempted
     running.delete(item)
-    if (consumer.lost.aborted) {
-      health.forgotten(to)
-      return drop(consumer)
-    }
-    for (const transition of health.ended(to, result)) deps.onTransition(address, transition)
+    if (consumer.lost.aborted) return drop(consumer)
     const settlement = toSettlement(attempted)
     logAttempt(logger, address, job, settlement)
     finished.push({ job, settlement, consumer, pausesQueue: outcome.kind === 'postpone' && outcome.pausesQueue })
@@ -268,6 +266,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
     wake,
     update(next) {
       target = next
+      deliverer.flush()
       wake()
     },
     adopt(jobs, consumer) {
@@ -279,6 +278,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
     },
     drain() {
       draining = true
+      deliverer.drain()
       clearTimeout(wakeTimer)
       return new Promise((resolve) => {
         onDrained = resolve

@@ -9,6 +9,8 @@ export interface SendRequest {
   readonly headers: Record<string, string>
   readonly body: string
   readonly timeoutMs: number
+  /** Kept of the answer's body, instead of as much as a job's result may have. */
+  readonly keptBodyBytes?: number
 }
 
 /** A request under way. */
@@ -71,9 +73,11 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   #status = 0
   #headers: Record<string, string> = {}
   readonly #kept: Buffer[] = []
+  readonly #keptBytes: number
   #received = 0
 
-  constructor(pool: Pool, { path, headers, body, timeoutMs }: SendRequest) {
+  constructor(pool: Pool, { path, headers, body, timeoutMs, keptBodyBytes = KEPT_BODY_BYTES }: SendRequest) {
+    this.#keptBytes = keptBodyBytes
     this.answer = new Promise((resolve) => {
       this.#resolve = resolve
     })
@@ -104,9 +108,9 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#received < KEPT_BODY_BYTES) this.#kept.push(chunk)
+    if (this.#received < this.#keptBytes) this.#kept.push(chunk)
     this.#received += chunk.length
-    if (this.#received > MAX_BODY_BYTES) this.end(this.#response())
+    if (this.#received > Math.max(MAX_BODY_BYTES, this.#keptBytes)) this.end(this.#response())
   }
 
   onResponseEnd(): void {
@@ -118,13 +122,13 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   }
 
   #response(): AttemptResult {
-    const body = Buffer.concat(this.#kept).toString('utf8', 0, KEPT_BODY_BYTES)
+    const body = Buffer.concat(this.#kept).toString('utf8', 0, this.#keptBytes)
     return {
       kind: 'response',
       status: this.#status,
       headers: this.#headers,
       body,
-      truncated: this.#received > KEPT_BODY_BYTES,
+      truncated: this.#received > this.#keptBytes,
     }
   }
 

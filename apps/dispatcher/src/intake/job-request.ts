@@ -40,7 +40,7 @@ export function parseJob(value: unknown): EnqueueRequest {
  * its hash tells whether an idempotency key is used again for the same thing.
  */
 export function toNewJob(request: EnqueueRequest, text: string, context: RequestContext): NewJob {
-  checkKeyed(request, context.definition)
+  checkMeaning(request, context.definition)
   const data = rawMember(text, 'data') as string
   const size = Buffer.byteLength(data)
   if (size > context.maxBytes) {
@@ -76,14 +76,19 @@ function uniqueOf({ unique }: EnqueueRequest, data: string): Unique | undefined 
   return { key, mode, ...(periodMs !== undefined && { periodMs }), ...(maxWaitMs !== undefined && { maxWaitMs }) }
 }
 
-/** A key stands in a line of its own; a queue without lines has no use for it, and one with lines none for lanes. */
-function checkKeyed(request: EnqueueRequest, { keyConcurrency }: QueueDefinition): void {
+/**
+ * A key stands in a line of its own; a queue without lines has no use for it, and one with lines none for lanes. A batch
+ * has one time limit for all its jobs.
+ */
+function checkMeaning(request: EnqueueRequest, { keyConcurrency, batch }: QueueDefinition): void {
   const refuse = (pointer: string, detail: string) =>
     new ProblemError('request.invalid', `${pointer.slice(1)} ${detail}.`, { errors: [{ pointer, detail }] })
   if (request.key !== undefined && keyConcurrency === undefined)
     throw refuse('/key', `means nothing in "${request.queue}", which declares no keyConcurrency`)
   if (request.priority !== undefined && keyConcurrency !== undefined)
     throw refuse('/priority', `means nothing in "${request.queue}", which serves its keys in turn (keyConcurrency)`)
+  if (request.timeoutMs !== undefined && batch !== undefined)
+    throw refuse('/timeoutMs', `means nothing in "${request.queue}", whose batches have the timeoutMs of the queue`)
   if (request.unique?.mode === 'debounce' && (request.runAt !== undefined || request.delayMs !== undefined))
     throw refuse('/unique', 'with debounce says when the job starts, so runAt and delayMs cannot')
 }

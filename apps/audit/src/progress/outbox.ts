@@ -1,0 +1,59 @@
+/** One message of a progress stream. */
+export interface ProgressMessage {
+  readonly kind: 'state' | 'progress' | 'end'
+  /** The position in the log up to which it tells, where the client can come again with it. */
+  readonly id?: string
+  /** JSON text. */
+  readonly data: string
+}
+
+/**
+ * What a client is still to be told: under each name the newest, so that one that reads slowly costs no memory and hears
+ * what counts.
+ */
+export class Outbox {
+  readonly #messages = new Map<string, ProgressMessage>()
+  readonly #limit: number
+  #wake: () => void = () => undefined
+
+  /** Beyond `limit` names the oldest message is forgotten. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  put(name: string, message: ProgressMessage): void {
+    this.#messages.delete(name)
+    this.#messages.set(name, message)
+    if (this.#messages.size > this.#limit) this.#messages.delete(this.#messages.keys().next().value as string)
+    this.#wake()
+  }
+
+  clear(): void {
+    this.#messages.clear()
+  }
+
+  /** Messages as they come, until `over` fires. */
+  async *messages(over: AbortSignal): AsyncGenerator<ProgressMessage> {
+    while (!over.aborted) {
+      for (const [name, message] of [...this.#messages]) {
+        // A newer one may have taken its place while the one before was sent.
+        if (this.#messages.get(name) !== message) continue
+        this.#messages.delete(name)
+        yield message
+      }
+      if (this.#messages.size === 0) await this.#news(over)
+    }
+  }
+
+  #news(over: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        over.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#wake = done
+      over.addEventListener('abort', done, { once: true })
+      if (over.aborted) done()
+    })
+  }
+}

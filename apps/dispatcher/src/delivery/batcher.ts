@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto'
+import type { BatchSettings } from '@millrace/contracts'
+import { type AttemptResult, buildBatch, readBatchAnswer } from '@millrace/engine'
+import type { ClaimedJob } from '@millrace/streams'
+import {
+  type Attempt,
+  type AttemptDeps,
+  type Attempted,
+  attemptedOf,
+  inputOf,
+  maxAttemptsOf,
+  type Target,
+} from './attempt.ts'
+import type { Sending } from './sender.ts'
+
+/** Where a batch queue is delivered. */
+export type BatchTarget = Target & { readonly definition: { readonly batch: BatchSettings } }
+
+/** What the circuit breaker is told of a batch: it is one request, from its first job on. */
+export interface BatchEvents {
+  opened(to: Target): void
+  /** Its answer came; or, without a result, nothing of it is left to send. */
+  ended(to: Target, result?: AttemptResult): void
+  /** It goes out. */
+  sent(size: number): void
+  /** Its answer said something of jobs that it was not asked about. */
+  ignored(count: number): void
+}
+
+export interface Batcher {
+  /** Jobs that the batch which is being filled has room for. */
+  space(): number
+  /** Deliver a job together with others. Cancelled in a request under way, it ends with that request. */
+  add(job: ClaimedJob, to: BatchTarget): Attempt
+  /** What waits for others goes now. */
+  flush(): void
+  /** No more jobs will come: none waits from here on. */
+  drain(): void
+}
+
+/** A request is not larger, unless one job alone is: a worker has to hold it in memory as a whole. */
+const MAX_BATCH_BYTES = 4_194_304
+/** What a job's fields take up beside its payload. */
+const BYTES_PER_JOB = 400
+/** Read of a batch's answer, which has a result for each job. */
+const MAX_ANSWER_BYTES = 4_194_304
+
+/**
+ * Collects the claimed jobs of one queue and delivers them in batches.
+ *
+ * A batch is filling → under way → answered. Filling ends when it is full, by number or by bytes, when its first job has
+ * waited for `maxWaitMs`, when the queue has a new manifest, or when the runner drains. A job in it is pending in Redis
+ * like any that is being delivered, so it counts as running, and should this process die it is taken over like one.
+ */
+export function createBatcher(deps: AttemptDeps, events: BatchEvents): Batcher {
+  let filling: Batch | undefined
+  let isHurried = false
+
+  const batchFor = (to: BatchTarget, bytes: number): Batch => {
+    if (filling && (filling.to !== to || filling.bytes + bytes > MAX_BATCH_BYTES)) filling.send()
+    if (filling) return filling
+    const left = () => {
+      if (filling === batch) filling = undefined
+    }
+    // Jobs of a claim that was under way when the drain began still go together: they come in one go.
+    const batch = new Batch(to, deps, { ...events, left }, isHurried ? 0 : to.definition.batch.maxWaitMs)
+    filling = batch
+    return batch
+  }
+
+  return {
+    space: () => filling?.space ?? 0,
+    add(job, to) {
+      const bytes = Buffer.byteLength(job.data) + BYTES_PER_JOB
+      return batchFor(to, bytes).add(job, bytes)
+    },
+    flush: () => filling?.send(),
+    drain() {
+      isHurried = true
+      filling?.send()
+    },
+  }
+}
+
+interface Member {
+  readonly job: ClaimedJob
+  readonly token: string
+  readonly resolve: (attempted: Attempted) => void
+  /** It was cancelled in a request under way, which is its result whatever the answer says. */
+  verdict?: AttemptResult
+}
+
+class Batch {
+  readonly to: BatchTarget
+  bytes = 0
+  readonly #deps: AttemptDeps
+  readonly #events: BatchEvents & { left(): void }
+  readonly #members = new Set<Member>()
+  readonly #maxSize: number
+  readonly #timer: NodeJS.Timeout
+  #sending: Sending | undefined
+  #startedAt: number
+
+  constructor(to: BatchTarget, deps: AttemptDeps, events: BatchEvents & { left(): void }, waitMs: number) {
+    this.to = to
+    this.#deps = deps
+    this.#events = events
+    this.#maxSize = to.definition.batch.maxSize
+    this.#startedAt = deps.clock.now()
+    this.#timer = setTimeout(() => this.send(), waitMs)
+    events.opened(to)
+  }
+
+  get space(): number {
+    return this.#maxSize - this.#members.size
+  }
+
+  add(job: ClaimedJob, bytes: number): Attempt {
+    const { promise: done, resolve } = Promise.withResolvers<Attempted>()
+    const member: Member = { job, token: randomUUID(), resolve }
+    this.#members.add(member)
+    this.bytes += bytes
+    if (this.space === 0) this.send()
+    return { done, end: (result) => this.#end(member, result) }
+  }
+
+  send(): void {
+    clearTimeout(this.#timer)
+    this.#events.left()
+    const { clock, sender } = this.#deps
+    const { definition, origin, path } = this.to
+    const members = [...this.#members]
+    const jobs = members.map(({ job, token }) => ({
+      ...inputOf(job, token),
+      maxAttempts: maxAttemptsOf(job, definition),
+    }))
+    this.#startedAt = clock.now()
+    const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
+    const { timeoutMs } = definition
+    this.#events.sent(members.length)
+    this.#sending = sender.send({ origin, path, ...request, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES })
+    void this.#sending.answer.then((answer) => this.#conclude(answer, members))
+  }
+
+  #conclude(answer: AttemptResult, members: readonly Member[]): void {
+    this.#events.ended(this.to, answer)
+    const { results, ignored } = readBatchAnswer(
+      answer,
+      members.map(({ job }) => job.id),
+    )
+    if (ignored > 0) this.#events.ignored(ignored)
+    members.forEach((member, index) => {
+      this.#resolve(member, member.verdict ?? (results[index] as AttemptResult))
+    })
+  }
+
+  #resolve(member: Member, result: AttemptResult): void {
+    if (!this.#members.delete(member)) return
+    const { job, token, resolve } = member
+    const { clock, random } = this.#deps
+    const { definition } = this.to
+    resolve(
+      attemptedOf(result, {
+        job,
+        token,
+        definition,
+        startedAt: this.#startedAt,
+        nowMs: clock.now(),
+        random: random(),
+      }),
+    )
+  }
+
+  /** End one job's part. The request goes on for the others, and ends when nobody waits for it. */
+  #end(member: Member, result: AttemptResult): void {
+    if (!this.#members.has(member)) return
+    const isCancelled = result.kind === 'failed' && result.reason === 'cancelled'
+    // Its worker may be at it: the place in the queue is free when the request has ended, and not before.
+    if (this.#sending && isCancelled) member.verdict = result
+    else this.#resolve(member, result)
+    const isWaitedFor = [...this.#members].some(({ verdict }) => !verdict)
+    if (isWaitedFor) return
+    if (this.#sending) this.#sending.end(result)
+    else this.#abandon()
+  }
+
+  #abandon(): void {
+    clearTimeout(this.#timer)
+    this.#events.left()
+    this.#events.ended(this.to)
+  }
+}
