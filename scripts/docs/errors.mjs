@@ -40,20 +40,21 @@ const PROBLEM_WORDS = {
 const REASON_WORDS = {
   http_status: 'It answered with a status outside of 2xx and 3xx.',
   redirect: 'It answered with a 3xx. Redirects are not followed.',
-  timeout: 'No complete answer within `timeoutMs`, or no connection within 5 s.',
+  timeout: 'No complete answer within `timeoutMs`, or no connection within 5 s; a pull handler did not end in time.',
   connection_refused: 'Nothing listens there.',
   connection_reset: 'The connection ended before an answer began.',
   dns: 'The host name could not be resolved.',
   tls: 'The TLS handshake failed: certificate, name or protocol.',
   bad_response: 'What came back is not HTTP.',
   incomplete_response: 'An answer began and did not end.',
-  no_retry: 'The endpoint said not to try again: status 489, or the header `x-no-retry: 1`.',
+  no_retry:
+    'The endpoint said not to try again: status 489, or the header `x-no-retry: 1`; or a pull handler threw `NoRetry`.',
   crash_loop: 'Three holders in a row fell silent with this job in hand: dispatchers, or workers under a lease.',
   network: 'Another error of the connection; the text of the error says which.',
   cancelled: 'Somebody cancelled the job and the dispatcher ended its request. Nothing is tried again.',
   no_result:
     'Its batch was answered, and the answer has no result for this job that can be understood. See [delivery.md](delivery.md#batches).',
-  worker_failed: 'A worker that held the job under a lease said that it failed.',
+  worker_failed: 'A worker said that it failed: one that held the job under a lease, or a pull handler that threw.',
 }
 
 const SDK_WORDS = {
@@ -62,6 +63,18 @@ const SDK_WORDS = {
   'sdk.bad_answer': 'A success that could not be read.',
   'sdk.refused': 'An error status without a problem document: something else answered, such as a proxy.',
   'sdk.invalid_input': 'The call cannot be written as a request; nothing was sent.',
+  'sdk.closed': 'The consumer was closed before it had taken its first job.',
+  'sdk.redis_unavailable': 'Redis is away. The consumer connects again by itself, and has lost no job.',
+  'sdk.not_set_up': 'No platform was ever started on this Redis: start a dispatcher once, or correct the URL.',
+  'sdk.unfit_redis': 'This Redis must not be trusted with jobs; the message has the command that mends it.',
+  'sdk.queue_not_pulled':
+    'The queue is not declared with `delivery: pull`. The consumer waits for a manifest that does.',
+  'sdk.lease_lost':
+    'The consumer was silent for longer than its lease, and its jobs went to another. Something held the event loop up.',
+  'sdk.delivery_failed':
+    'A step of taking or settling jobs failed for a reason other than a lost connection; it is tried again.',
+  'sdk.result_not_kept': 'The job succeeded; its result is larger than 64 KiB or no JSON, and was not kept.',
+  'sdk.hook_failed': 'A hook that was passed to `consume` threw.',
   'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
 }
 

@@ -1,3 +1,4 @@
+import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
   createMetrics,
@@ -23,12 +24,12 @@ import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
 import { startRedriver } from './dead-letters/redriver.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
-import { type PartitionDispatcher, startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
+import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
 import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
 import { addJobCommandRoutes } from './intake/job-command-routes.ts'
+import { homeOf } from './intake/job-home.ts'
 import { addJobRoutes } from './intake/job-routes.ts'
-import { createProgressLog } from './intake/progress.ts'
 import { addQueueCommandRoutes } from './intake/queue-command-routes.ts'
 import { addQueueRoutes } from './intake/queue-routes.ts'
 import { addRedriveRoutes } from './intake/redrive-routes.ts'
@@ -57,7 +58,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const sender = createSender()
   const health = createEndpointHealth(clock)
 
-  let dispatchers: readonly PartitionDispatcher[] = []
+  let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
   const server = await createHttpServer({
@@ -94,7 +95,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   addDeadLetterRoutes(server, { registry, partitions, metrics, wakeRedriver: () => redriver?.poke() })
   addRedriveRoutes(server, { registry, partitions })
   addJobCommandRoutes(server, { registry, partitions, clock })
-  const progress = createProgressLog({ partitions, onError })
+  const progress = createProgressLog({ homeOf: (id) => homeOf(partitions, id), onError })
   addWorkerRoutes(server, { partitions, progress, random: Math.random })
   addQueueCommandRoutes(server, { registry, partitions, clock })
   const port = await listen(server, {

@@ -1,13 +1,14 @@
 import { manifestQueueSchema } from '@millrace/contracts'
+import { type Consumer, createQueueRunner, joinPartition } from '@millrace/delivery'
 import { createLogger, createMetrics, systemClock } from '@millrace/runtime'
 import { connect, createPartitions, enqueue, openQueues, type Partition, whenReady } from '@millrace/streams'
 import { type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { targetOf } from '../src/delivery/attempt.ts'
-import { type Consumer, joinPartition } from '../src/delivery/consumer.ts'
 import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
-import { createQueueRunner } from '../src/delivery/queue-runner.ts'
+import { createHttpAttempts } from '../src/delivery/http-attempts.ts'
+import { createQueueReport } from '../src/delivery/queue-report.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
 import { createDispatcherMetrics } from '../src/metrics.ts'
 
@@ -39,15 +40,20 @@ async function runnerOf(name: string) {
   const address = `shop/${name}`
   await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
-  const runner = createQueueRunner(address, targetOf(definition, receiver.url), {
-    partition,
-    metrics: createDispatcherMetrics(createMetrics({ app: 'test', version: '0' })),
-    logger,
+  const metrics = createDispatcherMetrics(createMetrics({ app: 'test', version: '0' }))
+  const maker = createHttpAttempts(address, targetOf(definition, receiver.url), {
     sender,
+    metrics,
+    logger,
     clock: systemClock,
     random: () => 0,
     health: createEndpointHealth(systemClock),
     onTransition: () => undefined,
+  })
+  const runner = createQueueRunner(address, maker, {
+    partition,
+    logger,
+    report: createQueueReport(address, { metrics, logger }),
     consumer: () => consumer,
     onAmbiguousClaim: () => undefined,
   })

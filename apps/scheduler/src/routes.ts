@@ -96,7 +96,7 @@ async function view({ namespace, name, address, partition, rule, definition }: S
     name,
     cron: rule.cron,
     timezone: rule.timezone,
-    endpoint: definition.endpoint,
+    endpoint: definition.endpoint ?? '',
     ...(definition.description !== undefined && { description: definition.description }),
     ...(next !== null && { nextAt: new Date(Number(next)).toISOString() }),
   }

@@ -67,9 +67,10 @@ export const batchSchema = z.strictObject({
   maxWaitMs: z.int().min(0).max(60_000).default(1000).describe('how long the first job waits for others'),
 })
 export type BatchSettings = z.infer<typeof batchSchema>
+/** Who fetches whom: a dispatcher sends each job to the endpoint, or consumers in the service take it out of Redis. */
+export const DELIVERIES = ['push', 'pull'] as const
 
 const delivery = {
-  endpoint: endpointSchema,
   retries: z.int().min(0).max(1000).default(3),
   retryDelayMs: z.int().min(0).max(86_400_000).default(5000),
   timeoutMs: z.int().min(1).max(86_400_000).default(30_000),
@@ -96,6 +97,8 @@ const ofQueues = {
 /** `spec.queues[]`: the seeds' fields with the seeds' defaults, and `backoff`, which is ours. */
 export const manifestQueueSchema = z.strictObject({
   name: nameSchema,
+  endpoint: endpointSchema.optional(),
+  delivery: z.enum(DELIVERIES).optional().describe('push, unless told, sends each job to the endpoint; pull has none'),
   ...delivery,
   ...ofQueues,
   concurrency: z.int().min(1).max(10_000).default(5),
@@ -109,6 +112,7 @@ export const manifestScheduleSchema = z.strictObject({
   name: nameSchema,
   cron: z.string().max(200),
   timezone: z.string().max(64).default('UTC'),
+  endpoint: endpointSchema,
   ...delivery,
   description: z.string().max(1000).optional(),
 })
@@ -120,6 +124,8 @@ export const queueDefinitionSchema = z.strictObject({
   name: nameSchema,
   concurrency: z.int(),
   description: z.string().optional(),
+  delivery: z.enum(DELIVERIES).optional(),
+  endpoint: endpointSchema.optional().describe('of every queue but those that are pulled'),
   ...delivery,
   ...ofQueues,
   schedule: z.strictObject({ cron: z.string(), timezone: z.string() }).optional(),

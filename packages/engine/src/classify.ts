@@ -28,7 +28,7 @@ export interface RetryPolicy {
   readonly retryDelayMs: number
   readonly backoff: Backoff
   /** The response policy table of the queue. */
-  readonly onStatus?: OnStatus
+  readonly onStatus?: OnStatus | undefined
 }
 
 interface Failed {

@@ -51,6 +51,7 @@ export {
 } from './delivery.ts'
 export { CATCH_UP_WINDOW_MS, decideTick, type TickDecision } from './due-tick.ts'
 export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
+export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
 export {

@@ -37,7 +37,7 @@ export function readItems<Schema extends z.ZodObject>(
     const parsed = schema.safeParse(raw)
     if (parsed.success) items.push(parsed.data)
     else mistakes.push(...parsed.error.issues.flatMap((issue) => explain(document, path, issue, { schema, raw })))
-    if (isRecord(raw)) mistakes.push(...checkMeaning(document, path, raw, routes))
+    if (isRecord(raw)) mistakes.push(...checkMeaning(document, path, raw, { list, routes }))
   })
   return { items, mistakes }
 }
@@ -95,10 +95,17 @@ function checkMeaning(
   document: ManifestDocument,
   path: PropertyKey[],
   raw: Raw,
-  routes: readonly string[],
+  { list, routes }: { list: string; routes: readonly string[] },
 ): ManifestMistake[] {
   const faults: [field: string, detail: string | undefined][] = [
+    ['endpoint', list === 'queues' ? faultOfDelivery(raw) : undefined],
     ['endpoint', faultOfEndpoint(raw.endpoint, routes)],
+    [
+      'onStatus',
+      raw.delivery === 'pull' && raw.onStatus !== undefined
+        ? 'is about answers over HTTP, which a queue with delivery: pull has none of: throw NoRetry or RetryAfter in the handler'
+        : undefined,
+    ],
     ['cron', typeof raw.cron === 'string' ? quoted(raw.cron, checkCron(raw.cron)) : undefined],
     ['timezone', typeof raw.timezone === 'string' ? quoted(raw.timezone, checkTimezone(raw.timezone)) : undefined],
     [
@@ -119,6 +126,16 @@ function checkMeaning(
 
 function quoted(value: string, fault: string | undefined): string | undefined {
   return fault === undefined ? undefined : `"${value}" ${fault}`
+}
+
+/** A queue is pushed to an endpoint or pulled by consumers, never both. */
+function faultOfDelivery({ delivery, endpoint }: Raw): string | undefined {
+  if (delivery === 'pull') {
+    if (endpoint === undefined) return undefined
+    return 'is where a dispatcher would send jobs, but with delivery: pull the service takes them itself: take one of the two out'
+  }
+  if (endpoint !== undefined) return undefined
+  return 'is required: expected a path below /internal/ such as /internal/jobs/sync-record, or delivery: pull'
 }
 
 /** Endpoints of jobs and ticks are internal: never outside /internal/, never published as a route as well. */

@@ -8,12 +8,11 @@
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
  * ```
  */
-export { type Clock, systemClock } from './clock.ts'
+export { type Clock, type Loop, type LoopOptions, startLoop, systemClock } from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { createLogger, type Logger } from './logger.ts'
-export { type Loop, type LoopOptions, startLoop } from './loop.ts'
 export { BUCKETS, Counter, createMetrics, Gauge, Histogram, Registry } from './metrics.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
 export { VERSION } from './version.ts'

@@ -1,5 +1,6 @@
 /**
- * What a service imports to talk to Millrace. It has no dependencies and uses the global `fetch`.
+ * What a service imports to talk to Millrace. Enqueueing and auditing use the global `fetch` and load
+ * nothing else; `consume` loads a Redis client when it is first called.
  *
  * ```ts
  * import { createQueue, MillraceError, Septor } from '@millrace/sdk'
@@ -31,5 +32,10 @@ export type {
 export type { Backoff } from './backoff.ts'
 export type { FlushResult } from './emit-buffer.ts'
 export { MillraceError, type Problem } from './errors.ts'
+export { consume, type PullConsumer } from './pull/consume.ts'
+export type { Handler } from './pull/handler-attempts.ts'
+export { NoRetry, RetryAfter, type RetryAfterOptions } from './pull/handler-errors.ts'
+export type { Job, JobProgress } from './pull/job.ts'
+export type { AttemptReport, ConsumeOptions, PullLog } from './pull/pull-options.ts'
 export { createQueue, type Enqueued, type EnqueueOptions, type Queue, type QueueOptions } from './queue.ts'
 export { Septor, type SeptorOptions } from './septor.ts'

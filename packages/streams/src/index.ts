@@ -19,6 +19,7 @@ export {
   isOutOfMemory,
   whenReady,
 } from './connection.ts'
+export { readPullConsumers } from './consumers.ts'
 export {
   type DeadLetterPage,
   findDeadLetters,
@@ -71,6 +72,6 @@ export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scr
 export { MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
 export { type Tick, type Ticked, tick } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
-export { checkServer, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

@@ -54,7 +54,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{pN}:consumers',
     type: 'zset',
-    holds: 'dispatcher instances; score = lease end by server time, 0 = left',
+    holds: 'dispatchers, and pull consumers as <ns>/<queue>@<name>; score = lease end by server time, 0 = left',
   },
   {
     pattern: '{pN}:places',
@@ -70,7 +70,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   { pattern: '{pN}:lines:<ns>/<queue>', type: 'set', holds: 'keys with jobs that wait behind them' },
   { pattern: '{pN}:ring:<ns>/<queue>', type: 'zset', holds: 'keys that may be served, by turn' },
   { pattern: '{pN}:keyrun:<ns>/<queue>', type: 'hash', holds: 'how many jobs of a key have a slot' },
-  { pattern: '{pN}:limits', type: 'hash', holds: 'per-key limit and rates of a queue, as JSON' },
+  {
+    pattern: '{pN}:limits',
+    type: 'hash',
+    holds: 'per-key limit and rates of a queue, and whether it is pulled, as JSON',
+  },
   { pattern: '{pN}:rate:<ns>/<queue>', type: 'string', holds: 'when the token bucket of a queue is full, ms' },
   { pattern: '{pN}:rate:<ns>/<queue>:<key>', type: 'string', holds: 'the same for a key' },
   {

@@ -1,5 +1,6 @@
 import type { Durability } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
+import { REGISTRY_KEYS } from './keys.ts'
 import { registryPartition } from './partition.ts'
 import { boot, LAYOUT_VERSION } from './scripts/boot.ts'
 
@@ -42,6 +43,12 @@ export async function checkServer(redis: Redis, { partitions }: { partitions: nu
     )
   }
   return { version, durability: await readDurability(redis, info) }
+}
+
+/** How many partitions the platform on this server has; undefined when none has been started on it. */
+export async function readPartitionCount(redis: Redis): Promise<number | undefined> {
+  const stored = await redis.hget(REGISTRY_KEYS.meta, 'partitions')
+  return stored === null ? undefined : Number(stored)
 }
 
 async function readDurability(redis: Redis, info: string): Promise<Durability> {

@@ -3,7 +3,7 @@ import type { QueueDefinition } from '@millrace/contracts'
 import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
-import type { Sender } from './sender.ts'
+import type { Sender, Sending } from './sender.ts'
 
 /** Where and how a queue is delivered; made once per version of the manifest. */
 export interface Target {
@@ -26,31 +26,29 @@ export interface Attempted {
   readonly durationMs: number
 }
 
-/** An attempt under way. */
-export interface Attempt {
-  /** Never rejects: what an endpoint does is an outcome. */
-  readonly done: Promise<Attempted>
-  end(result: AttemptResult): void
-}
+/** Called exactly once, whatever happens: what an endpoint does is an outcome. */
+export type OnAttempted = (attempted: Attempted) => void
 
 export function targetOf(definition: QueueDefinition, serviceUrl: string): Target {
   const { origin, pathname } = new URL(serviceUrl)
-  return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint}` }
+  return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}` }
 }
 
 /** Make one attempt: build the request, send it, say what its result means. */
-export function attempt(job: ClaimedJob, target: Target, { sender, clock, random }: AttemptDeps): Attempt {
-  const { definition, origin, path } = target
+export function attempt(
+  job: ClaimedJob,
+  { definition, origin, path }: Target,
+  { sender, clock, random }: AttemptDeps,
+  onAttempted: OnAttempted,
+): Sending {
   const { timeoutMs = definition.timeoutMs } = job.meta
   const startedAt = clock.now()
   const token = randomUUID()
   const maxAttempts = maxAttemptsOf(job, definition)
-  const request = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
-  const sending = sender.send({ origin, path, headers: request.headers, body: request.body, timeoutMs })
-  const done = sending.answer.then((result) =>
-    attemptedOf(result, { job, token, definition, startedAt, nowMs: clock.now(), random: random() }),
+  const { headers, body } = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
+  return sender.send({ origin, path, headers, body, timeoutMs }, (result) =>
+    onAttempted(attemptedOf(result, { job, token, definition, startedAt, nowMs: clock.now(), random: random() })),
   )
-  return { done, end: (result) => sending.end(result) }
 }
 
 export interface AttemptedContext {
@@ -70,14 +68,13 @@ export function attemptedOf(
   const { retries = definition.retries, backoff = definition.backoff } = job.meta
   const { retryDelayMs = definition.retryDelayMs } = job.meta
   const { onStatus } = definition
-  const policy = { retries, retryDelayMs, backoff }
-  const rules = { ...policy, ...(onStatus && { onStatus }) }
-  const outcome = classify(result, { attempt: job.attempt, policy: rules, nowMs, random })
+  const policy = { retries, retryDelayMs, backoff, onStatus }
+  const outcome = classify(result, { attempt: job.attempt, policy, nowMs, random })
   return { result, outcome, durationMs: nowMs - startedAt, token, policy }
 }
 
-export function inputOf({ id, attempt, epoch, data, meta: { traceparent } }: ClaimedJob, token: string): DeliveryInput {
-  return { id, attempt, epoch, data, token, ...(traceparent !== undefined && { traceparent }) }
+export function inputOf({ id, attempt, epoch, data, meta }: ClaimedJob, token: string): DeliveryInput {
+  return { id, attempt, epoch, data, token, traceparent: meta.traceparent }
 }
 
 export function maxAttemptsOf({ meta }: ClaimedJob, definition: QueueDefinition): number {

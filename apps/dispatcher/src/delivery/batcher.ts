@@ -2,15 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { BatchSettings } from '@millrace/contracts'
 import { type AttemptResult, buildBatch, readBatchAnswer } from '@millrace/engine'
 import type { ClaimedJob } from '@millrace/streams'
-import {
-  type Attempt,
-  type AttemptDeps,
-  type Attempted,
-  attemptedOf,
-  inputOf,
-  maxAttemptsOf,
-  type Target,
-} from './attempt.ts'
+import { type AttemptDeps, attemptedOf, inputOf, maxAttemptsOf, type OnAttempted, type Target } from './attempt.ts'
 import type { Sending } from './sender.ts'
 
 /** Where a batch queue is delivered. */
@@ -18,9 +10,9 @@ export type BatchTarget = Target & { readonly definition: { readonly batch: Batc
 
 /** What the circuit breaker is told of a batch: it is one request, from its first job on. */
 export interface BatchEvents {
-  opened(to: Target): void
+  opened(): void
   /** Its answer came; or, without a result, nothing of it is left to send. */
-  ended(to: Target, result?: AttemptResult): void
+  ended(result?: AttemptResult): void
   /** It goes out. */
   sent(size: number): void
   /** Its answer said something of jobs that it was not asked about. */
@@ -31,11 +23,9 @@ export interface Batcher {
   /** Jobs that the batch which is being filled has room for. */
   space(): number
   /** Deliver a job together with others. Cancelled in a request under way, it ends with that request. */
-  add(job: ClaimedJob, to: BatchTarget): Attempt
-  /** What waits for others goes now. */
-  flush(): void
-  /** No more jobs will come: none waits from here on. */
-  drain(): void
+  add(job: ClaimedJob, onAttempted: OnAttempted): Sending
+  /** What waits for others goes now, and nothing waits from here on. */
+  hurry(): void
 }
 
 /** A request is not larger, unless one job alone is: a worker has to hold it in memory as a whole. */
@@ -52,12 +42,12 @@ const MAX_ANSWER_BYTES = 4_194_304
  * waited for `maxWaitMs`, when the queue has a new manifest, or when the runner drains. A job in it is pending in Redis
  * like any that is being delivered, so it counts as running, and should this process die it is taken over like one.
  */
-export function createBatcher(deps: AttemptDeps, events: BatchEvents): Batcher {
+export function createBatcher(to: BatchTarget, deps: AttemptDeps, events: BatchEvents): Batcher {
   let filling: Batch | undefined
   let isHurried = false
 
-  const batchFor = (to: BatchTarget, bytes: number): Batch => {
-    if (filling && (filling.to !== to || filling.bytes + bytes > MAX_BATCH_BYTES)) filling.send()
+  const batchFor = (bytes: number): Batch => {
+    if (filling && filling.bytes + bytes > MAX_BATCH_BYTES) filling.send()
     if (filling) return filling
     const left = () => {
       if (filling === batch) filling = undefined
@@ -70,12 +60,11 @@ export function createBatcher(deps: AttemptDeps, events: BatchEvents): Batcher {
 
   return {
     space: () => filling?.space ?? 0,
-    add(job, to) {
+    add(job, onAttempted) {
       const bytes = Buffer.byteLength(job.data) + BYTES_PER_JOB
-      return batchFor(to, bytes).add(job, bytes)
+      return batchFor(bytes).add(job, bytes, onAttempted)
     },
-    flush: () => filling?.send(),
-    drain() {
+    hurry() {
       isHurried = true
       filling?.send()
     },
@@ -85,7 +74,7 @@ export function createBatcher(deps: AttemptDeps, events: BatchEvents): Batcher {
 interface Member {
   readonly job: ClaimedJob
   readonly token: string
-  readonly resolve: (attempted: Attempted) => void
+  readonly onAttempted: OnAttempted
   /** It was cancelled in a request under way, which is its result whatever the answer says. */
   verdict?: AttemptResult
 }
@@ -108,20 +97,19 @@ class Batch {
     this.#maxSize = to.definition.batch.maxSize
     this.#startedAt = deps.clock.now()
     this.#timer = setTimeout(() => this.send(), waitMs)
-    events.opened(to)
+    events.opened()
   }
 
   get space(): number {
     return this.#maxSize - this.#members.size
   }
 
-  add(job: ClaimedJob, bytes: number): Attempt {
-    const { promise: done, resolve } = Promise.withResolvers<Attempted>()
-    const member: Member = { job, token: randomUUID(), resolve }
+  add(job: ClaimedJob, bytes: number, onAttempted: OnAttempted): Sending {
+    const member: Member = { job, token: randomUUID(), onAttempted }
     this.#members.add(member)
     this.bytes += bytes
     if (this.space === 0) this.send()
-    return { done, end: (result) => this.#end(member, result) }
+    return { end: (result) => this.#end(member, result) }
   }
 
   send(): void {
@@ -138,12 +126,12 @@ class Batch {
     const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
     const { timeoutMs } = definition
     this.#events.sent(members.length)
-    this.#sending = sender.send({ origin, path, ...request, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES })
-    void this.#sending.answer.then((answer) => this.#conclude(answer, members))
+    const sent = { origin, path, ...request, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
+    this.#sending = sender.send(sent, (answer) => this.#conclude(answer, members))
   }
 
   #conclude(answer: AttemptResult, members: readonly Member[]): void {
-    this.#events.ended(this.to, answer)
+    this.#events.ended(answer)
     const { results, ignored } = readBatchAnswer(
       answer,
       members.map(({ job }) => job.id),
@@ -156,10 +144,10 @@ class Batch {
 
   #resolve(member: Member, result: AttemptResult): void {
     if (!this.#members.delete(member)) return
-    const { job, token, resolve } = member
+    const { job, token, onAttempted } = member
     const { clock, random } = this.#deps
     const { definition } = this.to
-    resolve(
+    onAttempted(
       attemptedOf(result, {
         job,
         token,
@@ -187,6 +175,6 @@ class Batch {
   #abandon(): void {
     clearTimeout(this.#timer)
     this.#events.left()
-    this.#events.ended(this.to)
+    this.#events.ended()
   }
 }

@@ -15,14 +15,13 @@ export interface SendRequest {
 
 /** A request under way. */
 export interface Sending {
-  /** Never rejects: what an endpoint does is a result. */
-  readonly answer: Promise<AttemptResult>
   /** End it now, with this as its result; nothing when it has ended already. */
   end(result: AttemptResult): void
 }
 
 export interface Sender {
-  send(request: SendRequest): Sending
+  /** `onAnswer` is called exactly once: what an endpoint does is a result. It may be called before this returns. */
+  send(request: SendRequest, onAnswer: (result: AttemptResult) => void): Sending
   close(): Promise<void>
 }
 
@@ -56,33 +55,33 @@ export function createSender(): Sender {
     return pool
   }
   return {
-    send: (request) => new Exchange(poolOf(request.origin), request),
+    send: (request, onAnswer) => new Exchange(poolOf(request.origin), request, onAnswer),
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
   }
 }
 
-/** One exchange; its answer resolves exactly once, whatever the endpoint does. */
+/** One exchange; it is answered exactly once, whatever the endpoint does. */
 class Exchange implements Sending, Dispatcher.DispatchHandler {
-  readonly answer: Promise<AttemptResult>
-  #resolve: (result: AttemptResult) => void = () => undefined
+  readonly #onAnswer: (result: AttemptResult) => void
   #controller: Dispatcher.DispatchController | undefined
   #timer: NodeJS.Timeout
   #ended = false
   #status = 0
-  #headers: Record<string, string> = {}
+  #headers: Headers = {}
   readonly #kept: Buffer[] = []
   readonly #keptBytes: number
   #received = 0
 
-  constructor(pool: Pool, { path, headers, body, timeoutMs, keptBodyBytes = KEPT_BODY_BYTES }: SendRequest) {
+  constructor(
+    pool: Pool,
+    { path, headers, body, timeoutMs, keptBodyBytes = KEPT_BODY_BYTES }: SendRequest,
+    onAnswer: (result: AttemptResult) => void,
+  ) {
     this.#keptBytes = keptBodyBytes
-    this.answer = new Promise((resolve) => {
-      this.#resolve = resolve
-    })
-    const late = { kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` } as const
-    this.#timer = setTimeout(() => this.end(late), timeoutMs)
+    this.#onAnswer = onAnswer
+    this.#timer = setTimeout(endLate, timeoutMs, this, timeoutMs)
     try {
       pool.dispatch({ method: 'POST', path, headers, body }, this)
     } catch (error) {
@@ -104,7 +103,7 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
     this.#status = status
-    this.#headers = keepHeaders(headers)
+    this.#headers = headers
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -122,12 +121,19 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   }
 
   #response(): AttemptResult {
-    const body = Buffer.concat(this.#kept).toString('utf8', 0, this.#keptBytes)
+    const kept = this.#kept
+    const whole = kept.length === 1 ? kept[0] : Buffer.concat(kept)
+    const raw = this.#headers
+    let headers: Record<string, string> | undefined
     return {
       kind: 'response',
       status: this.#status,
-      headers: this.#headers,
-      body,
+      // Only a failure, a lease or a result looks at them.
+      get headers() {
+        headers ??= keepHeaders(raw)
+        return headers
+      },
+      body: whole?.toString('utf8', 0, this.#keptBytes) ?? '',
       truncated: this.#received > this.#keptBytes,
     }
   }
@@ -136,8 +142,12 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#timer)
-    this.#resolve(result)
+    this.#onAnswer(result)
   }
+}
+
+function endLate(exchange: Exchange, timeoutMs: number): void {
+  exchange.end({ kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` })
 }
 
 type Headers = Record<string, string | string[] | undefined>

@@ -11,13 +11,15 @@ export interface ExplainContext {
   /** Undefined when the queue is declared no more. */
   readonly definition?: QueueDefinition
   readonly nowMs: number
+  /** Pull consumers of the queue that are there, where it is pulled. */
+  readonly pullConsumers?: number
 }
 
 /** Counting stops there. */
 const MAX_AHEAD = 1000
 
 /** Why a job is not running now, or that it is: everything that holds it up, the first thing first. */
-export function explain(place: JobPlace, { definition, nowMs }: ExplainContext): Reason[] {
+export function explain(place: JobPlace, { definition, nowMs, pullConsumers }: ExplainContext): Reason[] {
   if (place.state === 'dead')
     return [{ code: 'dead', detail: 'It is a dead letter. POST /jobs/{id}/retry puts it back into its queue.' }]
   if (place.state === 'running') {
@@ -30,6 +32,7 @@ export function explain(place: JobPlace, { definition, nowMs }: ExplainContext):
   const reasons = [
     ...undeclared(definition),
     ...pauses(place),
+    ...nobodyThere(definition, pullConsumers),
     ...circuit(place),
     ...limits(place, definition),
     ...line(place),
@@ -52,6 +55,12 @@ function undeclared(definition: QueueDefinition | undefined): Reason[] {
           detail: 'Its queue is no longer declared: nobody delivers it. Apply a manifest that declares it.',
         },
       ]
+}
+
+function nobodyThere(definition: QueueDefinition | undefined, pullConsumers: number | undefined): Reason[] {
+  if (definition?.delivery !== 'pull' || pullConsumers !== 0) return []
+  const detail = 'Its queue is pulled, and no consumer is there: start the service that calls consume() for it.'
+  return [{ code: 'no_consumer', detail }]
 }
 
 function pauses({ paused, keyPaused, key }: JobPlace): Reason[] {

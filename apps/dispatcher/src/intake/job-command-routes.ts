@@ -7,6 +7,7 @@ import {
   type Partition,
   type Partitions,
   type RegistryView,
+  readPullConsumers,
   reschedule,
 } from '@millrace/streams'
 import { z } from 'zod'
@@ -103,7 +104,13 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
         if (error instanceof ProblemError) return undefined
         throw error
       })
-      const reasons = explain(place, { nowMs: deps.clock.now(), ...(definition && { definition }) })
+      const isPulled = definition?.delivery === 'pull'
+      const consumers = isPulled ? await readPullConsumers(partitionOf(deps, id), place.address) : undefined
+      const reasons = explain(place, {
+        nowMs: deps.clock.now(),
+        ...(definition && { definition }),
+        ...(consumers && { pullConsumers: consumers.length }),
+      })
       return { id, state: stateOf(place), queue: place.address, reasons }
     },
   )

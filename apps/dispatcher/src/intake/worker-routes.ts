@@ -1,9 +1,9 @@
 import { ProblemError, parseId, problemSchema, progressSchema } from '@millrace/contracts'
+import type { ProgressLog } from '@millrace/delivery'
 import { MAX_LEASE_SECONDS, MAX_RESULT_CHARACTERS, rawMember, retryDelay } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { type Partition, type Partitions, readLeased, settleLeased, type WorkerWord } from '@millrace/streams'
 import { z } from 'zod'
-import type { ProgressLog } from './progress.ts'
 
 export interface WorkerDeps {
   readonly partitions: Partitions

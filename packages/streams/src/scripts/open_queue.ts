@@ -16,6 +16,8 @@ export interface Limits {
   readonly onDead?: 'skip' | 'block'
   readonly rate?: Rate
   readonly keyRate?: Rate
+  /** The queue is pulled: no dispatcher takes over from it. */
+  readonly pull?: true
 }
 
 export interface QueueToOpen {
@@ -24,11 +26,12 @@ export interface QueueToOpen {
 }
 
 /** What of a queue's definition the scripts enforce. */
-export function limitsOf({ keyConcurrency, onDead, rateLimit, keyRateLimit }: QueueDefinition): Limits {
+export function limitsOf({ keyConcurrency, onDead, rateLimit, keyRateLimit, delivery }: QueueDefinition): Limits {
   return {
     ...(keyConcurrency !== undefined && { keyConcurrency, onDead: onDead ?? 'skip' }),
     ...(rateLimit && { rate: toRate(rateLimit) }),
     ...(keyRateLimit && { keyRate: toRate(keyRateLimit) }),
+    ...(delivery === 'pull' && { pull: true }),
   }
 }
 

@@ -1,11 +1,13 @@
 -- Take over what consumers whose lease has lapsed still hold, costing their jobs no attempt.
 -- KEYS[1] log
 -- ARGV[2] consumer that takes  ARGV[3] how many at most  ARGV[4] holders a job may take down
+-- ARGV[5] address of the queue that the taker pulls, '' = a dispatcher, which takes what is pushed. Who cannot deliver a queue
+--   takes nothing of it: its jobs wait for one who can, and a lapsed name is remembered until nothing is pending under it.
 -- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved} per job, to be delivered by the taker;
 --   an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
 -- The taker holds the entries as pending from here on: should it die, they are taken over from it in turn, and the
 -- stream's own delivery counter says how many holders each has had.
-local taker, budget, max_takeovers = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local taker, budget, max_takeovers, pulls = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if not holds_lease(taker) then return {} end
 local taken = {}
 
@@ -38,31 +40,58 @@ local function take(address, lane, from, entry_id, holders)
   taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
 end
 
+local function is_mine(address)
+  if pulls ~= '' then return address == pulls end
+  local limits = limits_of(address)
+  return not (limits and limits.pull)
+end
+
+local function is_pending(address, lane, from)
+  return redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', 1, from)[1] ~= nil
+end
+
+-- Returns 'done', 'rest' when others have to take what is left, or 'spent' when the budget is.
 local function take_from(from, addresses)
+  local outcome = 'done'
   for _, address in ipairs(addresses) do
+    local mine = is_mine(address)
     for _, lane in ipairs(LANES) do
-      local pending = redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', budget - #taken + 1, from)
-      for _, item in ipairs(pending) do
-        if #taken >= budget then return false end
-        take(address, lane, from, item[1], item[4])
+      if not mine then
+        if outcome == 'done' and is_pending(address, lane, from) then outcome = 'rest' end
+      else
+        local pending = redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', budget - #taken + 1, from)
+        for _, item in ipairs(pending) do
+          if #taken >= budget then return 'spent' end
+          take(address, lane, from, item[1], item[4])
+        end
       end
     end
   end
-  return true
+  return outcome
 end
 
-local lapsed = redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', now_ms())
-if #lapsed == 0 then return taken end
-local addresses = redis.call('SMEMBERS', TAG .. ':queues')
-for _, from in ipairs(lapsed) do
+-- The name of a pull consumer begins with its queue, `<address>@`: it never holds anything else.
+local queues
+local function addresses_of(from)
+  local own = string.match(from, '^([^@]+)@')
+  if own then return redis.call('SISMEMBER', TAG .. ':queues', own) == 1 and { own } or {} end
+  queues = queues or redis.call('SMEMBERS', TAG .. ':queues')
+  return queues
+end
+
+for _, from in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', now_ms())) do
   if from ~= taker then
-    if not take_from(from, addresses) then return taken end
-    -- Nothing is pending under this name any more, so forgetting it loses nothing.
-    for _, address in ipairs(addresses) do
-      for _, lane in ipairs(LANES) do redis.call('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
+    local addresses = addresses_of(from)
+    local outcome = take_from(from, addresses)
+    if outcome == 'spent' then return taken end
+    if outcome == 'done' then
+      -- Nothing is pending under this name any more, so forgetting it loses nothing.
+      for _, address in ipairs(addresses) do
+        for _, lane in ipairs(LANES) do redis.call('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
+      end
+      redis.call('ZREM', TAG .. ':consumers', from)
+      redis.call('SREM', TAG .. ':robbed', from)
     end
-    redis.call('ZREM', TAG .. ':consumers', from)
-    redis.call('SREM', TAG .. ':robbed', from)
   end
 end
 return taken

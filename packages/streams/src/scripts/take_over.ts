@@ -7,11 +7,19 @@ export const MAX_TAKEOVERS = 3
 
 const script = loadScript('take_over', 'allow-oom')
 
+export interface TakeOver {
+  readonly consumer: string
+  readonly limit: number
+  readonly maxTakeovers?: number
+  /** The queue that the taker pulls; without it, all queues of the partition that are pushed. */
+  readonly pulls?: string
+}
+
 /** Take over what lapsed consumers hold; the jobs are the taker's to deliver. Fewer than `limit`: nothing is left. */
 export async function takeOver(
   partition: Partition,
-  { consumer, limit, maxTakeovers = MAX_TAKEOVERS }: { consumer: string; limit: number; maxTakeovers?: number },
+  { consumer, limit, maxTakeovers = MAX_TAKEOVERS, pulls = '' }: TakeOver,
 ): Promise<ClaimedJob[]> {
-  const reply = (await runScript(partition, script, [consumer, limit, maxTakeovers])) as [string, ...JobTuple][]
+  const reply = (await runScript(partition, script, [consumer, limit, maxTakeovers, pulls])) as [string, ...JobTuple][]
   return reply.map(([address, ...job]) => toClaimedJob(address, job))
 }

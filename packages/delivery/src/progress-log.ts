@@ -1,5 +1,5 @@
-import { JOB_EVENTS, type JobProgress, ProblemError, parseId } from '@millrace/contracts'
-import { emit, findJob, type Partition, type Partitions, splitAddress } from '@millrace/streams'
+import { JOB_EVENTS, type JobProgress } from '@millrace/contracts'
+import { emit, type Partition, splitAddress } from '@millrace/streams'
 
 /** A worker that reports every per cent of a fast job must not fill the log: of what comes within this time the last counts. */
 const COALESCE_MS = 250
@@ -11,39 +11,53 @@ export interface ProgressLog {
   flush(): Promise<void>
 }
 
-interface Reporting {
+/** Where a job's events belong. */
+export interface JobHome {
   readonly partition: Partition
   readonly address: string
+}
+
+interface Reporting {
+  readonly home: Promise<JobHome>
   readonly timer: NodeJS.Timeout
   /** Reported since the last one that went into the log. */
   latest: JobProgress | undefined
 }
 
 export interface ProgressDeps {
-  readonly partitions: Partitions
+  /** Finds the queue of a job of which nothing was reported yet; rejects when there is no such job. */
+  homeOf(id: string): Promise<JobHome>
   onError(error: unknown): void
 }
 
-export function createProgressLog({ partitions, onError }: ProgressDeps): ProgressLog {
+export function createProgressLog({ homeOf, onError }: ProgressDeps): ProgressLog {
   const reporting = new Map<string, Reporting>()
 
-  const open = async (id: string, place: { partition: Partition; address: string }, progress: JobProgress) => {
+  const open = async (id: string, home: Promise<JobHome>, progress: JobProgress) => {
     const timer = setTimeout(() => void flushOne(id).catch(onError), COALESCE_MS)
-    reporting.set(id, { ...place, timer, latest: undefined })
-    await write(place, id, progress)
+    // Before anything is waited for, so that what is said in the same moment finds it.
+    reporting.set(id, { home, timer, latest: undefined })
+    try {
+      await home
+    } catch (error) {
+      clearTimeout(timer)
+      reporting.delete(id)
+      throw error
+    }
+    await write(await home, id, progress)
   }
   const flushOne = async (id: string) => {
     const job = reporting.get(id)
     reporting.delete(id)
     clearTimeout(job?.timer)
-    if (job?.latest) await open(id, job, job.latest)
+    if (job?.latest) await open(id, job.home, job.latest)
   }
 
   return {
     async report(id, progress) {
       const known = reporting.get(id)
       if (known) known.latest = progress
-      else await open(id, await placeOf(partitions, id), progress)
+      else await open(id, homeOf(id), progress)
     },
     async flush() {
       await Promise.all([...reporting.keys()].map(flushOne))
@@ -52,21 +66,8 @@ export function createProgressLog({ partitions, onError }: ProgressDeps): Progre
   }
 }
 
-async function write(
-  { partition, address }: { partition: Partition; address: string },
-  id: string,
-  progress: JobProgress,
-): Promise<void> {
+async function write({ partition, address }: JobHome, id: string, progress: JobProgress): Promise<void> {
   const { namespace, queue } = splitAddress(address)
   const fact = { kind: 'job', type: JOB_EVENTS.progress, namespace, queue, entityId: id } as const
   await emit(partition, [{ ...fact, data: JSON.stringify(progress) }])
-}
-
-async function placeOf(partitions: Partitions, id: string): Promise<{ partition: Partition; address: string }> {
-  const parts = parseId(id)
-  const partition = parts?.prefix === 'job' ? partitions.byNumber(parts.partition) : undefined
-  const place = partition && (await findJob(partition, id))
-  if (!partition || !place)
-    throw new ProblemError('job.unknown', `${id} is no job that is waiting, scheduled or running.`)
-  return { partition, address: place.address }
 }

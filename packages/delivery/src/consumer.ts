@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type Logger, type Loop, startLoop } from '@millrace/runtime'
 import { isConnectionError, lease, type Partition } from '@millrace/streams'
+import { type Loop, startLoop } from '@millrace/time'
+import type { DeliveryLog } from './attempt.ts'
 
 /**
- * One term of this process as a dispatcher of a partition.
+ * One term of this process as one who delivers in a partition: a dispatcher, or the pull consumer of one queue.
  *
  * States: joined → (retired →) left, or → lost. While joined it claims and renews its lease. Lost: somebody took its jobs
- * over, so every request under way is ended; their settles would be refused. Retired: the answer to a claim never came,
+ * over, so every attempt under way is ended; their settles would be refused. Retired: the answer to a claim never came,
  * so entries may be pending under this name that nobody knows; it claims no more, settles what it has, and leaves, which
  * hands the unknown ones over.
  */
@@ -25,14 +26,16 @@ export interface Consumer {
 export interface ConsumerOptions {
   readonly partition: Partition
   readonly ttlMs: number
-  readonly logger: Logger
+  readonly logger: DeliveryLog
+  /** The one queue that is pulled; its address stands before the name, which is how others know what the name may hold. */
+  readonly pulls?: string
   /** The term is over: lost to somebody who took over, or left. */
   onEnd(lost: boolean): void
 }
 
 /** Join a partition; resolves when the lease is held. */
-export async function joinPartition({ partition, ttlMs, logger, onEnd }: ConsumerOptions): Promise<Consumer> {
-  const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: ConsumerOptions): Promise<Consumer> {
+  const name = `${pulls === undefined ? '' : `${pulls}@`}${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   const lost = new AbortController()
   let held = 0
   let retired = false

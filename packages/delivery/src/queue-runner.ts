@@ -1,6 +1,4 @@
 import { parsePosition } from '@millrace/contracts'
-import type { AttemptResult } from '@millrace/engine'
-import type { Logger } from '@millrace/runtime'
 import {
   type Claim,
   type ClaimedJob,
@@ -9,41 +7,41 @@ import {
   limitsOf,
   openQueues,
   type Partition,
+  type Paused,
   pause,
-  type Settled,
   type Settlement,
-  settle,
-  splitAddress,
 } from '@millrace/streams'
-import type { DispatcherMetrics } from '../metrics.ts'
-import type { Attempt, AttemptDeps, Target } from './attempt.ts'
-import { createAttemptCounter, logAttempt } from './attempt-report.ts'
+import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
-import { createDeliverer } from './deliverer.ts'
-import type { EndpointHealth, Transition } from './endpoint-health.ts'
-import { pausedBy, toSettlement } from './settlement.ts'
+import { settleSurely } from './settle-surely.ts'
 
-export interface QueueRunnerDeps extends AttemptDeps {
+export interface QueueRunnerDeps {
   readonly partition: Partition
-  readonly metrics: DispatcherMetrics
-  readonly logger: Logger
-  readonly health: EndpointHealth
+  readonly report: QueueReport
+  readonly logger: DeliveryLog
   /** The consumer to claim under now; undefined between two terms, and the next one wakes the runner. */
   consumer(): Consumer | undefined
   /** The answer to a claim of this consumer was lost. */
   onAmbiguousClaim(consumer: Consumer): void
-  /** A circuit opened or closed by an answer to this queue. */
-  onTransition(address: string, transition: Transition): void
+  /** Take over at most so many jobs of this queue; only where the queue itself says when, see `takeOverSoon`. */
+  takeOver?(limit: number): Promise<Taken | undefined>
+}
+
+export interface Taken {
+  readonly jobs: readonly ClaimedJob[]
+  readonly by: Consumer
 }
 
 export interface QueueRunner {
   readonly address: string
-  update(target: Target): void
+  update(maker: AttemptMaker): void
   /** There may be work: claim now. */
   wake(): void
   /** Deliver jobs that were taken over. */
   adopt(jobs: readonly ClaimedJob[], consumer: Consumer): void
-  /** End the request of a job that was cancelled, if it is under way here. */
+  /** Take over as soon as there is a slot, and before claiming: for whoever may not go beyond its limit. */
+  takeOverSoon(): void
+  /** End the attempt at a job that was cancelled, if it is under way here. */
   cancel(jobId: string): void
   /** Claim no more; resolves when nothing is in flight and everything is settled. */
   drain(): Promise<void>
@@ -52,23 +50,20 @@ export interface QueueRunner {
 interface Running {
   readonly job: ClaimedJob
   readonly consumer: Consumer
-  readonly attempt: Attempt
+  attempt?: Attempt
 }
 
 interface Finished {
   readonly job: ClaimedJob
   readonly consumer: Consumer
   readonly settlement: Settlement
-  readonly pausesQueue: boolean
+  readonly pause: Paused | undefined
 }
 
 /** Settled in one call at most, so that a burst of answers does not hold the server up. */
 const MAX_SETTLE = 200
-/** The pause before a settle or claim is tried again while Redis is away. */
+/** The pause before a claim is tried again while Redis is away. */
 const RETRY_MS = 200
-
-const CANCELLED: AttemptResult = { kind: 'failed', reason: 'cancelled', error: 'the job was cancelled' }
-const LEASE_LOST: AttemptResult = { kind: 'failed', reason: 'network', error: 'the dispatcher lost its lease' }
 
 /**
  * Delivers one queue in this process.
@@ -78,34 +73,40 @@ const LEASE_LOST: AttemptResult = { kind: 'failed', reason: 'network', error: 't
  * queue sleeps until a wake-up, after `full` until something of its own is settled or the next sweep, and while a circuit
  * is open until the next probe: its jobs stay in their lane meanwhile and burn no attempt.
  */
-export function createQueueRunner(address: string, first: Target, deps: QueueRunnerDeps): QueueRunner {
-  const { partition, metrics, logger, health } = deps
-  const labels = splitAddress(address)
-  const countAttempt = createAttemptCounter(metrics, labels)
-  const wait = metrics.wait.labels(labels)
-  const deliverer = createDeliverer(address, deps)
-  const inFlightGauge = metrics.inFlight.labels(labels)
+export function createQueueRunner(address: string, first: AttemptMaker, deps: QueueRunnerDeps): QueueRunner {
+  const { partition, report, logger } = deps
   const running = new Set<Running>()
   const watched = new WeakSet<Consumer>()
   const finished: Finished[] = []
-  let target = first
+  let maker = first
   let inFlight = 0
   let mayClaim = false
   let wakes = 0
   let turning = false
+  let turnIsNear = false
+  let mayTakeOver = false
   let draining = false
   let onDrained: (() => void) | undefined
   let wakeTimer: NodeJS.Timeout | undefined
 
+  /** What ends in the same instant is settled together, and not the first of it alone. */
+  const turnSoon = () => {
+    if (turning || turnIsNear) return
+    turnIsNear = true
+    queueMicrotask(() => {
+      turnIsNear = false
+      void turn()
+    })
+  }
+
   const turn = async () => {
     if (turning) return
     turning = true
-    // Jobs that were answered together, in a batch, are settled together.
-    await undefined
-    while (finished.length > 0 || wanted() > 0) {
+    while (finished.length > 0 || slotsToTakeOver() > 0 || wanted() > 0) {
       const batch = finished.splice(0, MAX_SETTLE)
       const want = wanted(batch.length)
       await Promise.all([settleBatch(batch), want > 0 ? claimSome(want) : undefined])
+      if (slotsToTakeOver() > 0) await takeOverSome(slotsToTakeOver())
     }
     turning = false
     if (draining && inFlight === 0) onDrained?.()
@@ -113,12 +114,32 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
 
   /** How many jobs to claim now, when so many slots are being freed. */
   const wanted = (freed = 0): number => {
-    if (!mayClaim || draining) return 0
-    const free = target.definition.concurrency - inFlight + freed
-    const room = deliverer.room(target)
-    const probeInMs = room <= 0 ? health.probeInMs(target) : undefined
-    if (probeInMs !== undefined) wakeIn(probeInMs)
+    if (!mayClaim || mayTakeOver || draining) return 0
+    const free = maker.limit - inFlight + freed
+    const room = maker.room()
+    const roomInMs = room <= 0 ? maker.roomInMs() : undefined
+    if (roomInMs !== undefined) wakeIn(roomInMs)
     return Math.min(free, room)
+  }
+
+  const slotsToTakeOver = () => (mayTakeOver && !draining ? maker.limit - inFlight : 0)
+
+  const takeOverSome = async (slots: number) => {
+    try {
+      const taken = await deps.takeOver?.(slots)
+      // As many as there were slots: there may be more, for the next slot.
+      mayTakeOver = taken !== undefined && taken.jobs.length >= slots
+      if (taken && taken.jobs.length > 0) adopt(taken.jobs, taken.by)
+    } catch (error) {
+      mayTakeOver = false
+      if (!isConnectionError(error))
+        logger.error({ event: 'takeover.failed', queue: address, err: error }, 'take over failed')
+    }
+  }
+
+  const adopt = (jobs: readonly ClaimedJob[], consumer: Consumer) => {
+    report.tookOver(jobs.length)
+    start(jobs, consumer)
   }
 
   const claimSome = async (want: number) => {
@@ -128,7 +149,7 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
       return
     }
     const heard = wakes
-    const { concurrency } = target.definition
+    const { concurrency } = maker.definition
     try {
       take(await claim(partition, { consumer: consumer.name, address, concurrency, want }), consumer)
       // A wake-up that overtook the answer, on another connection, is about a job that this claim may not have seen.
@@ -143,13 +164,13 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
     mayClaim = result.kind === 'claimed'
     if (result.kind === 'limited') wakeIn(result.waitMs)
     if (result.kind !== 'claimed') return
-    for (const job of result.jobs) wait.observe(Math.max(0, result.nowMs - parsePosition(job.entryId).ms) / 1000)
+    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
     start(result.jobs, consumer)
   }
 
   const onClaimError = async (error: unknown, consumer: Consumer) => {
     if (error instanceof Error && error.message.includes('NOGROUP')) {
-      const limits = limitsOf(target.definition)
+      const limits = limitsOf(maker.definition)
       mayClaim = await openQueues(partition, [{ address, limits }]).then(
         () => true,
         () => false,
@@ -166,39 +187,41 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   const start = (jobs: readonly ClaimedJob[], consumer: Consumer) => {
     inFlight += jobs.length
     consumer.hold(jobs.length)
-    inFlightGauge.set(inFlight)
+    report.inFlight(inFlight)
     endWith(consumer)
-    for (const job of jobs) void run(job, consumer)
+    for (const job of jobs) begin(job, consumer)
   }
 
-  /** Requests of a term that is over are ended: their settles would be refused. */
+  /** Attempts of a term that is over are ended: their settles would be refused. */
   const endWith = (consumer: Consumer) => {
     if (watched.has(consumer)) return
     watched.add(consumer)
     consumer.lost.addEventListener('abort', () => {
-      for (const item of running) if (item.consumer === consumer) item.attempt.end(LEASE_LOST)
+      for (const item of running) if (item.consumer === consumer) item.attempt?.end('lost')
     })
   }
 
-  const run = async (job: ClaimedJob, consumer: Consumer) => {
-    const item: Running = { job, consumer, attempt: deliverer.deliver(job, target) }
+  const begin = (job: ClaimedJob, consumer: Consumer) => {
+    const item: Running = { job, consumer }
     running.add(item)
-    const attempted = await item.attempt.done
-    const { outcome } = attempted
+    item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
+  }
+
+  const onEnd = (item: Running, { settlement, pause }: Attempted) => {
+    const { job, consumer } = item
     running.delete(item)
     if (consumer.lost.aborted) return drop(consumer)
-    const settlement = toSettlement(attempted)
-    logAttempt(logger, address, job, settlement)
-    finished.push({ job, settlement, consumer, pausesQueue: outcome.kind === 'postpone' && outcome.pausesQueue })
-    void turn()
+    report.attempted(job, settlement)
+    finished.push({ job, settlement, consumer, pause })
+    turnSoon()
   }
 
   /** Somebody else has the job now. */
   const drop = (consumer: Consumer) => {
     consumer.release(1)
     inFlight--
-    inFlightGauge.set(inFlight)
-    metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' })
+    report.inFlight(inFlight)
+    report.lost()
     wake()
   }
 
@@ -212,32 +235,19 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
   }
 
   const settleOf = async (consumer: Consumer, attempts: readonly Finished[]) => {
-    let again = false
-    let results: Settled[] | undefined
-    // Asked once even when the lease is lost by now: it is refused, and the log has it as late.
-    do {
-      try {
-        results = await settle(partition, { consumer: consumer.name, address, again, attempts })
-      } catch (error) {
-        if (!isConnectionError(error))
-          logger.error({ event: 'settle.failed', queue: address, err: error }, 'settle failed')
-        again = true
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      }
-    } while (!results && !consumer.lost.aborted)
+    const results = await settleSurely(partition, { consumer, address, attempts, logger })
     inFlight -= attempts.length
     consumer.release(attempts.length)
-    inFlightGauge.set(inFlight)
+    report.inFlight(inFlight)
     attempts.forEach(({ settlement }, index) => {
-      countAttempt(settlement, results?.[index] ?? 'late')
+      report.settled(settlement, results?.[index] ?? 'late')
     })
-    const pausing = attempts.find((item) => item.pausesQueue)
-    if (pausing) await pauseBy(pausing.settlement)
+    const by = attempts.find((item) => item.pause)?.pause
+    if (by) await pauseBy(by)
     mayClaim = true
   }
 
-  const pauseBy = async (settlement: Settlement) => {
-    const by = pausedBy(settlement, deps.clock.now())
+  const pauseBy = async (by: Paused) => {
     await pause(partition, { action: 'pause', address, by }).catch((error) =>
       logger.error({ event: 'pause.failed', queue: address, err: error }, 'the queue could not be paused'),
     )
@@ -265,20 +275,21 @@ export function createQueueRunner(address: string, first: Target, deps: QueueRun
     address,
     wake,
     update(next) {
-      target = next
-      deliverer.flush()
+      maker.hurry?.()
+      maker = next
       wake()
     },
-    adopt(jobs, consumer) {
-      metrics.takeovers.inc(labels, jobs.length)
-      start(jobs, consumer)
+    adopt,
+    takeOverSoon() {
+      mayTakeOver = deps.takeOver !== undefined
+      void turn()
     },
     cancel(jobId) {
-      for (const item of running) if (item.job.id === jobId) item.attempt.end(CANCELLED)
+      for (const item of running) if (item.job.id === jobId) item.attempt?.end('cancelled')
     },
     drain() {
       draining = true
-      deliverer.drain()
+      maker.hurry?.()
       clearTimeout(wakeTimer)
       return new Promise((resolve) => {
         onDrained = resolve

@@ -1,0 +1,23 @@
+import { logAttempt, type QueueReport } from '@millrace/delivery'
+import type { Logger } from '@millrace/runtime'
+import { splitAddress } from '@millrace/streams'
+import type { DispatcherMetrics } from '../metrics.ts'
+import { createAttemptCounter } from './attempt-counter.ts'
+
+/** What a dispatcher tells of a queue: to its metrics, and to its log. */
+export function createQueueReport(
+  address: string,
+  { metrics, logger }: { metrics: DispatcherMetrics; logger: Logger },
+): QueueReport {
+  const labels = splitAddress(address)
+  const wait = metrics.wait.labels(labels)
+  const inFlight = metrics.inFlight.labels(labels)
+  return {
+    waited: (ms) => wait.observe(ms / 1000),
+    inFlight: (count) => inFlight.set(count),
+    tookOver: (count) => metrics.takeovers.inc(labels, count),
+    attempted: (job, settlement) => logAttempt(logger, address, job, settlement),
+    settled: createAttemptCounter(metrics, labels),
+    lost: () => metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' }),
+  }
+}

@@ -1,0 +1,163 @@
+import { queueAddress } from '@millrace/contracts'
+import { createProgressLog, type PartitionDelivery, startPartitionDelivery } from '@millrace/delivery'
+import {
+  checkServer,
+  connect,
+  connectSubscriber,
+  createPartitions,
+  followRegistry,
+  fullAddress,
+  isConnectionError,
+  queuesOf,
+  type RegistryView,
+  readPartitionCount,
+  whenReady,
+} from '@millrace/streams'
+import { MillraceError } from '../errors.ts'
+import { Deadlines } from './deadlines.ts'
+import { createHandlerAttempts, type Handler } from './handler-attempts.ts'
+import type { ConsumeOptions } from './pull-options.ts'
+import { createDeliveryLog, createPullReport } from './pull-report.ts'
+
+export interface PullEngineDeps {
+  readonly queue: string
+  readonly handler: Handler
+  readonly options: ConsumeOptions
+  readonly signal: AbortSignal
+  onReady(): void
+  tell(error: MillraceError): void
+}
+
+export interface PullEngine {
+  close(): Promise<void>
+}
+
+const REDIS_DEADLINE_MS = 5000
+const DEFAULT_LEASE_MS = 6000
+const DEFAULT_CLOSE_TIMEOUT_MS = 25_000
+
+/** Connect, learn of the platform, and deliver one queue to a handler. Rejects, with nothing left open, when it cannot. */
+export async function startPullEngine({ queue, options, signal, ...deps }: PullEngineDeps): Promise<PullEngine> {
+  const { tell } = deps
+  const address = fullAddress(options.namespace, queueAddress('queue', queue))
+  const log = createDeliveryLog(options.log, tell)
+  const redis = connect({ url: options.redis, role: 'pull', log })
+  const subscriber = connectSubscriber({ url: options.redis, role: 'pull-wake', log })
+  let registry: RegistryView | undefined
+  const disconnect = () => {
+    registry?.stop()
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+  // Closed while it starts: whatever it waits for ends with the connections.
+  signal.addEventListener('abort', disconnect)
+  const onError = (error: unknown) => {
+    if (!isConnectionError(error)) log.error({ event: 'background.failed', err: error }, 'background duty failed')
+  }
+  try {
+    await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
+    const count = await readPartitionCount(redis)
+    if (count === undefined) {
+      const message =
+        'No Millrace platform has used this Redis yet: start a dispatcher once, or correct the redis option'
+      throw new MillraceError(message, { code: 'sdk.not_set_up' })
+    }
+    await checkServer(redis, { partitions: count })
+    const partitions = createPartitions(redis, count)
+    const partition = partitions.of(address)
+    registry = await followRegistry({ redis, subscriber, onError })
+    const follow = followDeclaration(registry, { queue, namespace: options.namespace, tell })
+    const progress = createProgressLog({ homeOf: async () => ({ partition, address }), onError })
+    const report = (id: string, said: Parameters<typeof progress.report>[1]) => progress.report(id, said).catch(onError)
+    const deadlines = new Deadlines()
+    const delivery: PartitionDelivery = await startPartitionDelivery({
+      ...{ partition, partitions, registry, subscriber },
+      logger: log,
+      leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+      pulls: address,
+      makerOf({ definition }) {
+        follow.onTaken()
+        return createHandlerAttempts(definition, {
+          handler: deps.handler,
+          concurrency: options.concurrency ?? Number.POSITIVE_INFINITY,
+          deadlines,
+          random: Math.random,
+          report,
+          onUnkeptResult(jobId, why) {
+            tell(new MillraceError(`The result of ${jobId} is not kept: ${why}`, { code: 'sdk.result_not_kept' }))
+          },
+        })
+      },
+      reportOf: () => createPullReport(address, queue, options, tell),
+      onJoin: () => follow.onJoined(),
+      onLeaseLost(consumer) {
+        const message = `${consumer} was silent for too long, and its jobs went to another consumer: something held the process or its event loop up`
+        tell(new MillraceError(message, { code: 'sdk.lease_lost' }))
+      },
+    })
+    follow.start(deps.onReady)
+    signal.removeEventListener('abort', disconnect)
+    return {
+      async close() {
+        await delivery.drain(options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS)
+        await progress.flush().catch(onError)
+        disconnect()
+      },
+    }
+  } catch (error) {
+    signal.removeEventListener('abort', disconnect)
+    disconnect()
+    throw error
+  }
+}
+
+interface Declaration {
+  readonly queue: string
+  readonly namespace: string
+  tell(error: MillraceError): void
+}
+
+/** Says when jobs can be taken, and tells once per change why none can be. */
+function followDeclaration(registry: RegistryView, { queue, namespace, tell }: Declaration) {
+  let isTaken = false
+  let isJoined = false
+  let onReady: (() => void) | undefined
+  let told: string | undefined
+  const look = () => {
+    const service = registry.service(namespace)
+    const found =
+      service && queuesOf(service).find(({ definition }) => definition.kind === 'queue' && definition.name === queue)
+    const fault = faultOf({ queue, namespace }, service !== undefined, found?.definition.delivery)
+    if (fault !== undefined && fault !== told) tell(new MillraceError(fault, { code: 'sdk.queue_not_pulled' }))
+    told = fault
+  }
+  const settle = () => {
+    if (isTaken && isJoined) onReady?.()
+  }
+  registry.onChange((changed) => changed === namespace && look())
+  return {
+    start(ready: () => void) {
+      onReady = ready
+      look()
+      settle()
+    },
+    onTaken() {
+      isTaken = true
+      settle()
+    },
+    onJoined() {
+      isJoined = true
+      settle()
+    },
+  }
+}
+
+function faultOf(
+  { queue, namespace }: { queue: string; namespace: string },
+  isService: boolean,
+  delivery: 'push' | 'pull' | undefined | false,
+): string | undefined {
+  if (!isService) return `No service ${namespace} has been applied: apply its manifest, or correct the namespace option`
+  if (delivery === 'pull') return undefined
+  return `${namespace} does not declare a queue ${queue} with delivery: pull, so nothing is taken from it: correct its manifest or the name`
+}
