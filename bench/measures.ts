@@ -5,9 +5,10 @@ import { idle } from './measures/idle.ts'
 import { intake } from './measures/intake.ts'
 import { latency } from './measures/latency.ts'
 import { memory } from './measures/memory.ts'
+import { pull } from './measures/pull.ts'
 import { push } from './measures/push.ts'
 import { queues } from './measures/queues.ts'
 import { soak } from './measures/soak.ts'
 
 /** All there are, in the order of the table. */
-export const MEASURES: readonly Measure[] = [push, enqueue, intake, memory, latency, backlog, queues, idle, soak]
+export const MEASURES: readonly Measure[] = [push, pull, enqueue, intake, memory, latency, backlog, queues, idle, soak]

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BOTH, type Context, compare, type Figure, type Measure, type Row } from '../measure.ts'
-import { type LatencySide, withBullmq, withPush } from '../sides/latency.ts'
+import { type LatencySide, withBullmq, withPull, withPush } from '../sides/latency.ts'
 
 /** Between two jobs of one side: long enough that everybody sleeps when the next one comes. */
 const PAUSE_MS = 20
@@ -17,14 +17,17 @@ export const latency: Measure = {
   appendfsync: BOTH,
   run: (context) =>
     withBullmq(context.appendfsync, (bullmq) =>
-      withPush(context.appendfsync, async ({ inProcess, overHttp }) => {
-        context.say('sampling')
-        const [peer = [], ...ours] = await sampleInTurn([bullmq, inProcess, overHttp], context)
-        return [
-          ...rows('enqueue in process to start of a pushed handler', ours[0], peer),
-          ...rows('enqueue over HTTP to start of a pushed handler', ours[1], peer),
-        ]
-      }),
+      withPull(context.appendfsync, (pull) =>
+        withPush(context.appendfsync, async ({ inProcess, overHttp }) => {
+          context.say('sampling')
+          const [peer = [], ...ours] = await sampleInTurn([bullmq, pull, inProcess, overHttp], context)
+          return [
+            ...rows('enqueue in process to start of a pulling handler', ours[0], peer),
+            ...rows('enqueue in process to start of a pushed handler', ours[1], peer),
+            ...rows('enqueue over HTTP to start of a pushed handler', ours[2], peer),
+          ]
+        }),
+      ),
     ),
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { consume } from '@millrace/sdk'
 import { Worker } from 'bullmq'
 import { answerWith } from './answers.ts'
 
@@ -34,6 +35,10 @@ answerWith({
     const connection = { path: socketPath, maxRetriesPerRequest: null }
     const worker = new Worker(queue, async (job) => noteStart(job.data), { connection, concurrency: 100 })
     await worker.waitUntilReady()
+  },
+  async pull({ socketPath, namespace, queue }: { socketPath: string; namespace: string; queue: string }) {
+    const options = { redis: `unix://${socketPath}`, namespace, concurrency: 100 }
+    await consume<Job>(queue, async (job) => noteStart(job.data), options).ready
   },
   /** Microseconds from enqueue to start of the next job. */
   next: () =>

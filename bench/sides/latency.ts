@@ -3,7 +3,7 @@ import { Pool } from 'undici'
 import { type Child, startChild } from '../child.ts'
 import type { Appendfsync } from '../measure.ts'
 import { BULLMQ_JOB, BULLMQ_QUEUE, connectBullmq } from './bullmq.ts'
-import { registerService, startApp, whenReady, withStore } from './millrace.ts'
+import { registerService, type Store, startApp, whenReady, withStore } from './millrace.ts'
 
 /** An idle queue with its handler in a process of its own. */
 export interface LatencySide {
@@ -39,12 +39,8 @@ export function withPush<T>(appendfsync: Appendfsync, use: (sides: PushSides) =>
     const dispatcher = await startApp(store, { name: 'dispatcher' })
     await whenReady(dispatcher)
     const pool = new Pool(dispatcher.url)
-    const address = 'bench/no-op'
     const result = await use({
-      inProcess: {
-        worker,
-        enqueue: (data) => enqueue(store.partition, [{ address, lane: 'normal', data: JSON.stringify(data) }]),
-      },
+      inProcess: { worker, enqueue: enqueueIn(store) },
       overHttp: { worker, enqueue: (data) => post(pool, { namespace: 'bench', queue: 'no-op', data }) },
     })
     await pool.destroy()
@@ -52,6 +48,22 @@ export function withPush<T>(appendfsync: Appendfsync, use: (sides: PushSides) =>
     await worker.stop()
     return result
   })
+}
+
+export function withPull<T>(appendfsync: Appendfsync, use: (side: LatencySide) => Promise<T>): Promise<T> {
+  return withStore(appendfsync, async (store) => {
+    const service = { namespace: 'bench', url: 'http://127.0.0.1:9', queues: ['no-op'], concurrency: 100 }
+    await registerService(store, { ...service, delivery: 'pull' })
+    const worker = startChild('latency-worker.ts')
+    await worker.ask('pull', { socketPath: store.redis.socketPath, namespace: 'bench', queue: 'no-op' })
+    const result = await use({ worker, enqueue: enqueueIn(store) })
+    await worker.stop()
+    return result
+  })
+}
+
+function enqueueIn({ partition }: Store): LatencySide['enqueue'] {
+  return (data) => enqueue(partition, [{ address: 'bench/no-op', lane: 'normal', data: JSON.stringify(data) }])
 }
 
 async function post(pool: Pool, job: unknown): Promise<void> {

@@ -1,5 +1,13 @@
 import { queueDefinitionSchema } from '@millrace/contracts'
-import { createPartitions, enqueue, openQueues, type Partition, register, registryPartition } from '@millrace/streams'
+import {
+  checkServer,
+  createPartitions,
+  enqueue,
+  openQueues,
+  type Partition,
+  register,
+  registryPartition,
+} from '@millrace/streams'
 import { eventually, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
 import { fail } from '../child.ts'
 import type { Appendfsync } from '../measure.ts'
@@ -28,20 +36,27 @@ export interface ServiceToRegister {
   readonly url: string
   readonly queues: readonly string[]
   readonly concurrency: number
+  /** `pull`: consumers take the jobs, no dispatcher does. */
+  readonly delivery?: 'pull'
 }
 
 /** Register a service with these queues and open them, as an apply would. */
 export async function registerService(
   { partition }: Store,
-  { namespace, url, queues, concurrency }: ServiceToRegister,
+  { namespace, url, queues, concurrency, delivery }: ServiceToRegister,
 ): Promise<void> {
   const definitions = queues.map((name) =>
-    queueDefinitionSchema.parse({ kind: 'queue', name, endpoint: `/internal/jobs/${name}`, concurrency }),
+    queueDefinitionSchema.parse({
+      ...{ kind: 'queue', name, concurrency },
+      ...(delivery ? { delivery } : { endpoint: `/internal/jobs/${name}` }),
+    }),
   )
   const service = {
     ...{ namespace, url, version: 1, appliedAt: new Date().toISOString(), appliedBy: 'bench' },
     ...{ queues: definitions, closing: [], manifest: {} },
   }
+  // A dispatcher does so at its first boot, and a consumer waits for it.
+  await checkServer(partition.redis, { partitions: 1 })
   await register(registryPartition(partition.redis), { service, expectedVersion: 0, event: {} })
   await openQueues(
     partition,
