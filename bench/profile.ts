@@ -10,7 +10,7 @@ import { DATA } from './sides/payload.ts'
 import { pushRate, startPushWorker, TAIL } from './sides/push.ts'
 
 const FOLDER = fileURLToPath(new URL('./profile/', import.meta.url))
-const SKIP = 5000
+const SKIP = 50_000
 
 /** Where the time of a pushed job goes: a processor profile of the dispatcher, and what each command cost Redis. */
 export async function profilePush({ appendfsync, count }: { appendfsync: Appendfsync; count: number }): Promise<void> {

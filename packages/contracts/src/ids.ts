@@ -22,7 +22,19 @@ export const MAX_PARTITIONS = REGISTRY_PARTITION - 1
 const ID = /^([a-z]+)_([0-9a-f]{11})([0-9a-f]{5})([0-9a-f]{3})$/
 
 export function formatId({ prefix, ms, seq, partition }: IdParts): string {
-  return `${prefix}_${hex(ms, 11)}${hex(seq, 5)}${hex(partition, 3)}`
+  return `${prefix}_${timeDigits(ms)}${hex(seq, 5)}${hex(partition, 3)}`
+}
+
+let lastMs = -1
+let lastDigits = ''
+
+/** Ids come in runs of the same millisecond. */
+function timeDigits(ms: number): string {
+  if (ms !== lastMs) {
+    lastMs = ms
+    lastDigits = hex(ms, 11)
+  }
+  return lastDigits
 }
 
 export function parseId(id: string): IdParts | undefined {

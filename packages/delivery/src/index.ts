@@ -23,3 +23,4 @@ export {
 } from './partition-delivery.ts'
 export { createProgressLog, type JobHome, type ProgressDeps, type ProgressLog } from './progress-log.ts'
 export { createQueueRunner, type QueueRunner, type QueueRunnerDeps } from './queue-runner.ts'
+export { Slots } from './slots.ts'

@@ -14,6 +14,7 @@ import {
 import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
 import { settleSurely } from './settle-surely.ts'
+import { Slots } from './slots.ts'
 
 export interface QueueRunnerDeps {
   readonly partition: Partition
@@ -50,7 +51,8 @@ export interface QueueRunner {
 interface Running {
   readonly job: ClaimedJob
   readonly consumer: Consumer
-  attempt?: Attempt
+  slot: number
+  attempt: Attempt | undefined
 }
 
 interface Finished {
@@ -75,7 +77,7 @@ const RETRY_MS = 200
  */
 export function createQueueRunner(address: string, first: AttemptMaker, deps: QueueRunnerDeps): QueueRunner {
   const { partition, report, logger } = deps
-  const running = new Set<Running>()
+  const running = new Slots<Running>()
   const watched = new WeakSet<Consumer>()
   const finished: Finished[] = []
   let maker = first
@@ -197,19 +199,19 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     if (watched.has(consumer)) return
     watched.add(consumer)
     consumer.lost.addEventListener('abort', () => {
-      for (const item of running) if (item.consumer === consumer) item.attempt?.end('lost')
+      for (const item of running.values()) if (item.consumer === consumer) item.attempt?.end('lost')
     })
   }
 
   const begin = (job: ClaimedJob, consumer: Consumer) => {
-    const item: Running = { job, consumer }
-    running.add(item)
+    const item: Running = { job, consumer, slot: 0, attempt: undefined }
+    item.slot = running.add(item)
     item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
   }
 
   const onEnd = (item: Running, { settlement, pause }: Attempted) => {
     const { job, consumer } = item
-    running.delete(item)
+    running.remove(item.slot)
     if (consumer.lost.aborted) return drop(consumer)
     report.attempted(job, settlement)
     finished.push({ job, settlement, consumer, pause })
@@ -285,7 +287,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       void turn()
     },
     cancel(jobId) {
-      for (const item of running) if (item.job.id === jobId) item.attempt?.end('cancelled')
+      for (const item of running.values()) if (item.job.id === jobId) item.attempt?.end('cancelled')
     },
     drain() {
       draining = true

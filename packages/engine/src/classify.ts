@@ -149,9 +149,10 @@ function succeed(result: AttemptResult): Outcome {
 
 /** The answer as the job's result: a whole JSON document of up to 64 KiB, kept as it came. */
 function resultOf(result: AttemptResult & { kind: 'response' }): string | undefined {
-  const { body, headers, truncated } = result
-  if (truncated || body.length === 0 || body.length > MAX_RESULT_CHARACTERS) return undefined
-  if (!/^application\/(?:[\w.+-]+\+)?json/.test(headers['content-type'] ?? '')) return undefined
+  const type = result.headers['content-type']
+  if (result.truncated || type === undefined || !/^application\/(?:[\w.+-]+\+)?json/.test(type)) return undefined
+  const { body } = result
+  if (body.length === 0 || body.length > MAX_RESULT_CHARACTERS) return undefined
   try {
     JSON.parse(body)
     return body

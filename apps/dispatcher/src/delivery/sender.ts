@@ -122,19 +122,21 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
 
   #response(): AttemptResult {
     const kept = this.#kept
-    const whole = kept.length === 1 ? kept[0] : Buffer.concat(kept)
+    const keptBytes = this.#keptBytes
     const raw = this.#headers
     let headers: Record<string, string> | undefined
     return {
       kind: 'response',
       status: this.#status,
-      // Only a failure, a lease or a result looks at them.
+      // Only a failure, a lease or a result looks at these two.
       get headers() {
         headers ??= keepHeaders(raw)
         return headers
       },
-      body: whole?.toString('utf8', 0, this.#keptBytes) ?? '',
-      truncated: this.#received > this.#keptBytes,
+      get body() {
+        return Buffer.concat(kept).toString('utf8', 0, keptBytes)
+      },
+      truncated: this.#received > keptBytes,
     }
   }
 

@@ -1,6 +1,10 @@
+import { Slots } from '@millrace/delivery'
+
 /** Something that must be over by a time, in ms of `performance.now()`. */
 export interface Timed {
   readonly deadline: number
+  /** Where it stands among the others, as long as it does. */
+  slot: number
   expire(): void
 }
 
@@ -10,17 +14,17 @@ export interface Timed {
  * when it fires, whatever is due expires, and it is set for the earliest of the rest.
  */
 export class Deadlines {
-  readonly #timed = new Set<Timed>()
+  readonly #timed = new Slots<Timed>()
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
 
   add(timed: Timed): void {
-    this.#timed.add(timed)
+    timed.slot = this.#timed.add(timed)
     if (timed.deadline < this.#firesAt) this.#set(timed.deadline)
   }
 
   delete(timed: Timed): void {
-    this.#timed.delete(timed)
+    this.#timed.remove(timed.slot)
   }
 
   #set(at: number): void {
@@ -33,9 +37,9 @@ export class Deadlines {
     const now = performance.now()
     this.#firesAt = Number.POSITIVE_INFINITY
     let earliest = Number.POSITIVE_INFINITY
-    for (const timed of this.#timed) {
+    for (const timed of this.#timed.values()) {
       if (timed.deadline <= now) {
-        this.#timed.delete(timed)
+        // Whose attempt it is takes it out, as at any other end.
         timed.expire()
       } else if (timed.deadline < earliest) earliest = timed.deadline
     }

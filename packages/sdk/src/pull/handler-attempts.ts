@@ -41,6 +41,7 @@ const ENDS: Readonly<Record<EndReason, string>> = {
 
 class HandlerAttempt implements Attempt, Timed {
   readonly deadline: number
+  slot = 0
   readonly #claimed: ClaimedJob
   readonly #definition: QueueDefinition
   readonly #deps: HandlerAttemptsDeps
