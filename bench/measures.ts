@@ -4,6 +4,7 @@ import { enqueue } from './measures/enqueue.ts'
 import { idle } from './measures/idle.ts'
 import { intake } from './measures/intake.ts'
 import { latency } from './measures/latency.ts'
+import { lateness } from './measures/lateness.ts'
 import { memory } from './measures/memory.ts'
 import { pull } from './measures/pull.ts'
 import { push } from './measures/push.ts'
@@ -11,4 +12,16 @@ import { queues } from './measures/queues.ts'
 import { soak } from './measures/soak.ts'
 
 /** All there are, in the order of the table. */
-export const MEASURES: readonly Measure[] = [push, pull, enqueue, intake, memory, latency, backlog, queues, idle, soak]
+export const MEASURES: readonly Measure[] = [
+  push,
+  pull,
+  enqueue,
+  intake,
+  memory,
+  latency,
+  lateness,
+  backlog,
+  queues,
+  idle,
+  soak,
+]

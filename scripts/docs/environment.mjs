@@ -39,7 +39,9 @@ const WORDS = {
   MILLRACE_LEASE_MS:
     'How long a dispatcher may be silent before its jobs are taken over, 500 ms to 1 minute. It is renewed three times as often.',
   MILLRACE_SCHEDULER_PORT: 'Port of the scheduler.',
-  MILLRACE_ENV: '`production`, `sandbox` or `development`. In `production` the scheduler has no `GET /__scheduled`.',
+  MILLRACE_ENV:
+    '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
+  MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
   MILLRACE_LOG_KEEP: 'How many of the newest entries stay in each log after they were recorded.',
   MILLRACE_AUDIT_STREAMS:

@@ -16,6 +16,10 @@ const PROBLEM_WORDS = {
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
   'schedule.unknown': 'Declare the schedule, or correct the name or the cron expression.',
+  'schedule.declared_paused': 'Take `paused: true` out of the manifest and apply it.',
+  'backfill.unknown': 'Correct the id. A backfill is forgotten 30 days after its end.',
+  'backfill.conflict':
+    'Another backfill has this id. What is asked with a known id must be the same as the first time.',
   'job.not_waiting':
     'To cancel, the job must not be a dead letter; to reschedule, it must wait for a time. The answer says what it is.',
   'job.not_held':

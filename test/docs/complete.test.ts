@@ -1,5 +1,7 @@
 import {
+  BACKFILL_EVENTS,
   ENDPOINT_EVENTS,
+  GAS_EVENTS,
   JOB_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
@@ -21,7 +23,16 @@ describe('the documentation leaves out', () => {
   })
 
   it('no event of the log', () => {
-    const lists = [JOB_EVENTS, SCHEDULE_EVENTS, SERVICE_EVENTS, QUEUE_EVENTS, REDRIVE_EVENTS, ENDPOINT_EVENTS]
+    const lists = [
+      BACKFILL_EVENTS,
+      GAS_EVENTS,
+      JOB_EVENTS,
+      SCHEDULE_EVENTS,
+      SERVICE_EVENTS,
+      QUEUE_EVENTS,
+      REDRIVE_EVENTS,
+      ENDPOINT_EVENTS,
+    ]
     const events = lists.flatMap((all) => Object.values(all))
     expect(missingIn('docs/events.md', events)).toEqual([])
   })

@@ -7,6 +7,7 @@ import { addEnqueue } from './commands/enqueue.ts'
 import { addJobs } from './commands/jobs.ts'
 import { addQueue } from './commands/queue.ts'
 import { addQueues } from './commands/queues.ts'
+import { addSchedule } from './commands/schedule.ts'
 import { addTrigger } from './commands/trigger.ts'
 import { addUp } from './commands/up.ts'
 
@@ -33,6 +34,7 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addApply(program)
   addEnqueue(program)
   addTrigger(program)
+  addSchedule(program)
   addQueues(program)
   addQueue(program)
   addJobs(program)

@@ -13,14 +13,26 @@ export function createSchedulerMetrics(registry: Registry) {
     }),
     lateness: new Histogram({
       name: 'millrace_schedule_lateness_seconds',
-      help: 'Time from the nominal time to the enqueued job',
+      help: "Time from a planned tick's time, jitter included, to its enqueued job",
       labelNames: [...schedule],
       buckets: [...BUCKETS.lateness],
       registers,
     }),
     next: new Gauge({
       name: 'millrace_schedule_next_fire_timestamp_seconds',
-      help: 'Next nominal time, 0 when the schedule never fires again',
+      help: 'When it fires next, jitter included; 0 when it never fires again',
+      labelNames: [...schedule],
+      registers,
+    }),
+    lastSuccess: new Gauge({
+      name: 'millrace_schedule_last_success_timestamp_seconds',
+      help: 'When a run last succeeded; 0 when none has',
+      labelNames: [...schedule],
+      registers,
+    }),
+    paused: new Gauge({
+      name: 'millrace_schedule_paused',
+      help: '1 while it is paused, by hand or by the manifest',
       labelNames: [...schedule],
       registers,
     }),

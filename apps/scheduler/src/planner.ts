@@ -1,58 +1,135 @@
-import { nextNominalTime } from '@millrace/engine'
-import type { Clock, Logger } from '@millrace/runtime'
-import { limitsOf, openQueues, type Partitions, plan, type RegistryView, splitAddress } from '@millrace/streams'
+import { planAfter } from '@millrace/engine'
+import type { Logger } from '@millrace/runtime'
+import {
+  limitsOf,
+  openQueues,
+  type Partition,
+  type Partitions,
+  type Plan,
+  plan,
+  type RegistryView,
+  readLastSuccesses,
+  readPlans,
+  readSchedulePauses,
+  removePlan,
+  type StoredPlan,
+  splitAddress,
+  storeTime,
+} from '@millrace/streams'
 import type { SchedulerMetrics } from './metrics.ts'
-import { ruleOf, type Schedule, schedulesOf } from './schedules.ts'
+import { type Schedule, schedulesOf } from './schedules.ts'
 
 export interface PlannerDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
   readonly metrics: SchedulerMetrics
-  readonly clock: Clock
   readonly logger: Logger
+  /** The version of the time-zone database, `2026a`. */
+  readonly tz: string
+}
+
+export interface Planner {
+  planAll(): Promise<void>
+  /** Open a schedule's queue again at the next planning: it was closed, and is declared. */
+  reopen(address: string): void
 }
 
 /**
- * Bring the planned ticks in line with the registry: plan what is new or has another rule, remove what is no longer
- * declared. Any number of schedulers may do it at any time; the `plan` script changes nothing that is right already.
+ * Bring the planned ticks in line with the registry: plan what is new or has another rule, move what another time-zone
+ * database had computed, remove what is no longer declared. Any number of schedulers may do it at any time; the `plan`
+ * script changes nothing that is right already.
  */
-export async function planAll(deps: PlannerDeps): Promise<void> {
-  const { registry, partitions, metrics, logger } = deps
-  const schedules = schedulesOf(registry, partitions)
-  const planned = []
-  for (const schedule of schedules) planned.push({ schedule, nextMs: await planOne(schedule, deps) })
-  // All at once, so that what is no longer declared leaves no time behind that looks overdue.
-  metrics.next.reset()
-  for (const { schedule, nextMs } of planned) {
-    metrics.next.set({ namespace: schedule.namespace, schedule: schedule.name }, nextMs / 1000)
-  }
-  const declared = new Set(schedules.map(({ address }) => address))
-  for (const partition of partitions.all) {
-    for (const address of await partition.redis.hkeys(partition.keys.schedules)) {
-      // A namespace that this view has not seen yet is not one that was removed.
-      if (declared.has(address) || !registry.service(splitAddress(address).namespace)) continue
-      if ((await plan(partition, { address })) === 'removed')
-        logger.info({ event: 'schedule.removed', schedule: address }, 'schedule removed')
+export function createPlanner(deps: PlannerDeps): Planner {
+  /** Limits of queues as we opened them last. */
+  const opened = new Map<string, string>()
+  const planAll = async () => {
+    const schedules = schedulesOf(deps.registry, deps.partitions)
+    const states = []
+    for (const partition of deps.partitions.all) {
+      const here = schedules.filter((schedule) => schedule.partition === partition)
+      await openNew(partition, here, opened)
+      states.push(...(await planPartition(partition, here, deps)))
     }
+    setGauges(states, deps.metrics)
+  }
+  return { planAll, reopen: (address) => void opened.delete(address) }
+}
+
+interface State {
+  readonly schedule: Schedule
+  readonly fireMs: number
+  readonly succeededMs: number
+  readonly paused: boolean
+}
+
+async function planPartition(partition: Partition, schedules: Schedule[], deps: PlannerDeps): Promise<State[]> {
+  const plans = await readPlans(partition)
+  const nowMs = await storeTime(partition)
+  for (const schedule of schedules) await planOne(schedule, plans.get(schedule.address), { nowMs, deps })
+  const declared = new Set(schedules.map(({ address }) => address))
+  for (const address of plans.keys()) {
+    // A namespace that this view has not seen yet is not one that was removed.
+    if (declared.has(address) || !deps.registry.service(splitAddress(address).namespace)) continue
+    if ((await removePlan(partition, address)) === 'removed')
+      deps.logger.info({ event: 'schedule.removed', schedule: address }, 'schedule removed')
+  }
+  const [current, successes, pauses] = await Promise.all([
+    readPlans(partition),
+    readLastSuccesses(partition),
+    readSchedulePauses(partition),
+  ])
+  return schedules.map((schedule) => ({
+    schedule,
+    fireMs: current.get(schedule.address)?.fireMs ?? 0,
+    succeededMs: successes.get(schedule.address) ?? 0,
+    paused: schedule.declared.paused === true || pauses.has(schedule.address),
+  }))
+}
+
+/** All at once, so that what is no longer declared leaves no time behind that looks overdue. */
+function setGauges(states: readonly State[], { next, lastSuccess, paused }: SchedulerMetrics): void {
+  for (const gauge of [next, lastSuccess, paused]) gauge.reset()
+  for (const { schedule, ...state } of states) {
+    const labels = { namespace: schedule.namespace, schedule: schedule.name }
+    next.set(labels, state.fireMs / 1000)
+    lastSuccess.set(labels, state.succeededMs / 1000)
+    paused.set(labels, state.paused ? 1 : 0)
   }
 }
 
-/** Resolves with the next nominal time that stands, in ms; 0 when there is none. */
-async function planOne(schedule: Schedule, { clock, logger }: PlannerDeps): Promise<number> {
-  const { partition, address, rule } = schedule
-  await openQueues(partition, [{ address, limits: limitsOf(schedule.definition) }])
-  const nextMs = nextNominalTime(rule, clock.now())
-  const result = await plan(partition, { address, rule: ruleOf(schedule), ...(nextMs !== undefined && { nextMs }) })
-  if (result === 'planned')
-    logger.info(
-      {
-        event: 'schedule.planned',
-        schedule: address,
-        cron: rule.cron,
-        timezone: rule.timezone,
-        nextAt: nextMs && new Date(nextMs).toISOString(),
-      },
-      'schedule planned',
-    )
-  return Number((await partition.redis.zscore(partition.keys.ticks, address)) ?? 0)
+async function openNew(partition: Partition, schedules: Schedule[], opened: Map<string, string>): Promise<void> {
+  const queues = schedules.map(({ address, definition }) => ({ address, limits: limitsOf(definition) }))
+  const changed = queues.filter(({ address, limits }) => opened.get(address) !== JSON.stringify(limits))
+  await openQueues(partition, changed)
+  opened.clear()
+  for (const { address, limits } of queues) opened.set(address, JSON.stringify(limits))
+}
+
+async function planOne(
+  schedule: Schedule,
+  known: StoredPlan | undefined,
+  { nowMs, deps: { logger, tz } }: { nowMs: number; deps: PlannerDeps },
+): Promise<void> {
+  const { partition, address, rule, ruleText } = schedule
+  const isKnown = known?.rule === ruleText
+  if (isKnown && known.tz >= tz) return
+  // Another database: what was the first time after that same point, with what is known now?
+  const next = isKnown ? planFrom(schedule, known.afterMs, tz) : firstPlan(schedule, nowMs, tz)
+  const moved = isKnown ? { movedFromMs: known.nominalMs ?? ('never' as const) } : {}
+  const result = await plan(partition, { address, rule: ruleText, plan: next, ...moved })
+  if (result !== 'planned' && result !== 'moved') return
+  const nextAt = next.nominalMs && new Date(next.nominalMs).toISOString()
+  const fields = { schedule: address, cron: rule.cron, timezone: rule.timezone, nextAt, tz }
+  if (result === 'planned') logger.info({ event: 'schedule.planned', ...fields }, 'schedule planned')
+  else logger.warn({ event: 'schedule.moved', ...fields, from: known?.tz }, 'another time-zone database moved a tick')
+}
+
+/** A single time that has passed is planned all the same: how late it may fire is the catch-up's to say, and the ledger's to keep. */
+function firstPlan(schedule: Schedule, nowMs: number, tz: string): Plan {
+  const { at } = schedule.rule
+  return planFrom(schedule, at === undefined ? nowMs : Math.min(nowMs, Date.parse(at) - 1), tz)
+}
+
+function planFrom({ rule }: Schedule, afterMs: number, tz: string): Plan {
+  return { ...planAfter(rule, afterMs), afterMs, tz }
 }

@@ -17,10 +17,16 @@ import {
   toStoreProblem,
   whenReady,
 } from '@millrace/streams'
+import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createSchedulerMetrics } from './metrics.ts'
-import { planAll } from './planner.ts'
-import { addScheduleRoutes } from './routes.ts'
+import { createPlanner } from './planner.ts'
+import { addBackfillRoutes } from './routes/backfill-routes.ts'
+import { addLedgerRoute } from './routes/ledger-route.ts'
+import { addPreviewRoute } from './routes/preview-route.ts'
+import { addRunRoutes } from './routes/run-routes.ts'
+import { addScheduleRoutes } from './routes/schedule-routes.ts'
+import { GAS_PER_TICK } from './tick-data.ts'
 import { startTicker } from './ticker.ts'
 
 const REDIS_DEADLINE_MS = 30_000
@@ -42,16 +48,25 @@ export async function startScheduler(config: Config, logger: Logger) {
   const metricsRegistry = createMetrics({ app: 'scheduler', version: VERSION })
   const metrics = createSchedulerMetrics(metricsRegistry)
 
+  const production = config.MILLRACE_ENV === 'production'
+  const duties = {
+    ...{ partitions, registry, metrics, logger, onError },
+    keep: config.MILLRACE_LEDGER_KEEP,
+    gas: production ? GAS_PER_TICK : 0,
+    // Which time-zone database Node computes with; it may be newer in the next release.
+    tz: process.versions.tz ?? 'unknown',
+  }
+
   let plannedAt = 0
-  const tickers = partitions.all.map((partition) =>
-    startTicker({ partition, partitions, registry, metrics, clock, logger, onError }),
-  )
+  const { planAll, reopen } = createPlanner(duties)
+  const tickers = partitions.all.map((partition) => startTicker({ ...duties, partition, onClosed: reopen }))
+  const backfiller = startBackfiller(duties)
   const planner = startLoop({
     name: 'planner',
     intervalMs: PLAN_SWEEP_MS,
     onError,
     async run() {
-      await planAll({ registry, partitions, metrics, clock, logger })
+      await planAll()
       plannedAt = clock.now()
       for (const ticker of tickers) ticker.poke()
       return undefined
@@ -74,7 +89,11 @@ export async function startScheduler(config: Config, logger: Logger) {
       }
     },
   })
-  addScheduleRoutes(server, { registry, partitions, metrics, clock, production: config.MILLRACE_ENV === 'production' })
+  addScheduleRoutes(server, duties)
+  addRunRoutes(server, { ...duties, production })
+  addLedgerRoute(server, duties)
+  addPreviewRoute(server, { clock })
+  addBackfillRoutes(server, { ...duties, onBegun: () => backfiller.poke() })
   const port = await listen(server, {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_SCHEDULER_PORT,
@@ -86,7 +105,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     port,
     async stop() {
       await server.close()
-      await Promise.all([planner, ...tickers].map((loop) => loop.stop()))
+      await Promise.all([planner, backfiller, ...tickers].map((loop) => loop.stop()))
       registry.stop()
       redis.disconnect()
       subscriber.disconnect()

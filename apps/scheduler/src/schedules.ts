@@ -1,6 +1,8 @@
-import { type QueueDefinition, queueAddress, type Service } from '@millrace/contracts'
-import { type CronRule, ruleText } from '@millrace/engine'
+import { ProblemError, type QueueDefinition, queueAddress, type Service } from '@millrace/contracts'
+import { type DueRule, ruleText } from '@millrace/engine'
 import { fullAddress, type Partition, type Partitions, type RegistryView } from '@millrace/streams'
+
+type ScheduleDefinition = NonNullable<QueueDefinition['schedule']>
 
 /** A declared schedule with the place that its ticks live in. */
 export interface Schedule {
@@ -9,30 +11,48 @@ export interface Schedule {
   readonly address: string
   readonly partition: Partition
   readonly definition: QueueDefinition
-  readonly rule: CronRule
+  /** What the manifest says about its time. */
+  readonly declared: ScheduleDefinition
+  readonly rule: DueRule
+  /** The rule as it is compared and stored. */
+  readonly ruleText: string
 }
 
 export function schedulesOf(registry: RegistryView, partitions: Partitions): Schedule[] {
   return registry.services().flatMap((service) => schedulesOfService(service, partitions))
 }
 
-export function schedulesOfService({ namespace, queues }: Service, partitions: Partitions): Schedule[] {
+function schedulesOfService({ namespace, queues }: Service, partitions: Partitions): Schedule[] {
   return queues.flatMap((definition) => {
-    if (!definition.schedule) return []
+    const declared = definition.schedule
+    if (!declared) return []
     const address = fullAddress(namespace, queueAddress('schedule', definition.name))
-    return [
-      {
-        namespace,
-        name: definition.name,
-        address,
-        partition: partitions.of(address),
-        definition,
-        rule: definition.schedule,
-      },
-    ]
+    const rule = { address, ...declared }
+    const partition = partitions.of(address)
+    const { name } = definition
+    return [{ namespace, name, address, partition, definition, declared, rule, ruleText: ruleText(rule) }]
   })
 }
 
-export function ruleOf({ rule }: Schedule): string {
-  return ruleText(rule)
+/** Find a schedule, asking the registry anew before saying that there is none. */
+export async function findSchedule(
+  { registry, partitions }: { registry: RegistryView; partitions: Partitions },
+  { namespace, name }: { namespace: string; name: string },
+): Promise<Schedule> {
+  const find = () => {
+    const service = registry.service(namespace)
+    return service && schedulesOfService(service, partitions).find((schedule) => schedule.name === name)
+  }
+  const known = find()
+  if (known) return known
+  await registry.refresh()
+  const schedule = find()
+  if (schedule) return schedule
+  if (!registry.service(namespace))
+    throw new ProblemError('service.unknown', `No service "${namespace}" is registered.`)
+  const names = schedulesOf(registry, partitions).filter((other) => other.namespace === namespace)
+  throw new ProblemError(
+    'schedule.unknown',
+    `Service "${namespace}" has no schedule "${name}". It declares: ${names.map((other) => other.name).join(', ') || 'none'}.`,
+  )
 }

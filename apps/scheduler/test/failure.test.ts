@@ -101,6 +101,13 @@ describe('a scheduler', () => {
     expect(Object.keys(body.paths).sort()).toEqual([
       '/__scheduled',
       '/schedules',
+      '/schedules/preview',
+      '/schedules/{namespace}/{name}/backfills',
+      '/schedules/{namespace}/{name}/backfills/{id}',
+      '/schedules/{namespace}/{name}/backfills/{id}/stop',
+      '/schedules/{namespace}/{name}/ledger',
+      '/schedules/{namespace}/{name}/pause',
+      '/schedules/{namespace}/{name}/resume',
       '/schedules/{namespace}/{name}/trigger',
     ])
     await scheduler.stop()

@@ -3,7 +3,9 @@ import { decideApply, parseManifest } from '@millrace/engine'
 import { createLogger } from '@millrace/runtime'
 import {
   createPartitions,
+  type LedgerRow,
   type Partition,
+  readLedger,
   readLogRange,
   readService,
   register,
@@ -22,7 +24,6 @@ export interface Reply<Body> {
 
 export interface ScheduleFields {
   readonly name: string
-  readonly cron: string
   readonly [field: string]: unknown
 }
 
@@ -62,6 +63,8 @@ export async function startSchedulerProcess(redisUrl: string) {
     file: MAIN,
     env: { REDIS_URL: redisUrl, MILLRACE_SCHEDULER_PORT: String(port) },
     readyWhen: /scheduler\.ready/,
+    // Several start at once, on a machine that may be busy with other tests.
+    readyTimeoutMs: 60_000,
   })
   return { process, client: createClient(`http://127.0.0.1:${port}`) }
 }
@@ -106,7 +109,14 @@ export async function nextOf({ redis, keys }: Partition, address: string): Promi
 
 /** Moves a schedule's next time, as if that time had been planned. */
 export async function makeDue({ redis, keys }: Partition, address: string, nominalMs: number): Promise<void> {
-  await redis.zadd(keys.ticks, 'XX', nominalMs, address)
+  const plan = JSON.parse((await redis.hget(keys.schedules, address)) ?? '{}')
+  const moved = { ...plan, nominalMs, fireMs: nominalMs, afterMs: nominalMs - 1 }
+  await redis.multi().hset(keys.schedules, address, JSON.stringify(moved)).zadd(keys.ticks, nominalMs, address).exec()
+}
+
+/** The rows of a schedule's ledger, the oldest first. */
+export async function ledgerOf(partition: Partition, address: string): Promise<LedgerRow[]> {
+  return (await readLedger(partition, { address, count: 100_000 })).map(({ row }) => row).reverse()
 }
 
 export async function eventsOf(partition: Partition, type: string, namespace?: string): Promise<LogEvent[]> {

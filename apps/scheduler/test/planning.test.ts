@@ -1,8 +1,18 @@
 import { nextNominalTime } from '@millrace/engine'
-import type { Partition } from '@millrace/streams'
+import { closeQueue, type Partition } from '@millrace/streams'
 import { eventually, type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Client, declare, eventsOf, metricOf, nextOf, partitionOf, schedulerOn } from './fixture.ts'
+import {
+  type Client,
+  declare,
+  eventsOf,
+  ledgerOf,
+  makeDue,
+  metricOf,
+  nextOf,
+  partitionOf,
+  schedulerOn,
+} from './fixture.ts'
 
 let redis: RedisServer
 let partition: Partition
@@ -45,7 +55,10 @@ describe('a declared schedule', () => {
         ...rule,
         endpoint: '/internal/cron/plan/nightly',
         description: 'at night',
+        reading: 'at 02:30, America/Denver',
+        overlap: 'allow',
         nextAt: new Date(next).toISOString(),
+        tzdata: process.versions.tz,
       },
     ])
     const nextAt = 'millrace_schedule_next_fire_timestamp_seconds'
@@ -58,7 +71,7 @@ describe('a declared schedule', () => {
     await planned('keep/schedule:nightly')
     // A time that no planning would come to, so that any planning anew shows.
     const kept = Date.now() + 12_345_678
-    await partition.redis.zadd(partition.keys.ticks, kept, 'keep/schedule:nightly')
+    await makeDue(partition, 'keep/schedule:nightly', kept)
     await declare(redis, 'keep', [nightly])
     await declare(redis, 'keep', [
       { ...nightly, timeoutMs: 99 },
@@ -100,5 +113,14 @@ describe('a declared schedule', () => {
     await eventually(async () => (await eventsOf(partition, 'schedule.planned', 'never')).length === 1)
     expect(await schedulesOf('never')).toMatchObject([{ name: 'leap' }])
     expect((await schedulesOf('never'))[0]).not.toHaveProperty('nextAt')
+  })
+
+  it('whose queue was closed while nobody looked has it opened again, and fires', async () => {
+    await declare(redis, 'reopened', [{ name: 'nightly', cron: '0 2 * * *' }])
+    const address = 'reopened/schedule:nightly'
+    await planned(address)
+    expect(await closeQueue(partition, address)).toBe('closed')
+    await makeDue(partition, address, Date.now())
+    await eventually(async () => (await ledgerOf(partition, address)).length === 1, { timeoutMs: 15_000 })
   })
 })

@@ -14,6 +14,7 @@ import {
   type Client,
   declare,
   eventsOf,
+  ledgerOf,
   makeDue,
   metricOf,
   nextOf,
@@ -126,9 +127,11 @@ describe('times that were missed', () => {
     const latest = Date.parse((request!.json() as { scheduledAt: string }).scheduledAt)
     expect([minute, minute + 60_000]).toContain(latest)
     const [missed] = await eventsOf(partition, 'schedule.missed', 'behind')
-    expect(JSON.parse(missed?.data ?? '')).toMatchObject({
+    expect(JSON.parse(missed?.data ?? '')).toEqual({
       count: 5 + (latest - minute) / 60_000,
+      reason: 'take',
       from: new Date(minute - 5 * 60_000).toISOString(),
+      to: new Date(latest - 60_000).toISOString(),
     })
     expect(await eventsOf(partition, 'schedule.fired', 'behind')).toHaveLength(1)
   })
@@ -139,8 +142,9 @@ describe('times that were missed', () => {
     const address = await planned('toolate', daily)
     const next = await nextOf(partition, address)
     await makeDue(partition, address, next - 3 * 86_400_000)
-    const missed = await eventually(async () => (await eventsOf(partition, 'schedule.missed', 'toolate'))[0])
-    expect(JSON.parse(missed.data)).toMatchObject({ count: 3 })
+    const skipped = await eventually(async () => (await eventsOf(partition, 'schedule.skipped', 'toolate'))[0])
+    expect(JSON.parse(skipped.data)).toMatchObject({ count: 3, reason: 'window' })
+    expect(await ledgerOf(partition, address)).toMatchObject(Array(3).fill({ state: 'skipped', reason: 'window' }))
     expect(await nextOf(partition, address)).toBe(next)
     expect(await eventsOf(partition, 'schedule.fired', 'toolate')).toEqual([])
     expect(receiver.requests(pathOf('toolate', 'daily'))).toEqual([])

@@ -30,9 +30,22 @@ export const SCHEDULE_EVENTS = {
   planned: 'schedule.planned',
   fired: 'schedule.fired',
   triggered: 'schedule.triggered',
+  skipped: 'schedule.skipped',
   missed: 'schedule.missed',
+  moved: 'schedule.moved',
+  paused: 'schedule.paused',
+  resumed: 'schedule.resumed',
+  backfilled: 'schedule.backfilled',
   removed: 'schedule.removed',
 } as const
+
+export const BACKFILL_EVENTS = {
+  started: 'backfill.started',
+  stopped: 'backfill.stopped',
+  finished: 'backfill.finished',
+} as const
+
+export const GAS_EVENTS = { charged: 'gas.charged' } as const
 
 export const SERVICE_EVENTS = { applied: 'service.applied' } as const
 export const QUEUE_EVENTS = {

@@ -39,9 +39,11 @@ export {
   redriveSchema,
 } from './dead-letters-api.ts'
 export {
+  BACKFILL_EVENTS,
   ENDPOINT_EVENTS,
   EVENT_KINDS,
   type EventKind,
+  GAS_EVENTS,
   JOB_EVENTS,
   type LogEvent,
   QUEUE_EVENTS,
@@ -101,6 +103,38 @@ export {
   problemSchema,
   toPointer,
 } from './problem.ts'
+export {
+  CATCH_UP_TAKES,
+  type CatchUp,
+  catchUpSchema,
+  DST_PRESETS,
+  type Dst,
+  type DstPolicy,
+  type DstPreset,
+  dstSchema,
+  RUN_OVERLAPS,
+  type RunOverlap,
+  type ScheduleDefinition,
+  scheduleDefinitionSchema,
+  windowMs,
+} from './schedule-fields.ts'
+export {
+  type Backfill,
+  type BackfillRequest,
+  backfillRequestSchema,
+  backfillSchema,
+  LEDGER_REASONS,
+  LEDGER_STATES,
+  type LedgerEntry,
+  ledgerEntrySchema,
+  ledgerQuerySchema,
+  previewRequestSchema,
+  previewSchema,
+  type ScheduleView,
+  schedulePauseSchema,
+  scheduleViewSchema,
+  triggerRequestSchema,
+} from './schedules-api.ts'
 export {
   type Backoff,
   type BatchSettings,

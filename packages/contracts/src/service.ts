@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { nameSchema, namespaceSchema, QUEUE_KINDS } from './names.ts'
+import { scheduleDefinitionSchema, scheduleFields } from './schedule-fields.ts'
 
 /** How the wait before a retry grows. Delay before retry n: `retryDelayMs × factor^(n−1)`, capped, with jitter. */
 export const backoffSchema = z.strictObject({
@@ -110,8 +111,9 @@ export type ManifestQueue = z.infer<typeof manifestQueueSchema>
 /** `spec.schedules[]`. A tick is delivered as a job, so it has a queue's retry fields as well. */
 export const manifestScheduleSchema = z.strictObject({
   name: nameSchema,
-  cron: z.string().max(200),
+  cron: z.string().max(200).optional().describe('or at'),
   timezone: z.string().max(64).default('UTC'),
+  ...scheduleFields,
   endpoint: endpointSchema,
   ...delivery,
   description: z.string().max(1000).optional(),
@@ -128,7 +130,7 @@ export const queueDefinitionSchema = z.strictObject({
   endpoint: endpointSchema.optional().describe('of every queue but those that are pulled'),
   ...delivery,
   ...ofQueues,
-  schedule: z.strictObject({ cron: z.string(), timezone: z.string() }).optional(),
+  schedule: scheduleDefinitionSchema.optional(),
 })
 export type QueueDefinition = z.infer<typeof queueDefinitionSchema>
 

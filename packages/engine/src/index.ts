@@ -39,7 +39,6 @@ export {
   type Outcome,
   type RetryPolicy,
 } from './classify.ts'
-export { type CronRule, checkCron, checkTimezone, nextNominalTime, ruleText } from './cron.ts'
 export {
   buildDelivery,
   type DeliveryInput,
@@ -49,7 +48,6 @@ export {
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'
-export { CATCH_UP_WINDOW_MS, decideTick, type TickDecision } from './due-tick.ts'
 export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
@@ -64,3 +62,37 @@ export {
   type Taken,
   WATCH_MS,
 } from './redrive.ts'
+export {
+  afterBackfilling,
+  type BackfillMove,
+  type BackfillState,
+  nextBackfillMove,
+  stopBackfill,
+} from './schedule/backfill.ts'
+export { checkTimezone } from './schedule/check-timezone.ts'
+export { checkCron, parseDuration } from './schedule/cron-expression.ts'
+export { runsInOrder } from './schedule/definition.ts'
+export { describeRule } from './schedule/describe.ts'
+export { DST_POLICIES } from './schedule/dst.ts'
+export {
+  DEFAULT_CATCH_UP,
+  type DueRule,
+  decideTick,
+  type Firing,
+  ON_TIME_MS,
+  type PassedOver,
+  type PlannedTime,
+  planAfter,
+  type TickDecision,
+} from './schedule/due-tick.ts'
+export { jitterOf } from './schedule/jitter.ts'
+export {
+  type CronRule,
+  type NominalTime,
+  nextNominalTime,
+  nextTime,
+  ruleText,
+  type SkippedGap,
+  skippedGaps,
+} from './schedule/nominal-times.ts'
+export { type Preview, type PreviewTime, previewRule, wallText } from './schedule/preview.ts'

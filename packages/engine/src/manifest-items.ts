@@ -1,8 +1,8 @@
-import { backoffSchema, batchSchema, manifestQueueSchema, rateLimitSchema } from '@millrace/contracts'
+import { backoffSchema, batchSchema, catchUpSchema, manifestQueueSchema, rateLimitSchema } from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
-import { checkCron, checkTimezone } from './cron.ts'
 import { type ManifestDocument, type ManifestMistake, mistakeAt } from './manifest-document.ts'
+import { faultsOfSchedule } from './schedule/manifest-faults.ts'
 
 export interface ReadItems<Item> {
   readonly items: Item[]
@@ -15,6 +15,7 @@ const NESTED_FIELDS: Record<string, readonly string[]> = {
   batch: Object.keys(batchSchema.shape),
   rateLimit: Object.keys(rateLimitSchema.shape),
   keyRateLimit: Object.keys(rateLimitSchema.shape),
+  catchUp: Object.keys(catchUpSchema.shape),
 }
 
 /**
@@ -106,8 +107,7 @@ function checkMeaning(
         ? 'is about answers over HTTP, which a queue with delivery: pull has none of: throw NoRetry or RetryAfter in the handler'
         : undefined,
     ],
-    ['cron', typeof raw.cron === 'string' ? quoted(raw.cron, checkCron(raw.cron)) : undefined],
-    ['timezone', typeof raw.timezone === 'string' ? quoted(raw.timezone, checkTimezone(raw.timezone)) : undefined],
+    ...(list === 'schedules' ? faultsOfSchedule(raw) : []),
     [
       'onDead',
       raw.onDead !== undefined && raw.keyConcurrency !== 1 ? 'has a meaning with keyConcurrency: 1 only' : undefined,
@@ -122,10 +122,6 @@ function checkMeaning(
   return faults.flatMap(([field, detail]) =>
     detail === undefined ? [] : [mistakeAt(document, [...path, field], detail)],
   )
-}
-
-function quoted(value: string, fault: string | undefined): string | undefined {
-  return fault === undefined ? undefined : `"${value}" ${fault}`
 }
 
 /** A queue is pushed to an endpoint or pulled by consumers, never both. */

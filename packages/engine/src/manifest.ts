@@ -1,13 +1,9 @@
-import {
-  manifestQueueSchema,
-  manifestScheduleSchema,
-  namespaceSchema,
-  type QueueDefinition,
-  SCHEDULE_CONCURRENCY,
-} from '@millrace/contracts'
+import { manifestQueueSchema, manifestScheduleSchema, namespaceSchema, type QueueDefinition } from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import { type ManifestDocument, type ManifestMistake, mistakeAt, readManifest } from './manifest-document.ts'
 import { isRecord, readItems } from './manifest-items.ts'
+import { defineSchedule } from './schedule/definition.ts'
+import { warningsOfSchedule } from './schedule/manifest-faults.ts'
 
 export type { ManifestMistake } from './manifest-document.ts'
 
@@ -58,11 +54,16 @@ export function parseManifest(source: string | Record<string, unknown>): ParsedM
 
   const definitions: QueueDefinition[] = [
     ...queues.items.map((queue): QueueDefinition => ({ kind: 'queue', ...queue })),
-    ...schedules.items.map(({ cron, timezone, ...delivery }): QueueDefinition => {
-      return { kind: 'schedule', concurrency: SCHEDULE_CONCURRENCY, schedule: { cron, timezone }, ...delivery }
-    }),
+    ...schedules.items.map(defineSchedule),
   ]
-  const warnings = definitions.length > 0 ? [] : [mistakeAt(document, ['spec'], 'declares no queues and no schedules')]
+  const warnings = [
+    ...(definitions.length > 0 ? [] : [mistakeAt(document, ['spec'], 'declares no queues and no schedules')]),
+    ...schedules.items.flatMap((schedule, index) =>
+      warningsOfSchedule(schedule).map(([field, detail]) =>
+        mistakeAt(document, ['spec', 'schedules', index, field], detail),
+      ),
+    ),
+  ]
   return { kind: 'accepted', declaration: { namespace: namespace.data, queues: definitions, manifest: root }, warnings }
 }
 

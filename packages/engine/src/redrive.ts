@@ -9,6 +9,7 @@
  * because the queue was closed). Both are final: asking again with the same id redrives nothing more.
  */
 import type { Redrive } from '@millrace/contracts'
+import { allowedNow, nextAllowed } from './pace.ts'
 
 export interface RedriveState extends Omit<Redrive, 'canary'> {
   readonly canary?: NonNullable<Redrive['canary']>
@@ -32,10 +33,6 @@ export type RedriveMove =
 
 /** One script call redrives at most this many, so that none holds the server up for long. */
 const MAX_TAKE = 100
-/** What a stall of the redriver may make up for: no more than a second's worth goes out at once. */
-const BURST_MS = 1000
-/** Looking more often would not make a rate any smoother that anybody could see. */
-const MIN_WAIT_MS = 50
 /** How often the jobs of a canary's step are looked at. */
 export const WATCH_MS = 200
 
@@ -75,14 +72,8 @@ function takeAtRate(
 ): RedriveMove {
   const atMost = Math.min(MAX_TAKE, left)
   if (ratePerSecond === undefined) return { kind: 'take', atMost }
-  if (nextAtMs > nowMs) return { kind: 'wait', ms: Math.max(nextAtMs - nowMs, MIN_WAIT_MS) }
-  const saved = (nowMs - paceFrom(nextAtMs, nowMs)) * (ratePerSecond / 1000)
-  return { kind: 'take', atMost: Math.min(atMost, Math.floor(saved) + 1) }
-}
-
-/** From when on the rate counts: a stall is made up for by a second at most, a beginning by nothing. */
-function paceFrom(nextAtMs: number, nowMs: number): number {
-  return nextAtMs === 0 ? nowMs : Math.max(nextAtMs, nowMs - BURST_MS)
+  const allowed = allowedNow({ ratePerSecond, nextAtMs }, nowMs)
+  return allowed.kind === 'wait' ? allowed : { kind: 'take', atMost: Math.min(atMost, allowed.atMost) }
 }
 
 export interface Taken {
@@ -108,7 +99,7 @@ export function afterTaking(state: RedriveState, { ids, lookedAt, after, exhaust
     return { ...moved, canary: { ...canary, taken: canary.taken + ids.length, waitingFor } }
   }
   if (ratePerSecond === undefined || ids.length === 0) return moved
-  return { ...moved, nextAtMs: paceFrom(state.nextAtMs, nowMs) + (ids.length * 1000) / ratePerSecond }
+  return { ...moved, nextAtMs: nextAllowed({ ratePerSecond, nextAtMs: state.nextAtMs }, { taken: ids.length, nowMs }) }
 }
 
 /** `nextMove` looks through the end of a step; the state steps on when the next one takes its first letter. */

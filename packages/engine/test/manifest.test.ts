@@ -142,7 +142,7 @@ describe('a refused manifest names line, field and fix', () => {
       schedule('      cron: "61 2 * * *"\n'),
       11,
       '/spec/schedules/0/cron',
-      /not a cron expression/,
+      /the minute "61" \(out of range\)/,
     ],
     [
       'an unknown time zone',
@@ -256,8 +256,8 @@ describe('a refused manifest names line, field and fix', () => {
       '9 /spec/queues/0/retries',
       '9 /spec/queues/0/endpoint',
       '10 /spec/queues/1/endpoint',
-      '12 /spec/schedules/0/cron',
       '12 /spec/schedules/0/endpoint',
+      '12 /spec/schedules/0/cron',
       '13 /spec/schedules/1/cron',
     ])
   })

@@ -9,6 +9,7 @@
  * const [job] = await enqueue(partition, [{ address: 'shop/send-mail', lane: 'normal', data: '{"orderId":7}' }])
  * ```
  */
+export { readBackfill, readBackfills, runningBackfills } from './backfills.ts'
 export {
   type ConnectionLog,
   type ConnectionOptions,
@@ -29,6 +30,7 @@ export {
   type StoredLetter,
 } from './dead-letters.ts'
 export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
+export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export { createLogReader, type LogPosition, type LogReader, readLogRange } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export {
@@ -53,6 +55,7 @@ export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
 export { type Counts, imbalance, readCounts } from './scripts/counts.ts'
 export { discard } from './scripts/discard.ts'
+export { type DueTicks, dueTicks } from './scripts/due_ticks.ts'
 export { type Emitted, emit, type Fact } from './scripts/emit.ts'
 export { type Enqueued, enqueue, type JobMeta, type NewJob, type Unique } from './scripts/enqueue.ts'
 export { findJob, type JobPlace, type Paused } from './scripts/find_job.ts'
@@ -62,7 +65,8 @@ export { moveDue } from './scripts/move_due.ts'
 export { type BreakerNote, noteBreaker } from './scripts/note_breaker.ts'
 export { type Limits, limitsOf, openQueues, type QueueToOpen, type Rate } from './scripts/open_queue.ts'
 export { pause } from './scripts/pause.ts'
-export { plan } from './scripts/plan.ts'
+export { pauseSchedule, readSchedulePauses } from './scripts/pause_schedule.ts'
+export { type Plan, type Planned, plan, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
@@ -70,7 +74,15 @@ export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
 export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
 export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
 export { MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
-export { type Tick, type Ticked, tick } from './scripts/tick.ts'
+export {
+  type BackfillAdvance,
+  type Fired,
+  MAX_WAITING_RUNS,
+  type Tick,
+  type Ticked,
+  type TickFire,
+  tick,
+} from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { toStoreProblem } from './store-problem.ts'

@@ -30,8 +30,28 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'the bodies of what is in due: a line of JSON, then the payload untouched',
   },
-  { pattern: '{pN}:ticks', type: 'zset', holds: 'schedules by their next nominal time; score = ms' },
-  { pattern: '{pN}:schedules', type: 'hash', holds: 'the rule (cron and zone) that each next time was computed by' },
+  { pattern: '{pN}:ticks', type: 'zset', holds: 'schedules by when they fire next, jitter included; score = ms' },
+  {
+    pattern: '{pN}:schedules',
+    type: 'hash',
+    holds:
+      'what is planned for each schedule, as JSON: the rule, the next nominal time, when it fires, what it was computed from and with which time-zone database',
+  },
+  { pattern: '{pN}:schedule-pauses', type: 'hash', holds: 'schedules that are paused: who, why, since when' },
+  {
+    pattern: '{pN}:ledger:<ns>/<queue>',
+    type: 'zset',
+    holds: 'the nominal times of a schedule that have passed; score = ms. Expires 30 days after the schedule is gone',
+  },
+  { pattern: '{pN}:ledger-rows:<ns>/<queue>', type: 'hash', holds: 'what became of each of them, as JSON' },
+  { pattern: '{pN}:runs:<ns>/<queue>', type: 'hash', holds: 'runs of a schedule that have not ended: job and row' },
+  { pattern: '{pN}:last-success', type: 'hash', holds: 'when a run of each schedule last succeeded, ms' },
+  { pattern: '{pN}:backfills', type: 'hash', holds: 'backfills: how far each is, as JSON' },
+  {
+    pattern: '{pN}:backfill-ends',
+    type: 'zset',
+    holds: 'the same backfills by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
+  },
   {
     pattern: '{pN}:dead:<ns>/<queue>',
     type: 'stream',
@@ -109,7 +129,8 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{pN}:idem:<ns>/<queue>:<key>',
     type: 'string',
-    holds: 'idempotency key of a job: id and body fingerprint; expires with the window',
+    holds:
+      'idempotency key of a job: id and body fingerprint (of a run by hand: id and name of its row); expires with the window',
   },
   {
     pattern: '{pN}:idem:audit:<ns>:<key>',
@@ -142,6 +163,12 @@ export function partitionKeys(partition: number) {
     wake: `${tag}:wake`,
     ticks: `${tag}:ticks`,
     schedules: `${tag}:schedules`,
+    schedulePauses: `${tag}:schedule-pauses`,
+    lastSuccess: `${tag}:last-success`,
+    backfills: `${tag}:backfills`,
+    backfillEnds: `${tag}:backfill-ends`,
+    ledger: (address: string) => `${tag}:ledger:${address}`,
+    ledgerRows: (address: string) => `${tag}:ledger-rows:${address}`,
     queues: `${tag}:queues`,
     consumers: `${tag}:consumers`,
     deadIndex: `${tag}:dead-index`,

@@ -7,14 +7,11 @@ import {
   isOutOfMemory,
   lease,
   listDeadLetters,
-  openQueues,
-  plan,
   readCounts,
   readLogRange,
   type Settlement,
   settle,
   takeOver,
-  tick,
 } from '../src/index.ts'
 import { ADDRESS, type Bench, prepare } from './fixture.ts'
 
@@ -196,46 +193,6 @@ describe('redis-server killed', () => {
       await redis.config('SET', 'maxmemory', '0')
     }
     await balanced()
-  })
-})
-
-describe('ticks', () => {
-  const address = 'shop/schedule:nightly'
-  const readTick = async () => Number(await bench.partition.redis.zscore(bench.partition.keys.ticks, address))
-  beforeEach(async () => {
-    await openQueues(bench.partition, [{ address }])
-  })
-
-  it('are planned once per rule: saying it again does not move the next time', async () => {
-    expect(await plan(bench.partition, { address, rule: 'a', nextMs: 1000 })).toBe('planned')
-    expect(await plan(bench.partition, { address, rule: 'a', nextMs: 2000 })).toBe('unchanged')
-    expect(await readTick()).toBe(1000)
-    expect(await plan(bench.partition, { address, rule: 'b', nextMs: 3000 })).toBe('planned')
-    expect(await readTick()).toBe(3000)
-    expect(await plan(bench.partition, { address })).toBe('removed')
-    expect(await plan(bench.partition, { address })).toBe('unchanged')
-  })
-
-  it('fire once, however many schedulers see the same due time', async () => {
-    await plan(bench.partition, { address, rule: 'a', nextMs: 1000 })
-    const clients = Array.from({ length: 6 }, () => ({ ...bench.partition, redis: server.client() }))
-    const results = await Promise.all(
-      clients.map((partition) => tick(partition, { address, nominalMs: 1000, nextMs: 2000, data: '{}' })),
-    )
-    expect(results.filter((result) => result.kind === 'fired')).toHaveLength(1)
-    expect(results.filter((result) => result.kind === 'stale')).toHaveLength(5)
-    expect(await readTick()).toBe(2000)
-    expect(await types()).toEqual(['schedule.planned', 'schedule.fired', 'job.enqueued'])
-  })
-
-  it('by hand move nothing, and a missed one is recorded without firing', async () => {
-    await plan(bench.partition, { address, rule: 'a', nextMs: 1000 })
-    expect((await tick(bench.partition, { address, data: '{"by":"hand"}' })).kind).toBe('fired')
-    expect(await readTick()).toBe(1000)
-    expect(await tick(bench.partition, { address, nominalMs: 1000, nextMs: 9000, missed: { count: 3 } })).toEqual({
-      kind: 'passed',
-    })
-    expect(await types()).toEqual(['schedule.planned', 'schedule.triggered', 'job.enqueued', 'schedule.missed'])
   })
 })
 

@@ -239,7 +239,7 @@ describe('a queue that is no longer declared', () => {
     expect(await claim(bench.partition, claiming), 'a claimer that has not heard of it').toEqual({ kind: 'empty' })
     const newJob = { address: ADDRESS, lane: 'normal' as const, data: '1' }
     expect(await enqueue(bench.partition, [newJob])).toEqual([{ kind: 'closed', id: '' }])
-    expect(await tick(bench.partition, { address: ADDRESS, data: '{}' })).toEqual({ kind: 'stale' })
+    expect(await tick(bench.partition, [{ address: ADDRESS }], { keep: 10 })).toEqual([{ kind: 'closed' }])
     const again = { address: ADDRESS, ids: [id], limit: 1, who: 'ada' }
     expect(await redrive(bench.partition, again)).toEqual([])
 

@@ -11,7 +11,7 @@ export type Cancelled =
   | { readonly kind: 'cancelled' | 'cancelling' | 'dead'; readonly address: string }
   | { readonly kind: 'unknown' }
 
-const script = loadScript('cancel', 'allow-oom')
+const script = loadScript('cancel', 'allow-oom', ['prelude_cancel'])
 
 /** Cancel a job. `cancelling`: it runs; its request is ended, and it is cancelled unless it succeeds first. */
 export async function cancel(partition: Partition, { id, by }: { id: string; by: By }): Promise<Cancelled> {

@@ -13,6 +13,8 @@ export interface JobMeta {
   readonly retryDelayMs?: number
   readonly backoff?: Backoff
   readonly unique?: { readonly key: string; readonly mode: UniqueMode }
+  /** Of a run of a schedule: its tick, its row in the ledger, and what it costs when it succeeds. */
+  readonly tick?: { readonly id: string; readonly name: string; readonly gas?: number }
 }
 
 export interface Unique {

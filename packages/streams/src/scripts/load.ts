@@ -9,7 +9,7 @@ export interface Script {
   readonly sha: string
 }
 
-const prelude = ['prelude', 'prelude_keys', 'prelude_settle'].map(read).join('')
+const prelude = ['prelude', 'prelude_runs', 'prelude_keys', 'prelude_settle'].map(read).join('')
 
 /**
  * A script as it is sent: a `#!lua` line, the preludes, the file.
@@ -17,8 +17,13 @@ const prelude = ['prelude', 'prelude_keys', 'prelude_settle'].map(read).join('')
  * A script without flags is refused by a Redis that is out of memory before it has done anything, which is what intake
  * wants. Scripts that finish accepted work carry `allow-oom`: they must run just then, and settling frees memory.
  */
-export function loadScript(name: string, flags?: 'allow-oom' | 'no-writes'): Script {
-  const source = `#!lua${flags ? ` flags=${flags}` : ''}\n${prelude}${read(name)}`
+export function loadScript(
+  name: string,
+  flags?: 'allow-oom' | 'no-writes',
+  /** Further files in front of it, for what only a few scripts share. */
+  further: readonly string[] = [],
+): Script {
+  const source = `#!lua${flags ? ` flags=${flags}` : ''}\n${prelude}${further.map(read).join('')}${read(name)}`
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
 }
 

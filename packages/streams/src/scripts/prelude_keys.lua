@@ -71,6 +71,8 @@ local function release_all(address, job, meta, keeps_key)
   redis.call('HDEL', TAG .. ':places', job)
   redis.call('HDEL', TAG .. ':cancelling', job)
   local decoded = decode_meta(meta)
+  -- Whoever ends a run in another way has said so before.
+  if decoded.tick then end_run(address, job, decoded.tick, 'succeeded') end
   -- A throttle lasts for its period, whatever becomes of the job.
   if decoded.unique and decoded.unique.mode ~= 'throttle' then release_unique(address, job, decoded.unique) end
   if not keeps_key then release_key(address, decoded.key or '', limits_of(address)) end
@@ -101,6 +103,7 @@ local function bury(address, lane, job, entry, reason, last)
   redis.call('HSET', TAG .. ':dead-index', job, address .. ' ' .. id)
   count(address, 'dead', 1)
   append('job', 'job.dead_lettered', ns, queue, job, '{"attempts":' .. entry.attempt .. ',"reason":' .. cjson.encode(reason) .. '}')
+  end_run_of(address, job, entry.meta, 'dead')
   release_all(address, job, entry.meta, blocks_key(address))
 end
 
@@ -124,6 +127,7 @@ local function redrive_letter(address, letter, by, blocks)
   local position = append('job', 'job.redriven', ns, queue, job, by)
   -- Where a dead letter blocks its key, the job still has the key's slot.
   make_ready(address, lane, position, job, 0, epoch, meta, data, blocks)
+  resume_run(address, job, meta)
   drop_letter(address, job, letter[1])
   count(address, 'dead', -1)
   return job
@@ -133,6 +137,7 @@ local function cancel_job(address, job, meta, by, has_slot)
   local ns, queue = split_address(address)
   count(address, 'cancelled', 1)
   append('job', 'job.cancelled', ns, queue, job, by)
+  end_run_of(address, job, meta, 'cancelled')
   release_all(address, job, meta, not has_slot)
 end
 

@@ -103,7 +103,8 @@ function successDetail({ attempt, epoch }: ClaimedJob, { status, durationMs, res
   return `{"attempt":${attempt},"epoch":${epoch},"status":${status},"durationMs":${durationMs}${kept}}`
 }
 
-/** What a job gives back when it succeeds: its keys, and the note of its place. Most have nothing. */
-function holdsOf({ moved, meta: { key, unique } }: ClaimedJob): string {
-  return !moved && key === undefined && unique === undefined ? '' : JSON.stringify({ key, unique })
+/** What a job gives back when it succeeds: its keys, the note of its place, its run. Most have nothing. */
+function holdsOf({ moved, meta: { key, unique, tick } }: ClaimedJob): string {
+  const nothing = !moved && key === undefined && unique === undefined && tick === undefined
+  return nothing ? '' : JSON.stringify({ key, unique, tick })
 }

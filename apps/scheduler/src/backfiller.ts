@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { queueAddress } from '@millrace/contracts'
+import { afterBackfilling, type BackfillState, nextBackfillMove, stopBackfill } from '@millrace/engine'
+import { type Loop, startLoop } from '@millrace/runtime'
+import {
+  fullAddress,
+  hold,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  readBackfill,
+  readRows,
+  runningBackfills,
+  storeTime,
+  type TickFire,
+} from '@millrace/streams'
+import { type KnownBackfill, saveBackfill } from './backfill-store.ts'
+import type { SchedulerMetrics } from './metrics.ts'
+import { type Schedule, schedulesOf } from './schedules.ts'
+import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
+
+export interface BackfillerDeps {
+  readonly partitions: Partitions
+  readonly registry: RegistryView
+  readonly metrics: SchedulerMetrics
+  readonly tz: string
+  readonly gas: number
+  readonly keep: number
+  onError(error: unknown): void
+}
+
+const LEASE = 'backfiller'
+const LEASE_MS = 15_000
+/** How soon a backfill is noticed that was begun through another scheduler, or left by one that died. */
+const SWEEP_MS = 1000
+/** Steps of one backfill before the next one has its turn. */
+const STEPS_IN_TURN = 20
+
+/**
+ * Advance the backfills that run, in every partition that no other scheduler advances. The lease only spares work: each
+ * step is a compare-and-set that carries its ticks, so two of us, or one that died at any point and one that goes on, never
+ * do a step twice.
+ */
+export function startBackfiller(deps: BackfillerDeps): Loop {
+  const { partitions, onError } = deps
+  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const holds = (partition: Partition, ttlMs: number) => hold(partition, { name: LEASE, holder, ttlMs })
+
+  const advanceAll = async (partition: Partition, signal: AbortSignal): Promise<number> => {
+    const ids = await runningBackfills(partition)
+    if (ids.length === 0 || (await holds(partition, LEASE_MS)).kind === 'other') return SWEEP_MS
+    let nextInMs = SWEEP_MS
+    for (const id of ids) {
+      const waitMs = await takeTurn(partition, id, signal).catch((error) => {
+        onError(error)
+        return SWEEP_MS
+      })
+      nextInMs = Math.min(nextInMs, waitMs)
+    }
+    return nextInMs
+  }
+  const takeTurn = async (partition: Partition, id: string, signal: AbortSignal): Promise<number> => {
+    for (let steps = 0; steps < STEPS_IN_TURN && !signal.aborted; steps++) {
+      const waitMs = await takeStep(partition, id, deps)
+      if (waitMs > 0) return waitMs
+    }
+    return 0
+  }
+  const loop = startLoop({
+    name: 'backfiller',
+    intervalMs: SWEEP_MS,
+    onError,
+    run: async (signal) =>
+      Math.min(...(await Promise.all(partitions.all.map((partition) => advanceAll(partition, signal))))),
+  })
+  return {
+    poke: loop.poke,
+    async stop() {
+      await loop.stop()
+      await Promise.all(partitions.all.map((partition) => holds(partition, 0))).catch(onError)
+    },
+  }
+}
+
+/** One step of one backfill. Returns in how many ms the next is worth trying; 0 = now. */
+async function takeStep(partition: Partition, id: string, deps: BackfillerDeps): Promise<number> {
+  const text = await readBackfill(partition, id)
+  if (text === undefined) return SWEEP_MS
+  const state = JSON.parse(text) as BackfillState
+  if (state.state !== 'running') return SWEEP_MS
+  const address = fullAddress(state.namespace, queueAddress('schedule', state.schedule))
+  const known = { partition, address, text, state }
+  const { keep, registry, partitions } = deps
+  const nowMs = await storeTime(partition)
+  const schedule = schedulesOf(registry, partitions).find((each) => each.address === address)
+  if (!schedule) {
+    // A service that this view has not seen yet is not one that declares it no longer.
+    if (registry.service(state.namespace)) {
+      const next = stopBackfill(state, { who: 'millrace', why: 'the schedule is no longer declared', nowMs })
+      await saveBackfill(known, { next, keep })
+    }
+    return SWEEP_MS
+  }
+  const move = nextBackfillMove(state, { rule: schedule.rule, nowMs })
+  switch (move.kind) {
+    case 'wait':
+      return move.ms
+    case 'end':
+      await saveBackfill(known, { next: move.next, keep })
+      return SWEEP_MS
+    case 'fire':
+      await fire(schedule, known, { times: move.times, nowMs, deps })
+      return 0
+    default:
+      return move satisfies never
+  }
+}
+
+/** Fire the next nominal times of a backfill, those that have fired before left out. */
+async function fire(
+  schedule: Schedule,
+  known: KnownBackfill,
+  { times, nowMs, deps }: { times: readonly number[]; nowMs: number; deps: BackfillerDeps },
+): Promise<void> {
+  const { partition, state } = known
+  // A second run of a nominal time is another tick, and has another name.
+  const nameOf = (nominalMs: number) => (state.again ? `${rowName(nominalMs)}+${state.id}` : rowName(nominalMs))
+  const rows = await readRows(partition, { address: known.address, names: times.map(nameOf) })
+  const open = times.filter((_, index) => rows[index]?.jobId === undefined)
+  const next = afterBackfilling(state, { times, fired: open.length, nowMs })
+  const fires = open.map((nominalMs) => toFire(schedule, { state, nominalMs, name: nameOf(nominalMs), nowMs, deps }))
+  const result = await saveBackfill(known, { next, fires, keep: deps.keep })
+  if (result.kind !== 'done') return
+  const labels = { namespace: schedule.namespace, schedule: schedule.name }
+  deps.metrics.ticks.inc({ ...labels, result: 'backfilled' }, open.length)
+}
+
+function toFire(
+  schedule: Schedule,
+  {
+    state: { id: backfillId, who, why },
+    nominalMs,
+    name,
+    nowMs,
+    deps: { tz, gas },
+  }: { state: BackfillState; nominalMs: number; name: string; nowMs: number; deps: BackfillerDeps },
+): TickFire {
+  const id = tickIdOf(schedule, name)
+  const by = { who, ...(why !== undefined && { why }) }
+  const lateMs = nowMs - nominalMs
+  return {
+    name,
+    row: { atMs: nominalMs, kind: 'backfill', state: 'late', lateMs, tickId: id, tz, ...by },
+    type: 'schedule.backfilled',
+    event: { tickId: id, scheduledAt: rowName(nominalMs), backfillId, lateMs, ...by },
+    data: tickData(schedule, { nominalMs, firedMs: nowMs, id }),
+    meta: tickMeta(schedule, { id, name, gas }),
+  }
+}

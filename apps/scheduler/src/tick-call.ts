@@ -1,0 +1,86 @@
+import type { PassedOver, SkippedGap, TickDecision } from '@millrace/engine'
+import { ON_TIME_MS, wallText } from '@millrace/engine'
+import type { NamedRow, StoredPlan, Tick, TickFire } from '@millrace/streams'
+import type { Schedule } from './schedules.ts'
+import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
+
+export interface TickContext {
+  readonly plan: StoredPlan & { readonly nominalMs: number }
+  /** By the store's clock. */
+  readonly nowMs: number
+  readonly tz: string
+  /** Tokens that a delivered tick costs. */
+  readonly gas: number
+}
+
+/** A decision about a due schedule as the one script call that carries it out. */
+export function toTick(schedule: Schedule, decision: TickDecision, context: TickContext): Tick {
+  const { address, declared } = schedule
+  const { plan, tz } = context
+  const { passedOver, gaps, fire, next } = decision
+  const latest = Math.max(plan.nominalMs, ...fire.map((each) => each.nominalMs), ...passedOver.map((each) => each.toMs))
+  return {
+    address,
+    planned: { rule: plan.rule, nominalMs: plan.nominalMs },
+    next: { ...next, afterMs: latest, tz },
+    rows: [...gaps.map((gap) => gapRow(gap, tz)), ...passedOver.map((stretch) => passedRow(stretch, tz))],
+    events: [...gaps.map(gapEvent), ...passedEvents(passedOver)],
+    fires: fire.map((firing) => toFire(schedule, firing, context)),
+    overlap: declared.overlap ?? 'allow',
+    ...(declared.paused && { paused: true }),
+  }
+}
+
+function toFire(
+  schedule: Schedule,
+  { nominalMs, lateMs }: TickDecision['fire'][number],
+  { nowMs, tz, gas }: TickContext,
+): TickFire {
+  const name = rowName(nominalMs)
+  const id = tickIdOf(schedule, name)
+  const late = Math.max(0, Math.round(lateMs))
+  const state = late > ON_TIME_MS ? 'late' : 'fired'
+  return {
+    name,
+    row: { atMs: nominalMs, kind: 'planned', state, lateMs: late, tickId: id, tz },
+    type: 'schedule.fired',
+    event: { tickId: id, scheduledAt: name, lateMs: late, tz },
+    data: tickData(schedule, { nominalMs, firedMs: nowMs, id }),
+    meta: tickMeta(schedule, { id, name, gas }),
+  }
+}
+
+function passedRow({ state, reason, fromMs, toMs, count }: PassedOver, tz: string): NamedRow {
+  const single = count === 1
+  return {
+    name: single ? rowName(fromMs) : `${rowName(fromMs)}~${reason}`,
+    row: { atMs: fromMs, kind: 'planned', state, reason, tz, ...(!single && { toMs, count }) },
+  }
+}
+
+/** One event per reason, however many rows. */
+function passedEvents(passedOver: readonly PassedOver[]) {
+  return (['window', 'take'] as const).flatMap((reason) => {
+    const stretches = passedOver.filter((each) => each.reason === reason)
+    const [first, last] = [stretches[0], stretches.at(-1)]
+    if (!first || !last) return []
+    const count = stretches.reduce((sum, each) => sum + each.count, 0)
+    const atLeast = stretches.some((each) => each.atLeast)
+    const data = { count, reason, from: rowName(first.fromMs), to: rowName(last.toMs), ...(atLeast && { atLeast }) }
+    return [{ type: first.state === 'missed' ? 'schedule.missed' : 'schedule.skipped', data }]
+  })
+}
+
+function gapRow({ atMs, count, fromWallMs, toWallMs }: SkippedGap, tz: string): NamedRow {
+  const local = { fromLocal: wallText(fromWallMs), toLocal: wallText(toWallMs) }
+  return {
+    name: `${rowName(atMs)}~gap`,
+    row: { atMs, kind: 'planned', state: 'skipped', reason: 'gap', count, tz, ...local },
+  }
+}
+
+function gapEvent({ atMs, count, fromWallMs, toWallMs }: SkippedGap) {
+  const at = rowName(atMs)
+  const local = { fromLocal: wallText(fromWallMs), toLocal: wallText(toWallMs) }
+  return { type: 'schedule.skipped', data: { count, reason: 'gap', from: at, to: at, ...local } }
+}

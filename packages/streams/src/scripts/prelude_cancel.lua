@@ -1,0 +1,48 @@
+-- Cancel a job, wherever it is; for the scripts that do. Put behind the other preludes where a script asks for it.
+-- KEYS[1], ARGV[1] as there. Returns nothing by itself.
+
+-- One that runs is marked, and its dispatcher told to end the request. Returns as cancel.lua does.
+local function cancel_anywhere(job, by)
+  local place = locate(job)
+  if not place then return { 'unknown' } end
+  local state, address, lane, entry_id, key = place[1], place[2], place[3], place[4], place[5]
+
+  if state == 'dead' then return { 'dead', address } end
+  if state == 'running' and key == LEASED then
+    -- Its worker hears of it at its next word.
+    local meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
+    drop_lease(job)
+    redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
+    redis.call('XDEL', lane_key(address, lane), entry_id)
+    cancel_job(address, job, meta, by, true)
+    return { 'cancelled', address }
+  end
+  if state == 'running' then
+    redis.call('HSET', TAG .. ':cancelling', job, by)
+    redis.call('PUBLISH', TAG .. ':wake', '@cancel ' .. job)
+    return { 'cancelling', address }
+  end
+
+  -- Whether it has a slot of its key to give back: in a lane it does; waiting for a retry it does where keys are in order;
+  -- behind its key, or before its first time, it never had one.
+  local meta
+  local has_slot = true
+  if state == 'scheduled' then
+    local parked = unpark(job)
+    meta = parked.meta
+    has_slot = parked.epoch > 0 and keeps_slot(limits_of(address))
+    redis.call('HDEL', TAG .. ':parked', job)
+    redis.call('ZREM', TAG .. ':due', job)
+    count(address, 'scheduled', -1)
+  elseif state == 'held' then
+    meta = parse_entry(redis.call('XRANGE', held_key(address, key), entry_id, entry_id)[1][2]).meta
+    has_slot = false
+    drop_held(address, key, entry_id)
+  else
+    meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
+    redis.call('XDEL', lane_key(address, lane), entry_id)
+  end
+  cancel_job(address, job, meta, by, has_slot)
+  return { 'cancelled', address }
+end
+

@@ -1,0 +1,150 @@
+import { type RedisServer, startRedis } from '@millrace/testkit'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { dueTicks, pauseSchedule, plan, readLogRange, readPlans, removePlan, tick } from '../src/index.ts'
+import { due, fireAt, nameOf, planOf, prepareTicks, SCHEDULE, type TickBench } from './tick-fixture.ts'
+
+const address = SCHEDULE
+let server: RedisServer
+let ticks: TickBench
+beforeAll(async () => {
+  server = await startRedis()
+})
+afterAll(() => server.stop())
+beforeEach(async () => {
+  ticks = await prepareTicks(server)
+})
+
+describe('a plan', () => {
+  it('is set once per rule: saying it again does not move the next time', async () => {
+    expect(await ticks.planned(1000)).toBe('planned')
+    expect(await ticks.planned(2000)).toBe('unchanged')
+    expect(await ticks.nextOf()).toBe(1000)
+    const later = Date.now() + 60_000
+    expect(await ticks.planned(later, 'b')).toBe('planned')
+    expect(await ticks.nextOf()).toBe(later)
+    expect(await removePlan(ticks.partition, address)).toBe('removed')
+    expect(await removePlan(ticks.partition, address)).toBe('unchanged')
+  })
+
+  it('whose rule changes while a time of the old one is due has that time in the ledger, as missed', async () => {
+    await ticks.planned(1000)
+    await ticks.planned(Date.now() + 60_000, 'b')
+    expect(await ticks.rows()).toEqual([
+      { atMs: 1000, kind: 'planned', state: 'missed', reason: 'changed', tz: '2026a' },
+    ])
+    expect(await ticks.run(due(1000, 2000)), 'the old rule fires no more').toEqual({ kind: 'stale' })
+  })
+
+  it('as earlier versions kept it is read, compared and replaced', async () => {
+    const { redis, keys } = ticks.partition
+    await redis.hset(keys.schedules, address, 'a')
+    await redis.zadd(keys.ticks, 1000, address)
+    expect((await readPlans(ticks.partition)).get(address)).toMatchObject({ rule: 'a', nominalMs: 1000, tz: '' })
+    expect(await ticks.planned(5000)).toBe('unchanged')
+    expect((await dueTicks(ticks.partition)).due).toMatchObject([{ address, plan: { rule: 'a', nominalMs: 1000 } }])
+    expect(await ticks.run(due(1000, 2000))).toMatchObject({ kind: 'done' })
+    expect(await ticks.nextOf()).toBe(2000)
+  })
+
+  it('is moved by a newer time-zone database alone, and visibly', async () => {
+    await ticks.planned(1000)
+    const moveTo = (atMs: number, tz: string, movedFromMs = 1000) =>
+      plan(ticks.partition, { address, rule: 'a', plan: planOf(atMs, tz), movedFromMs })
+    expect(await moveTo(4000, '2025c')).toBe('unchanged')
+    expect(await moveTo(4000, '2026b', 999)).toBe('unchanged')
+    expect(await ticks.nextOf()).toBe(1000)
+    expect(await moveTo(4000, '2026b')).toBe('moved')
+    expect(await ticks.nextOf()).toBe(4000)
+    expect(await moveTo(4000, '2026c', 4000), 'the same time by another database').toBe('unchanged')
+    expect((await readPlans(ticks.partition)).get(address)?.tz).toBe('2026c')
+    const moved = (await readLogRange(ticks.partition, { count: 100 })).filter(({ type }) => type === 'schedule.moved')
+    expect(moved.map(({ data }) => JSON.parse(data))).toEqual([
+      { fromMs: 1000, toMs: 4000, fromTz: '2026a', toTz: '2026b' },
+    ])
+  })
+})
+
+describe('a tick', () => {
+  it('fires once, however many schedulers see the same due time', async () => {
+    await ticks.planned(1000)
+    const clients = Array.from({ length: 6 }, () => ({ ...ticks.partition, redis: server.client() }))
+    const results = await Promise.all(clients.map((partition) => ticks.run(due(1000, 2000), partition)))
+    expect(results.filter(({ kind }) => kind === 'done')).toHaveLength(1)
+    expect(results.filter(({ kind }) => kind === 'stale')).toHaveLength(5)
+    expect(await ticks.nextOf()).toBe(2000)
+    expect(await ticks.types()).toEqual(['schedule.planned', 'schedule.fired', 'job.enqueued'])
+    expect(await ticks.rows()).toMatchObject([{ atMs: 1000, state: 'fired', jobId: expect.stringMatching(/^job_/) }])
+  })
+
+  it("is due by the server's clock, not by that of who asks", async () => {
+    const later = Date.now() + 60_000
+    await ticks.planned(later)
+    const early = await ticks.run(due(later, later + 1000))
+    expect(early).toMatchObject({ kind: 'early' })
+    expect(early.kind === 'early' && early.inMs).toBeGreaterThan(50_000)
+    expect((await dueTicks(ticks.partition)).due).toEqual([])
+    expect(await ticks.nextOf()).toBe(later)
+  })
+
+  it('does not fire a nominal time that has its job already', async () => {
+    await ticks.planned(1000)
+    const first = await ticks.run({ address, fires: [fireAt(1000)] })
+    const second = await ticks.run(due(1000, 2000))
+    expect(first).toMatchObject({ fires: [{ kind: 'fired' }] })
+    expect(second).toMatchObject({
+      fires: [{ kind: 'known', id: first.kind === 'done' && first.fires[0]?.kind === 'fired' && first.fires[0].id }],
+    })
+    expect(await ticks.rows()).toHaveLength(1)
+  })
+
+  it('by hand moves nothing; with an idempotency key it is one run', async () => {
+    await ticks.planned(1000)
+    const byHand = (atMs: number) => ticks.run({ address, fires: [fireAt(atMs)], onceKey: 'k1' })
+    const first = await byHand(5000)
+    expect(first).toMatchObject({ kind: 'done', fires: [{ kind: 'fired' }] })
+    expect(await byHand(6000)).toMatchObject({ fires: [{ kind: 'replayed', name: nameOf(5000) }] })
+    expect(await ticks.nextOf()).toBe(1000)
+    expect(await ticks.rows()).toHaveLength(1)
+  })
+
+  it('keeps so many rows, the newest', async () => {
+    for (const at of [1000, 2000, 3000, 4000])
+      await tick(ticks.partition, [{ address, fires: [fireAt(at)] }], { keep: 3 })
+    expect((await ticks.rows()).map(({ atMs }) => atMs)).toEqual([2000, 3000, 4000])
+    expect(await ticks.partition.redis.hlen(ticks.partition.keys.ledgerRows(address))).toBe(3)
+  })
+
+  it('of a paused schedule is skipped, by hand it runs', async () => {
+    expect(await pauseSchedule(ticks.partition, { action: 'pause', address, by: { who: 'ada' }, at: 'now' })).toBe(
+      'unknown',
+    )
+    await ticks.planned(1000)
+    const by = { who: 'ada', why: 'upstream is down' }
+    expect(await pauseSchedule(ticks.partition, { action: 'pause', address, by, at: 'now' })).toBe('paused')
+    expect(await pauseSchedule(ticks.partition, { action: 'pause', address, by, at: 'now' })).toBe('unchanged')
+    expect(await ticks.run(due(1000, 2000))).toEqual({ kind: 'done', fires: [{ kind: 'skipped', reason: 'paused' }] })
+    expect(await ticks.run({ address, fires: [fireAt(1500)] })).toMatchObject({ fires: [{ kind: 'fired' }] })
+    expect(await pauseSchedule(ticks.partition, { action: 'resume', address, by, at: 'now' })).toBe('resumed')
+    expect(await ticks.run(due(2000, 3000))).toMatchObject({ fires: [{ kind: 'fired' }] })
+    expect(await ticks.rows()).toMatchObject([
+      { atMs: 1000, state: 'skipped', reason: 'paused' },
+      { atMs: 1500, state: 'fired' },
+      { atMs: 2000, state: 'fired' },
+    ])
+    expect(await ticks.run(due(3000, 4000, { paused: true }))).toMatchObject({ fires: [{ reason: 'paused' }] })
+  })
+})
+
+describe('a backfill', () => {
+  it('advances by compare and set, together with what it fires', async () => {
+    const step = (from: string, to: string, at: number, running = true) =>
+      ticks.run({ address, fires: [fireAt(at)], advance: { id: 'b', ...(from && { from }), to, running } })
+    expect(await step('', 's1', 1000)).toMatchObject({ kind: 'done' })
+    expect(await step('', 's1', 2000), 'it was begun before').toEqual({ kind: 'stale' })
+    expect(await step('s1', 's2', 2000)).toMatchObject({ kind: 'done' })
+    expect(await step('s1', 's2', 2000), 'the answer was lost and it is asked again').toEqual({ kind: 'stale' })
+    expect(await step('s2', 's3', 3000, false)).toMatchObject({ kind: 'done' })
+    expect((await ticks.rows()).map(({ atMs }) => atMs)).toEqual([1000, 2000, 3000])
+    expect(await ticks.partition.redis.zrangebyscore(ticks.partition.keys.backfillEnds, '+inf', '+inf')).toEqual([])
+  })
+})
