@@ -15,6 +15,8 @@ const PROBLEM_WORDS = {
   'service.no_url': 'Send `url` at the first apply, or set `MILLRACE_SERVICE_URL_TEMPLATE`.',
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
+  'queue.draining':
+    'Wait for `Retry-After` and send again, or ask whom the answer names. `POST /queues/{ns}/{name}/resume` ends it.',
   'schedule.unknown': 'Declare the schedule, or correct the name or the cron expression.',
   'schedule.declared_paused': 'Take `paused: true` out of the manifest and apply it.',
   'backfill.unknown': 'Correct the id. A backfill is forgotten 30 days after its end.',

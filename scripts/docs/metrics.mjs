@@ -43,9 +43,13 @@ const LABEL_VALUES = [
   [
     '`result`',
     '`millrace_jobs_enqueued_total`',
-    '`enqueued`, `replayed` (a known idempotency key), `duplicate` (a taken unique key), `debounced`, `conflict`, `refused` (by another job of an atomic batch), `closed`',
+    '`enqueued`, `replayed` (a known idempotency key), `duplicate` (a taken unique key), `debounced`, `conflict`, `refused` (by another job of an atomic batch), `closed`, `draining`',
   ],
-  ['`outcome`', '`millrace_jobs_finished_total`', '`succeeded`, `dead`, `cancelled` (while it ran)'],
+  [
+    '`outcome`',
+    '`millrace_jobs_finished_total`',
+    '`succeeded`, `dead`, `cancelled`, `expired`, each counted by the dispatcher that saw it: by an attempt, a command, a worker under a lease, a claim or a take over',
+  ],
   [
     '`outcome`',
     '`millrace_delivery_attempts_total`',

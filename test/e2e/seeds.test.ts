@@ -236,6 +236,10 @@ describe('the command', { timeout: 60_000 }, () => {
     )
     expect(purged.stdout.trim()).toBe('1 cancelled')
     await runCommand(place, 'queue', 'resume', namespace, 'process-claim')
+    const drained = await runCommand(place, 'queue', 'drain', namespace, 'process-claim', '--why', 'a test')
+    expect(drained.stdout.trim()).toBe(`${namespace}/process-claim draining`)
+    expect((await runCommand(place, 'queues', namespace)).stdout).toContain('process-claim (draining)')
+    await runCommand(place, 'queue', 'resume', namespace, 'process-claim')
   })
 
   it('verifies one entity and the whole trail', async () => {

@@ -16,11 +16,9 @@ import {
   VERSION,
 } from '@millrace/runtime'
 import {
-  checkServer,
-  connect,
   connectBlocking,
   createLogReader,
-  createPartitions,
+  openRedis,
   type Partition,
   registryPartition,
   whenReady,
@@ -60,11 +58,10 @@ await runService({
 
 async function start(config: AuditConfig, logger: Logger): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
-  const redis = connect({ url, role: 'audit', log: logger })
-  await whenReady(redis, { timeoutMs: REDIS_TIMEOUT_MS })
-  await checkServer(redis, { partitions: MILLRACE_PARTITIONS })
+  const { redis, partitions } = await openRedis({
+    ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
+  })
   const store = open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'))
-  const partitions = createPartitions(redis, MILLRACE_PARTITIONS)
 
   const registry = createMetrics({ app: 'audit', version: VERSION })
   const metrics = createAuditMetrics(registry)

@@ -11,6 +11,8 @@ import {
   register,
 } from '@millrace/streams'
 
+import type { Sender } from './delivery/sender.ts'
+
 const CLOSE_SWEEP_MS = 2000
 
 export interface CloserDeps {
@@ -18,19 +20,21 @@ export interface CloserDeps {
   readonly registryPartition: Partition
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly sender: Pick<Sender, 'keepOnly'>
   onError(error: unknown): void
 }
 
 /**
- * Close queues that are no longer declared, once they are empty. The queue is closed first and the registry told after:
+ * Close queues that are no longer declared, once they are empty, and connections to origins that no service has (any more). The queue is closed first and the registry told after:
  * a crash between the two finds it `unknown` next time and tells the registry then.
  */
-export function startCloser({ registry, registryPartition, partitions, clock, onError }: CloserDeps): Loop {
+export function startCloser({ registry, registryPartition, partitions, clock, sender, onError }: CloserDeps): Loop {
   return startLoop({
     name: 'closer',
     intervalMs: CLOSE_SWEEP_MS,
     onError,
     async run() {
+      sender.keepOnly(new Set(registry.services().map(({ url }) => new URL(url).origin)))
       for (const service of registry.services()) {
         for (const queue of service.closing) {
           const address = queueAddress(queue.kind, queue.name)

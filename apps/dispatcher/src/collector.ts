@@ -17,6 +17,9 @@ export interface CollectorDeps {
 
 /** Keep the queue gauges up to date. */
 export function startCollector({ registry, partitions, metrics, clock, onError }: CollectorDeps): Loop {
+  const shown = new Map<string, Labels>()
+  // Forgotten once more a round later: an attempt that was still under way counts itself after its queue is gone.
+  let leaving: Labels[] = []
   return startLoop({
     name: 'collector',
     intervalMs: COLLECT_MS,
@@ -24,6 +27,9 @@ export function startCollector({ registry, partitions, metrics, clock, onError }
     async run() {
       const live = await readLiveQueues(partitions, registry.services().flatMap(queuesOf))
       for (const queue of live) show(queue, metrics, clock.now())
+      const gone = leaveOut(shown, live)
+      for (const labels of [...leaving, ...gone]) await forget(metrics, labels)
+      leaving = gone
       metrics.collected.set(clock.now() / 1000)
       return undefined
     },
@@ -38,6 +44,30 @@ function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetr
   const oldest = counts.oldestWaitingMs
   metrics.oldest.set(labels, oldest === undefined ? 0 : Math.max(0, nowMs - oldest) / 1000)
   metrics.paused.set(labels, counts.paused ? 1 : 0)
+  metrics.draining.set(labels, counts.draining ? 1 : 0)
   metrics.imbalance.set(labels, imbalance(counts))
   metrics.concurrency.set(labels, definition.concurrency)
+}
+
+type Labels = LiveQueue['labels']
+
+/** Remember the queues that there are; those that were there and are no more are the answer. */
+function leaveOut(shown: Map<string, Labels>, live: readonly LiveQueue[]): Labels[] {
+  const nameOf = ({ namespace, queue }: Labels) => `${namespace}/${queue}`
+  const now = new Set(live.map(({ labels }) => nameOf(labels)))
+  const gone = [...shown].filter(([name]) => !now.has(name))
+  for (const [name] of gone) shown.delete(name)
+  for (const { labels } of live) shown.set(nameOf(labels), labels)
+  return gone.map(([, labels]) => labels)
+}
+
+/** A queue that is closed has no last value: every series with its labels goes. */
+async function forget(metrics: DispatcherMetrics, { namespace, queue }: Labels): Promise<void> {
+  for (const metric of Object.values(metrics)) {
+    for (const { labels } of (await metric.get()).values) {
+      if (labels.namespace !== namespace || labels.queue !== queue) continue
+      const { le, ...own } = labels as Record<string, string>
+      metric.remove(own)
+    }
+  }
 }

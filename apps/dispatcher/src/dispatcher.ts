@@ -8,17 +8,7 @@ import {
   systemClock,
   VERSION,
 } from '@millrace/runtime'
-import {
-  checkServer,
-  connect,
-  connectSubscriber,
-  createPartitions,
-  followRegistry,
-  isConnectionError,
-  registryPartition,
-  toStoreProblem,
-  whenReady,
-} from '@millrace/streams'
+import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
@@ -41,18 +31,12 @@ const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
 export async function startDispatcher(config: Config, logger: Logger) {
-  const onError = (error: unknown) => {
-    if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
-  }
-  const redis = connect({ url: config.REDIS_URL, role: 'dispatcher', log: logger })
-  const subscriber = connectSubscriber({ url: config.REDIS_URL, role: 'dispatcher-wake', log: logger })
-  subscriber.setMaxListeners(0)
-  redis.setMaxListeners(0)
-  await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
-  const facts = await checkServer(redis, { partitions: config.MILLRACE_PARTITIONS })
+  const platform = await joinPlatform({
+    ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
+    timeoutMs: REDIS_DEADLINE_MS,
+  })
+  const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const partitions = createPartitions(redis, config.MILLRACE_PARTITIONS)
-  const registry = await followRegistry({ redis, subscriber, onError })
   const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
   const metrics = createDispatcherMetrics(metricsRegistry)
   const sender = createSender()
@@ -94,10 +78,10 @@ export async function startDispatcher(config: Config, logger: Logger) {
   addQueueRoutes(server, { registry, partitions })
   addDeadLetterRoutes(server, { registry, partitions, metrics, wakeRedriver: () => redriver?.poke() })
   addRedriveRoutes(server, { registry, partitions })
-  addJobCommandRoutes(server, { registry, partitions, clock })
+  addJobCommandRoutes(server, { registry, partitions, clock, metrics, logger })
   const progress = createProgressLog({ homeOf: (id) => homeOf(partitions, id), onError })
-  addWorkerRoutes(server, { partitions, progress, random: Math.random })
-  addQueueCommandRoutes(server, { registry, partitions, clock })
+  addWorkerRoutes(server, { partitions, progress, metrics, logger, random: Math.random })
+  addQueueCommandRoutes(server, { registry, partitions, clock, metrics })
   const port = await listen(server, {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_DISPATCHER_PORT,
@@ -123,7 +107,14 @@ export async function startDispatcher(config: Config, logger: Logger) {
     ),
   )
   const collector = startCollector({ registry, partitions, metrics, clock, onError })
-  const closer = startCloser({ registry, registryPartition: registryPartition(redis), partitions, clock, onError })
+  const closer = startCloser({
+    registry,
+    registryPartition: registryPartition(redis),
+    partitions,
+    clock,
+    sender,
+    onError,
+  })
   redriver = startRedriver({ partitions, metrics, leaseMs: config.MILLRACE_LEASE_MS, onError })
   phase = 'running'
   logger.info(
@@ -147,9 +138,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
       await server.close()
       await progress.flush().catch(onError)
       await sender.close()
-      registry.stop()
-      redis.disconnect()
-      subscriber.disconnect()
+      platform.close()
     },
   }
 }

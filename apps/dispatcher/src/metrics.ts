@@ -86,6 +86,12 @@ export function createDispatcherMetrics(registry: Registry) {
       labelNames: [...queue],
       registers,
     }),
+    draining: new Gauge({
+      name: 'millrace_queue_draining',
+      help: '1 while a queue is drained: it takes no new jobs',
+      labelNames: [...queue],
+      registers,
+    }),
     redriven: new Counter({
       name: 'millrace_dead_letters_redriven_total',
       help: 'Dead letters put back into their queue through this process',

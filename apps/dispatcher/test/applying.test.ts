@@ -142,7 +142,7 @@ describe('a queue that is no longer declared', () => {
     await eventually(async () => (await redis.sismember('{p0}:queues', addressOf('buried', 'mail'))) === 0)
     await eventually(async () => {
       const reply = await rig.client.call('POST', `/jobs/${id}/retry`, { body: {} })
-      return reply.status === 404 && reply.body.code === 'queue.unknown'
+      return reply.status === 409 && reply.body.code === 'queue.closing'
     })
     await apply('buried', [{ name: 'mail', retries: 0 }])
     expect(await rig.client.deadLetters('buried')).toMatchObject([{ id }])

@@ -65,6 +65,7 @@ describe('the closer', () => {
         registryPartition: registryPartition(redis),
         partitions,
         clock: systemClock,
+        sender: { keepOnly: () => undefined },
         onError,
       }).stop()
 

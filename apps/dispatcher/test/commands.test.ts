@@ -153,6 +153,28 @@ describe('explain', () => {
   })
 })
 
+describe('explain of a rate limit', () => {
+  it.each([
+    ['the queue', {}, { rateLimit: { limit: 1, periodMs: 60_000 } }],
+    ['the key "ada"', { key: 'ada' }, { keyConcurrency: 5, keyRateLimit: { limit: 1, periodMs: 60_000 } }],
+  ])('names that of %s only while it has no token, with when the next one comes', async (whose, job, limits) => {
+    const namespace = await rig.service([{ name: 'mail', ...limits }])
+    await post(`/queues/${namespace}/mail/pause`)
+    const first = await rig.client.enqueue(namespace, 'mail', job)
+    expect(await codes(first)).toEqual(['queue_paused'])
+    await post(`/queues/${namespace}/mail/resume`)
+    await rig.client.until(namespace, 'mail', { succeeded: 1 })
+    const second = await rig.client.enqueue(namespace, 'mail', job)
+    const { reasons } = await explain(second)
+    expect(reasons.map(({ code }) => code)).toEqual(['rate_limit'])
+    const [, at] =
+      reasons[0]?.detail.match(/^The rate limit of .* has no token; the next one comes at (\S+), in \d+ ms\.$/) ?? []
+    expect(reasons[0]?.detail).toContain(whose)
+    expect(Date.parse(at as string) - Date.now()).toBeGreaterThan(30_000)
+    await post(`/jobs/${second}/cancel`)
+  })
+})
+
 describe('balance', () => {
   it('accounts for every accepted job', async () => {
     const namespace = await rig.service([{ name: 'mail' }])

@@ -89,6 +89,7 @@ describe('an app', () => {
       '/jobs/{id}/retry',
       '/queues',
       '/queues/{namespace}/{name}/balance',
+      '/queues/{namespace}/{name}/drain',
       '/queues/{namespace}/{name}/pause',
       '/queues/{namespace}/{name}/purge',
       '/queues/{namespace}/{name}/resume',

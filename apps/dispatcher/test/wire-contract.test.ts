@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { expectBalance, pathOf, type Rig, startRig } from './fixture.ts'
+import { eventsOf, expectBalance, pathOf, type Rig, startRig } from './fixture.ts'
 
 let rig: Rig
 beforeAll(async () => {
@@ -22,6 +22,20 @@ describe('POST /jobs', () => {
     const requests = await rig.receiver.waitFor(pathOf(namespace, 'mail'), 6)
     const sent = requests.map((request) => (request.json() as { data: unknown }).data)
     expect(new Set(sent.map((data) => JSON.stringify(data)))).toEqual(new Set(['null', 'false', '0', '""', '[]', '{}']))
+  })
+
+  it('delivers a large payload byte for byte, and shows it so as a dead letter', async () => {
+    const namespace = await rig.service([{ name: 'mail', retries: 0 }])
+    const path = pathOf(namespace, 'mail')
+    rig.receiver.script(path, { status: 489 })
+    const data = `[ ${Array.from({ length: 500 }, (_, n) => `{"n":900719925474099${n % 10},"n":1.0e2,"é":"漢\u{1f600}\\u0000"}`).join(' , ')} ]`
+    const body = `{"namespace":"${namespace}","queue":"mail","data":${data}}`
+    const { body: accepted } = await rig.client.call<{ id: string }>('POST', '/jobs', { text: body })
+    await rig.client.until(namespace, 'mail', { dead: 1 })
+    expect(rig.receiver.requests(path)[0]?.body.toString()).toContain(`"data":${data}}`)
+    const letters = await fetch(`${rig.client.url}/dead-letters?namespace=${namespace}`)
+    expect(await letters.text()).toContain(JSON.stringify(JSON.parse(data)))
+    expect((await eventsOf(rig.redis, accepted.id))[0]?.data).toContain(`"data":${data}}`)
   })
 
   it('delivers the payload byte for byte: big numbers, escapes, duplicate keys, order and spaces', async () => {

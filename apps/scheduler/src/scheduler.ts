@@ -7,16 +7,7 @@ import {
   systemClock,
   VERSION,
 } from '@millrace/runtime'
-import {
-  checkServer,
-  connect,
-  connectSubscriber,
-  createPartitions,
-  followRegistry,
-  isConnectionError,
-  toStoreProblem,
-  whenReady,
-} from '@millrace/streams'
+import { joinPlatform, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createSchedulerMetrics } from './metrics.ts'
@@ -35,16 +26,12 @@ const PLAN_SWEEP_MS = 5000
 
 /** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
 export async function startScheduler(config: Config, logger: Logger) {
-  const onError = (error: unknown) => {
-    if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
-  }
-  const redis = connect({ url: config.REDIS_URL, role: 'scheduler', log: logger })
-  const subscriber = connectSubscriber({ url: config.REDIS_URL, role: 'scheduler-follow', log: logger })
-  await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
-  await checkServer(redis, { partitions: config.MILLRACE_PARTITIONS })
+  const platform = await joinPlatform({
+    ...{ url: config.REDIS_URL, role: 'scheduler', partitions: config.MILLRACE_PARTITIONS, logger },
+    timeoutMs: REDIS_DEADLINE_MS,
+  })
+  const { redis, partitions, registry, onError } = platform
   const clock = systemClock
-  const partitions = createPartitions(redis, config.MILLRACE_PARTITIONS)
-  const registry = await followRegistry({ redis, subscriber, onError })
   const metricsRegistry = createMetrics({ app: 'scheduler', version: VERSION })
   const metrics = createSchedulerMetrics(metricsRegistry)
 
@@ -106,9 +93,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     async stop() {
       await server.close()
       await Promise.all([planner, backfiller, ...tickers].map((loop) => loop.stop()))
-      registry.stop()
-      redis.disconnect()
-      subscriber.disconnect()
+      platform.close()
     },
   }
 }

@@ -51,6 +51,7 @@ export const SERVICE_EVENTS = { applied: 'service.applied' } as const
 export const QUEUE_EVENTS = {
   closed: 'queue.closed',
   paused: 'queue.paused',
+  drainStarted: 'queue.drain_started',
   resumed: 'queue.resumed',
   purgeRequested: 'queue.purge_requested',
 } as const

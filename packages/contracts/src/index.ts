@@ -67,6 +67,7 @@ export {
   bySchema,
   DURABILITIES,
   type Durability,
+  drainRequestSchema,
   type EnqueueRequest,
   enqueueRequestSchema,
   enqueueResponseSchema,

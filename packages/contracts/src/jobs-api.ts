@@ -135,6 +135,9 @@ export const progressSchema = z
   .refine(({ total, progress }) => progress <= total, { path: ['progress'], error: 'must not be more than total' })
 export type JobProgress = z.infer<typeof progressSchema>
 
+/** `POST /queues/{ns}/{name}/drain`. */
+export const drainRequestSchema = z.strictObject(bySchema)
+
 /** `POST /queues/{ns}/{name}/pause|resume`: the queue, or one of its keys. */
 export const pauseRequestSchema = z.strictObject({ key: z.string().min(1).max(255).optional(), ...bySchema })
 
@@ -166,5 +169,6 @@ export const queueCountsSchema = z.object({
   concurrency: z.int(),
   closing: z.boolean(),
   paused: pausedSchema.optional(),
+  draining: pausedSchema.optional().describe('it takes no new jobs until it is resumed'),
 })
 export type QueueCounts = z.infer<typeof queueCountsSchema>

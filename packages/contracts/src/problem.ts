@@ -15,6 +15,7 @@ export const PROBLEMS = {
   'service.no_url': { status: 422, title: 'The service has no URL' },
   'queue.unknown': { status: 404, title: 'The service has no such queue' },
   'queue.closing': { status: 409, title: 'The queue is no longer declared and is being drained' },
+  'queue.draining': { status: 503, title: 'The queue is being drained and takes no new jobs' },
   'schedule.unknown': { status: 404, title: 'The service has no such schedule' },
   'schedule.declared_paused': { status: 409, title: 'The manifest says that the schedule is paused' },
   'backfill.unknown': { status: 404, title: 'There is no such backfill' },

@@ -41,6 +41,8 @@ export interface QueueReport {
   waited(ms: number): void
   inFlight(count: number): void
   tookOver(count: number): void
+  /** Jobs whose time was over before an attempt began. */
+  expired(jobIds: readonly string[]): void
   /** An attempt ended, and this is what will be settled. */
   attempted(job: ClaimedJob, settlement: Settlement): void
   settled(settlement: Settlement, as: Settled): void

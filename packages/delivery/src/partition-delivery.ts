@@ -1,6 +1,7 @@
 import { queueAddress } from '@millrace/contracts'
 import {
   type ClaimedJob,
+  type EndedJob,
   fullAddress,
   isConnectionError,
   limitsOf,
@@ -37,6 +38,8 @@ export interface PartitionDeliveryDeps {
   /** A term began under this name: from here on there may be jobs. */
   onJoin?(consumer: string): void
   onLeaseLost(consumer: string): void
+  /** A job was to be taken over and came to its end instead. */
+  onEnded(job: EndedJob): void
 }
 
 export interface MakerContext {
@@ -127,7 +130,8 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
   const takeOverSome = async (limit: number): Promise<Taken | undefined> => {
     const by = consumer
     if (!by || stopping) return undefined
-    const scope = { consumer: by.name, limit, ...(pulls !== undefined && { pulls }) }
+    const { onEnded } = deps
+    const scope = { consumer: by.name, limit, onEnded, ...(pulls !== undefined && { pulls }) }
     const jobs = await takeOver(partition, scope).catch((error) => {
       // Whatever was taken over is pending under our name now, and the answer that names it is lost.
       if (isConnectionError(error)) retire(by)

@@ -166,6 +166,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     mayClaim = result.kind === 'claimed'
     if (result.kind === 'limited') wakeIn(result.waitMs)
     if (result.kind !== 'claimed') return
+    if (result.expired.length > 0) report.expired(result.expired)
     for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
     start(result.jobs, consumer)
   }

@@ -1,6 +1,7 @@
 import { comparePositions, type DeadLetter, type LastResponse, parseId } from '@millrace/contracts'
 import { splitAddress } from './keys.ts'
 import type { Partition } from './partition.ts'
+import { unpackPayload } from './payload.ts'
 
 /** A letter as it is kept; its fingerprint is a matter of reading it. */
 export interface StoredLetter extends Omit<DeadLetter, 'fingerprint'> {
@@ -76,7 +77,7 @@ function toLetter(address: string, entryId: string, fields: string[]): StoredLet
   // The fields in the order that `bury` in prelude.lua writes them.
   const [, id, , , , attempts, , , , , , reason, , last, , data] = fields as string[]
   const { namespace, queue } = splitAddress(address)
-  const text = String(data)
+  const text = unpackPayload(String(data))
   return {
     id: String(id),
     namespace,

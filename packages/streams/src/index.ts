@@ -33,6 +33,7 @@ export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAd
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export { createLogReader, type LogPosition, type LogReader, readLogRange } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
+export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export {
   type FollowOptions,
   followRegistry,
@@ -73,7 +74,7 @@ export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
 export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
 export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
-export { MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
+export { type EndedJob, MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
 export {
   type BackfillAdvance,
   type Fired,

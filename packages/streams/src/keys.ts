@@ -68,9 +68,10 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:counts:<ns>/<queue>',
     type: 'hash',
     holds:
-      'accepted, succeeded, dead, cancelled, expired, discarded (of the dead), scheduled, held, claimed, turn; closed while the queue is closed',
+      'accepted, succeeded, dead, cancelled, expired, discarded (of the dead), scheduled, held, claimed, turn; closed while the queue is closed; draining: who has it drained, why, since when',
   },
   { pattern: '{pN}:queues', type: 'set', holds: 'addresses of the queues that are open in the partition' },
+  { pattern: '{pN}:closed', type: 'set', holds: 'addresses of closed queues that left dead letters' },
   {
     pattern: '{pN}:consumers',
     type: 'zset',
@@ -90,6 +91,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   { pattern: '{pN}:lines:<ns>/<queue>', type: 'set', holds: 'keys with jobs that wait behind them' },
   { pattern: '{pN}:ring:<ns>/<queue>', type: 'zset', holds: 'keys that may be served, by turn' },
   { pattern: '{pN}:keyrun:<ns>/<queue>', type: 'hash', holds: 'how many jobs of a key have a slot' },
+  {
+    pattern: '{pN}:slots:<ns>/<queue>',
+    type: 'hash',
+    holds:
+      'jobs that have a slot of their key, by id: running, waiting for a retry that keeps it, or dead and blocking',
+  },
   {
     pattern: '{pN}:limits',
     type: 'hash',
@@ -170,6 +177,7 @@ export function partitionKeys(partition: number) {
     ledger: (address: string) => `${tag}:ledger:${address}`,
     ledgerRows: (address: string) => `${tag}:ledger-rows:${address}`,
     queues: `${tag}:queues`,
+    closed: `${tag}:closed`,
     consumers: `${tag}:consumers`,
     deadIndex: `${tag}:dead-index`,
     redrives: `${tag}:redrives`,

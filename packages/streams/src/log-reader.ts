@@ -1,6 +1,16 @@
-import { comparePositions, type EventKind, idFromPosition, type LogEvent, parsePosition } from '@millrace/contracts'
+import {
+  comparePositions,
+  type EventKind,
+  idFromPosition,
+  JOB_EVENTS,
+  type LogEvent,
+  parsePosition,
+} from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import type { Partition } from './partition.ts'
+import { unpackEventData } from './payload.ts'
+
+const WITH_PAYLOAD: ReadonlySet<string> = new Set([JOB_EVENTS.enqueued, JOB_EVENTS.updated])
 
 export interface LogReaderOptions {
   readonly partition: Partition
@@ -133,7 +143,7 @@ function toLogEvents(partition: number, first: string, fields: string[]): LogEve
       namespace,
       queue,
       entityId: kind === 'job' || !entity ? jobIdOf(entity, position, partition) : entity,
-      data,
+      data: WITH_PAYLOAD.has(type) ? unpackEventData(data) : data,
       endsEntry: index === facts - 1,
     }
   })

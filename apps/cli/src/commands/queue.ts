@@ -9,18 +9,21 @@ interface Options extends CommonOptions {
   readonly token?: string
 }
 
-/** `millrace queue pause|resume|purge`. */
+/** `millrace queue pause|drain|resume|purge`. */
 export function addQueue(program: Command): void {
   const queue = program.command('queue').description('act on one queue')
   addPause(queue, 'pause', 'stop starting jobs of a queue, or of one of its keys, until it is resumed')
-  addPause(queue, 'resume', 'let a paused queue or key go on')
+  addPause(queue, 'drain', 'refuse new jobs and deliver what is in, until the queue is resumed')
+  addPause(queue, 'resume', 'let a queue that is paused or drained, or a paused key, go on')
   addPurge(queue)
 }
 
-function addPause(parent: Command, action: 'pause' | 'resume', description: string): void {
-  withCommonOptions(parent.command(`${action} <namespace> <queue>`), 'dispatcher')
-    .description(description)
-    .option('--key <key>', 'one key of a queue with keyConcurrency')
+function addPause(parent: Command, action: 'pause' | 'drain' | 'resume', description: string): void {
+  const command = withCommonOptions(parent.command(`${action} <namespace> <queue>`), 'dispatcher').description(
+    description,
+  )
+  if (action !== 'drain') command.option('--key <key>', 'one key of a queue with keyConcurrency')
+  command
     .option('--why <reason>', 'reason, for the audit trail')
     .addHelpText('after', `\nExample:\n  $ millrace queue ${action} my-service sync-record --why "upstream is down"`)
     .action(async (namespace: string, name: string, options: Options) => {

@@ -11,7 +11,7 @@ export function addQueues(program: Command): void {
       const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
       const answer = await call<{ queues: QueueCounts[] }>(urlOf('dispatcher', options), `/queues${query}`)
       const rows = answer.queues.map((queue) => [
-        `${queue.namespace}/${queue.queue}${queue.closing ? ' (closing)' : ''}`,
+        `${queue.namespace}/${queue.queue}${stateOf(queue)}`,
         ...[queue.waiting, queue.scheduled, queue.running, queue.succeeded, queue.dead, queue.accepted].map(String),
       ])
       print(answer, {
@@ -19,4 +19,9 @@ export function addQueues(program: Command): void {
         text: table(['QUEUE', 'WAITING', 'SCHEDULED', 'RUNNING', 'SUCCEEDED', 'DEAD', 'ACCEPTED'], rows),
       })
     })
+}
+
+function stateOf({ closing, paused, draining }: QueueCounts): string {
+  const states = [closing && 'closing', paused && 'paused', draining && 'draining'].filter(Boolean)
+  return states.length > 0 ? ` (${states.join(', ')})` : ''
 }

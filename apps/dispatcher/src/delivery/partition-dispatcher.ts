@@ -1,6 +1,7 @@
 import { type PartitionDelivery, type PartitionDeliveryDeps, startPartitionDelivery } from '@millrace/delivery'
 import type { Logger } from '@millrace/runtime'
 import { isConnectionError } from '@millrace/streams'
+import { reportEnd } from '../job-ends.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { type AttemptDeps, targetOf } from './attempt.ts'
 import { createCircuitNotes } from './circuit-notes.ts'
@@ -45,5 +46,7 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     },
     reportOf: (address) => createQueueReport(address, deps),
     onLeaseLost: () => metrics.leasesLost.inc(),
+    onEnded: ({ address, id, outcome }) =>
+      reportEnd(deps, { address, jobId: id, outcome, ...(outcome === 'dead' && { reason: 'crash_loop' }) }),
   })
 }

@@ -1,6 +1,7 @@
 import { logAttempt, type QueueReport } from '@millrace/delivery'
 import type { Logger } from '@millrace/runtime'
 import { splitAddress } from '@millrace/streams'
+import { reportEnd } from '../job-ends.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { createAttemptCounter } from './attempt-counter.ts'
 
@@ -16,6 +17,9 @@ export function createQueueReport(
     waited: (ms) => wait.observe(ms / 1000),
     inFlight: (count) => inFlight.set(count),
     tookOver: (count) => metrics.takeovers.inc(labels, count),
+    expired(jobIds) {
+      for (const jobId of jobIds) reportEnd({ metrics, logger }, { address, jobId, outcome: 'expired' })
+    },
     attempted: (job, settlement) => logAttempt(logger, address, job, settlement),
     settled: createAttemptCounter(metrics, labels),
     lost: () => metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' }),

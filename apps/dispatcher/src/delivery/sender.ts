@@ -22,6 +22,8 @@ export interface Sending {
 export interface Sender {
   /** `onAnswer` is called exactly once: what an endpoint does is a result. It may be called before this returns. */
   send(request: SendRequest, onAnswer: (result: AttemptResult) => void): Sending
+  /** Close the connections to all other origins, once what is under way there has ended. */
+  keepOnly(origins: ReadonlySet<string>): void
   close(): Promise<void>
 }
 
@@ -56,6 +58,13 @@ export function createSender(): Sender {
   }
   return {
     send: (request, onAnswer) => new Exchange(poolOf(request.origin), request, onAnswer),
+    keepOnly(origins) {
+      for (const [origin, pool] of pools) {
+        if (origins.has(origin)) continue
+        pools.delete(origin)
+        void pool.close()
+      }
+    },
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },

@@ -11,16 +11,15 @@ import {
   redriveSchema,
 } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
-import { findDeadLetters, fullAddress, type Partitions, queuesOf, type RegistryView } from '@millrace/streams'
+import { findDeadLetters, type Partitions, type RegistryView } from '@millrace/streams'
 import { z } from 'zod'
 import { discardNow, redriveNow } from '../dead-letters/letter-changes.ts'
 import { groupLetters } from '../dead-letters/letter-groups.ts'
 import { toDeadLetter } from '../dead-letters/letter-search.ts'
 import { beginRedrive, toRedrive } from '../dead-letters/redrive-store.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { addressOf } from '../queue-counts.ts'
-import { findDeclared, findService } from './find-queue.ts'
 import { listLetters } from './letter-pages.ts'
+import { letterAddress, letterAddresses, redrivableAddress } from './letter-queues.ts'
 
 export interface DeadLetterDeps {
   readonly registry: RegistryView
@@ -57,7 +56,7 @@ export function addDeadLetterRoutes(server: AppServer, deps: DeadLetterDeps): vo
     },
     async (request) => {
       const { namespace, queue, limit, cursor, ...criteria } = request.query
-      const addresses = await addressesOf(deps, { namespace, queue })
+      const addresses = await letterAddresses(deps, { namespace, queue })
       return listLetters(deps.partitions, { addresses, criteria, limit, maxLookedAt: MAX_LOOKED_AT, cursor })
     },
   )
@@ -80,7 +79,7 @@ export function addDeadLetterRoutes(server: AppServer, deps: DeadLetterDeps): vo
       },
     },
     async (request) => {
-      const addresses = await addressesOf(deps, request.query)
+      const addresses = await letterAddresses(deps, request.query)
       return groupLetters(deps.partitions, { addresses, maxLookedAt: MAX_LOOKED_AT })
     },
   )
@@ -122,7 +121,7 @@ export function addDeadLetterRoutes(server: AppServer, deps: DeadLetterDeps): vo
     },
     async (request, reply) => {
       const { filter, limit = DEFAULT_LIMIT, ratePerSecond, canary, redriveId, who = 'api', why } = request.body
-      const address = await knownAddress(deps, filter)
+      const address = await redrivableAddress(deps, filter)
       const by = { who, ...(why !== undefined && { why }) }
       if (ratePerSecond === undefined && canary === undefined && redriveId === undefined) {
         const ids = await redriveNow(deps.partitions.of(address), { address, filter, limit, by })
@@ -151,27 +150,10 @@ export function addDeadLetterRoutes(server: AppServer, deps: DeadLetterDeps): vo
     },
     async (request) => {
       const { filter, limit = DEFAULT_LIMIT, who, why } = request.body
-      const address = await knownAddress(deps, filter)
+      const address = await letterAddress(deps, filter)
       const by = { who, why }
       const ids = await discardNow(deps.partitions.of(address), { address, filter, limit, by })
       return { discarded: ids.length, ids }
     },
   )
-}
-
-async function addressesOf(
-  deps: DeadLetterDeps,
-  { namespace, queue }: { namespace: string; queue?: string | undefined },
-): Promise<string[]> {
-  const service = await findService(deps.registry, namespace)
-  return queue === undefined ? queuesOf(service).map(addressOf) : [await knownAddress(deps, { namespace, queue })]
-}
-
-async function knownAddress(
-  { registry }: DeadLetterDeps,
-  { namespace, queue }: { namespace: string; queue: string },
-): Promise<string> {
-  const address = fullAddress(namespace, queue)
-  await findDeclared(registry, address)
-  return address
 }

@@ -28,16 +28,18 @@ export function explain(place: JobPlace, { definition, nowMs, pullConsumers }: E
       return [{ code: 'leased', detail: 'Its worker has taken it over under a lease and will say how it ends.' }]
     return [{ code: 'running', detail: `It is being delivered by ${place.consumer}${cancelling}.` }]
   }
-  if (place.state === 'scheduled') return [scheduled(place, nowMs), ...pauses(place)]
+  if (place.state === 'scheduled') return [scheduled(place, nowMs), ...pauses(place), ...drain(place)]
   const reasons = [
     ...undeclared(definition),
     ...pauses(place),
     ...nobodyThere(definition, pullConsumers),
     ...circuit(place),
     ...limits(place, definition),
+    ...rates(place, nowMs),
     ...line(place),
   ]
-  return reasons.length > 0 ? reasons : [{ code: 'next', detail: 'Nothing holds it up: it is the next to start.' }]
+  const next = { code: 'next', detail: 'Nothing holds it up: it is the next to start.' }
+  return [...(reasons.length > 0 ? reasons : [next]), ...drain(place)]
 }
 
 function scheduled({ dueMs = 0 }: JobPlace, nowMs: number): Reason {
@@ -70,6 +72,14 @@ function pauses({ paused, keyPaused, key }: JobPlace): Reason[] {
   ]
 }
 
+/** Holds up nobody who is in; said because what is expected to follow will not. */
+function drain({ draining }: JobPlace): Reason[] {
+  if (!draining) return []
+  const { who, why, at } = draining
+  const detail = `The queue has been drained by ${who} since ${at}${why ? `: ${why}` : ''}. It takes no new jobs; this one is delivered.`
+  return [{ code: 'queue_draining', detail }]
+}
+
 function byWhom({ who, why, at }: Paused): string {
   return `was paused by ${who} at ${at}${why ? `: ${why}` : ''}`
 }
@@ -100,10 +110,21 @@ function limits({ queueRunning, keyRunning, key }: JobPlace, definition: QueueDe
           },
         ]
       : []),
-    ...(definition.rateLimit || definition.keyRateLimit
-      ? [{ code: 'rate_limit', detail: 'The queue is rate limited; the job starts when a token is free.' }]
-      : []),
   ]
+}
+
+/** Only while there is no token: a limit that lets the next start through holds nobody up. */
+function rates({ rateWaitMs, keyRateWaitMs, key }: JobPlace, nowMs: number): Reason[] {
+  const reason = (waitMs: number | undefined, of: string) =>
+    waitMs === undefined
+      ? []
+      : [
+          {
+            code: 'rate_limit',
+            detail: `The rate limit of ${of} has no token; the next one comes at ${new Date(nowMs + waitMs).toISOString()}, in ${waitMs} ms.`,
+          },
+        ]
+  return [...reason(rateWaitMs, 'the queue'), ...reason(keyRateWaitMs, `the key "${key}"`)]
 }
 
 function line({ ahead, key, lane }: JobPlace): Reason[] {

@@ -8,6 +8,7 @@ import {
   openQueues,
   type Partition,
   type Partitions,
+  type Paused,
   type RegistryView,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
@@ -23,6 +24,9 @@ export interface IntakeDeps {
   readonly durability: Durability
   readonly maxJobBytes: number
 }
+
+/** A drain lasts minutes or hours; a producer that asks twice a minute notices its end soon enough. */
+const DRAIN_RETRY_SECONDS = 30
 
 /** A job as it was asked for: the parsed request, and its text, out of which the payload is cut. */
 export interface AskedJob {
@@ -69,7 +73,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     await openQueues(partition, [{ address: job.address, limits: limitsOf(definition) }])
   }
 
-  const conclude = ({ request, job }: Prepared, { kind, id }: Enqueued): Accepted => {
+  const conclude = ({ request, job }: Prepared, { kind, id, by }: Enqueued): Accepted => {
     const { namespace, queue } = request
     metrics.enqueued.inc({ namespace, queue, result: kind })
     switch (kind) {
@@ -93,6 +97,14 @@ export function createIntake(deps: IntakeDeps): Intake {
         )
       case 'closed':
         throw new ProblemError('queue.closing', `Queue "${queue}" of ${namespace} was closed just now.`)
+      case 'draining':
+        throw new ProblemError(
+          'queue.draining',
+          `Queue "${queue}" of ${namespace} ${drainedBy(by)}; it takes no new jobs until it is resumed.`,
+          {
+            retryAfterSeconds: DRAIN_RETRY_SECONDS,
+          },
+        )
       default:
         return kind satisfies never
     }
@@ -138,6 +150,10 @@ export function createIntake(deps: IntakeDeps): Intake {
       })
     },
   }
+}
+
+function drainedBy(by: Paused | undefined): string {
+  return `has been drained by ${by?.who} since ${by?.at}${by?.why === undefined ? '' : ` (${by.why})`}`
 }
 
 /** A mistake in one job of a batch, with the job's place in it. */

@@ -11,10 +11,11 @@ import {
   reschedule,
 } from '@millrace/streams'
 import { z } from 'zod'
+import { type JobEndDeps, reportEnd } from '../job-ends.ts'
 import { explain } from './explain.ts'
 import { findDeclared } from './find-queue.ts'
 
-export interface JobCommandDeps {
+export interface JobCommandDeps extends JobEndDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
   readonly clock: Clock
@@ -50,6 +51,7 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
       if (result.kind === 'dead')
         throw new ProblemError('job.not_waiting', `${id} is a dead letter already; there is nothing left to cancel.`)
       if (result.kind === 'cancelling') return reply.status(202).send({ id, result: result.kind })
+      reportEnd(deps, { address: result.address, jobId: id, outcome: 'cancelled' })
       return reply.send({ id, result: result.kind })
     },
   )

@@ -12,9 +12,9 @@ import { rawElements } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { redrive, splitAddress } from '@millrace/streams'
 import { z } from 'zod'
-import { findDeclared } from './find-queue.ts'
 import { type Accepted, type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
 import { parseJob, type RequestHeaders } from './job-request.ts'
+import { redrivableAddress } from './letter-queues.ts'
 
 /** Room for the members beside the payload. */
 const ENVELOPE_BYTES = 8192
@@ -94,7 +94,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         summary: 'Put a dead letter back into its queue',
         params: z.object({ id: z.string() }),
         body: z.strictObject(bySchema),
-        response: { 202: z.object({ id: z.string() }), 404: problemSchema },
+        response: { 202: z.object({ id: z.string() }), 404: problemSchema, 409: problemSchema },
       },
     },
     async (request, reply) => {
@@ -103,7 +103,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       const partition = deps.partitions.byNumber(parseId(id)?.partition ?? -1)
       const place = await partition?.redis.hget(partition.keys.deadIndex, id)
       const [address] = place?.split(' ') ?? []
-      if (address) await findDeclared(deps.registry, address)
+      if (address) await redrivableAddress(deps, splitAddress(address))
       const redriven = partition && address ? await redrive(partition, { address, ids: [id], limit: 1, who, why }) : []
       if (redriven.length === 0)
         throw new ProblemError('job.unknown', `${id} is not a dead letter. GET /dead-letters lists them.`)

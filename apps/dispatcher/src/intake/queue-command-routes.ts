@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  drainRequestSchema,
   namespaceSchema,
   ProblemError,
   pauseRequestSchema,
@@ -18,14 +19,17 @@ import {
   type RegistryView,
   readCounts,
   requestPurge,
+  splitAddress,
 } from '@millrace/streams'
 import { z } from 'zod'
+import type { DispatcherMetrics } from '../metrics.ts'
 import { findDeclared } from './find-queue.ts'
 
 export interface QueueCommandDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly metrics: DispatcherMetrics
 }
 
 const params = z.object({
@@ -33,8 +37,9 @@ const params = z.object({
   name: z.string().min(1).max(80).describe('a queue, or schedule:<name>'),
 })
 const count = z.int().min(0)
+const pauseResult = z.enum(['paused', 'draining', 'resumed', 'unchanged'])
 
-/** `POST /queues/{ns}/{name}/pause|resume|purge`, `GET /queues/{ns}/{name}/balance`. */
+/** `POST /queues/{ns}/{name}/pause|drain|resume|purge`, `GET /queues/{ns}/{name}/balance`. */
 export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps): void {
   for (const action of ['pause', 'resume'] as const) {
     server.post(
@@ -48,7 +53,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
           params,
           body: pauseRequestSchema,
           response: {
-            200: z.object({ result: z.enum(['paused', 'resumed', 'unchanged']) }),
+            200: z.object({ result: pauseResult }),
             404: problemSchema,
             422: problemSchema,
           },
@@ -62,14 +67,40 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
             errors: [{ pointer: '/key', detail: 'needs a queue with keyConcurrency' }],
           })
         }
-        const at = new Date(deps.clock.now()).toISOString()
-        const by = { who, ...(why !== undefined && { why }), at }
+        const by = { who, ...(why !== undefined && { why }), at: new Date(deps.clock.now()).toISOString() }
         return {
           result: await pause(deps.partitions.of(address), { action, address, by, ...(key !== undefined && { key }) }),
         }
       },
     )
   }
+
+  server.post(
+    '/queues/:namespace/:name/drain',
+    {
+      schema: {
+        summary: 'Refuse new jobs and deliver what is in, until the queue is resumed',
+        params,
+        body: drainRequestSchema,
+        response: { 200: z.object({ result: pauseResult }), 404: problemSchema, 422: problemSchema },
+      },
+    },
+    async (request) => {
+      const { who = 'api', why } = request.body
+      const { address, definition } = await find(deps, request.params)
+      if (definition.kind !== 'queue') {
+        throw new ProblemError(
+          'request.invalid',
+          'The jobs of a schedule are its ticks; nobody else puts any in. Pause it instead.',
+          {
+            errors: [{ pointer: '/name', detail: 'must be a queue that producers enqueue into' }],
+          },
+        )
+      }
+      const by = { who, ...(why !== undefined && { why }), at: new Date(deps.clock.now()).toISOString() }
+      return { result: await pause(deps.partitions.of(address), { action: 'drain', address, by }) }
+    },
+  )
 
   server.post(
     '/queues/:namespace/:name/purge',
@@ -109,6 +140,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
           'queue.purge_token',
           'The token is not of this queue, was used, or is older than five minutes. Ask again without a token.',
         )
+      if (purged > 0) deps.metrics.finished.inc({ ...splitAddress(address), outcome: 'cancelled' }, purged)
       return { purged }
     },
   )

@@ -4,8 +4,9 @@ import { MAX_LEASE_SECONDS, MAX_RESULT_CHARACTERS, rawMember, retryDelay } from 
 import type { AppServer } from '@millrace/runtime'
 import { type Partition, type Partitions, readLeased, settleLeased, type WorkerWord } from '@millrace/streams'
 import { z } from 'zod'
+import { type JobEndDeps, reportEnd } from '../job-ends.ts'
 
-export interface WorkerDeps {
+export interface WorkerDeps extends JobEndDeps {
   readonly partitions: Partitions
   readonly progress: ProgressLog
   random(): number
@@ -95,7 +96,12 @@ export function addWorkerRoutes(server: AppServer, deps: WorkerDeps): void {
         summary: 'How far a job is, for people; of many reports in a moment the last counts',
         params,
         body: progressSchema,
-        response: { 202: z.object({ result: z.literal('noted') }), 404: problemSchema, 422: problemSchema },
+        response: {
+          202: z.object({ result: z.literal('noted') }),
+          404: problemSchema,
+          409: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request, reply) => {
@@ -114,12 +120,17 @@ async function say(
 ) {
   const partition = partitionOf(deps, id)
   const leased = await readLeased(partition, { id, token })
-  const result = leased ? await settleLeased(partition, { id, token, leased, word: decide(leased) }) : 'lost'
+  const word = leased && decide(leased)
+  const result = leased && word ? await settleLeased(partition, { id, token, leased, word }) : 'lost'
   if (result === 'lost') {
     throw new ProblemError(
       'job.not_held',
       `${id} is not held under this token: the lease ended, the job was cancelled or is at its end. Stop working on it.`,
     )
+  }
+  if (leased && (word?.kind === 'succeeded' || word?.kind === 'dead')) {
+    const reason = word.kind === 'dead' ? { reason: 'worker_failed' } : {}
+    reportEnd(deps, { address: leased.address, jobId: id, outcome: word.kind, ...reason })
   }
   return { result }
 }

@@ -94,6 +94,11 @@ export async function startPullEngine({ queue, options, signal, ...deps }: PullE
         const message = `${consumer} was silent for too long, and its jobs went to another consumer: something held the process or its event loop up`
         tell(new MillraceError(message, { code: 'sdk.lease_lost' }))
       },
+      onEnded: ({ id, outcome }) =>
+        options.log?.warn(
+          { event: `job.${outcome}`, jobId: id, queue: address },
+          'job ended instead of being taken over',
+        ),
     })
     follow.start(deps.onReady)
     signal.removeEventListener('abort', disconnect)

@@ -38,6 +38,7 @@ export function createPullReport(address: string, queue: string, options: Consum
     waited: nothing,
     inFlight: nothing,
     tookOver: nothing,
+    expired: nothing,
     attempted: log ? (job, settlement) => guarded(tell, () => logAttempt(log, address, job, settlement)) : nothing,
     settled: onAttempt
       ? (settlement, as) => {

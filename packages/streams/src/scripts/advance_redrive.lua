@@ -22,8 +22,7 @@ end
 if #gone > 1 then return gone end
 if #letters > 0 and is_closed(address) then return { 'closed' } end
 
-local blocks = blocks_key(address)
-for _, letter in ipairs(letters) do redrive_letter(address, letter, by, blocks) end
+for _, letter in ipairs(letters) do redrive_letter(address, letter, by) end
 redis.call('HSET', redrives, id, next_state)
 local now = now_ms()
 redis.call('ZADD', ends, phase == 'running' and 'inf' or whole(now), id)

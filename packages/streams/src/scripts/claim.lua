@@ -2,7 +2,7 @@
 -- the pending lists of its lanes are the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- Returns {'claimed', now ms, lane, jobs, lane, jobs...} with jobs = {entry id, payload, entry id, payload...} where an entry
+-- Returns {'claimed', now ms, ids of jobs that had expired, lane, jobs, lane, jobs...} with jobs = {entry id, payload, entry id, payload...} where an entry
 --   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
 --   which its claimers may not have heard yet; {'full'} at the limit;
@@ -23,8 +23,11 @@ if free <= 0 then return { 'full' } end
 local now = now_ms()
 local limits = limits_of(address)
 local ns, queue = split_address(address)
-local reply = { 'claimed', now }
-local claimed, expired = 0, 0
+-- Entries that were taken from their lane and not started.
+local passed = 0
+local expired = {}
+local reply = { 'claimed', now, expired }
+local claimed = 0
 
 -- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
 local function bucket(rate, key)
@@ -65,7 +68,16 @@ local function start(lane, entry_id, fields)
     count(address, 'expired', 1)
     append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
     release_all(address, job, entry.meta)
-    expired = expired + 1
+    expired[#expired + 1] = job
+    passed = passed + 1
+    return false
+  end
+  -- It was in its lane before the queue had this limit.
+  local job = limits and limits.keyConcurrency and meta.key and (entry.job == '' and job_id(entry_id) or entry.job)
+  if job and not take_slot(address, job, meta.key, limits) then
+    leave(lane, entry_id)
+    hold_job(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data, meta.key, limits)
+    passed = passed + 1
     return false
   end
   if meta.unique and meta.unique.mode == 'until_started' then
@@ -98,25 +110,26 @@ local function take(lane, n)
   reply[#reply + 1] = kept
 end
 
--- Serve the next key in turn: its oldest held job goes into the lane. False when no key may be served.
+-- Serve the next key in turn: its oldest held job goes into the lane. How many went; nil when no key may be served.
 local function promote()
   local key = redis.call('ZPOPMIN', ring_key(address))[1]
-  if not key then return false end
+  if not key then return nil end
   local rate = limits.keyRate and key ~= '' and bucket(limits.keyRate, TAG .. ':rate:' .. address .. ':' .. key)
   if rate and rate.tokens < 1 then
     set_due('key:' .. address .. '\n' .. key, whole(now + rate.wait))
-    return true
+    return 0
   end
   local held = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
-  if not held then return true end
-  drop_held(address, key, held[1])
-  if rate then rate.spend(1) end
-  if key ~= '' then redis.call('HINCRBY', runs_key(address), key, 1) end
+  if not held then return 0 end
   local entry = parse_entry(held[2])
   local job = entry.job == '' and job_id(held[1]) or entry.job
+  -- No slot: the limit was lowered since the key got its turn.
+  if key ~= '' and not take_slot(address, job, key, limits) then return 0 end
+  drop_held(address, key, held[1])
+  if rate then rate.spend(1) end
   add_ready(address, 'normal', '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
   enter_ring(address, key, limits)
-  return true
+  return 1
 end
 
 -- The guard against starvation: of every sixteen starts one is offered to `low` first and one to `normal` first.
@@ -133,7 +146,11 @@ if limits and limits.keyConcurrency then
   -- before the queue had lines.
   for _, lane in ipairs(LANES) do take(lane, free - claimed) end
   local promoted = 0
-  while claimed + promoted < free and promote() do promoted = promoted + 1 end
+  while claimed + promoted < free do
+    local went = promote()
+    if not went then break end
+    promoted = promoted + went
+  end
   take('normal', free - claimed)
 else
   take_by_lane()
@@ -145,7 +162,7 @@ if claimed > 0 then
   count(address, 'claimed', claimed)
   return reply
 end
--- Expired entries made room for nothing: more may wait behind them, so ask again rather than go idle.
-if expired > 0 then return reply end
+-- Entries that did not start made room for nothing: more may wait behind them, so ask again rather than go idle.
+if passed > 0 then return reply end
 redis.call('SADD', TAG .. ':idle', address)
 return { 'empty' }

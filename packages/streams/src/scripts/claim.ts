@@ -1,5 +1,6 @@
 import { idFromPosition, type Lane } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
+import { unpackPayload } from '../payload.ts'
 import type { JobMeta } from './enqueue.ts'
 import { loadScript, runScript } from './load.ts'
 
@@ -20,7 +21,7 @@ export interface ClaimedJob {
 }
 
 export type Claim =
-  | { readonly kind: 'claimed'; readonly nowMs: number; readonly jobs: ClaimedJob[] }
+  | { readonly kind: 'claimed'; readonly nowMs: number; readonly jobs: ClaimedJob[]; readonly expired: string[] }
   /** The rate limit gives the next token in so many ms. */
   | { readonly kind: 'limited'; readonly waitMs: number }
   | { readonly kind: 'empty' | 'full' | 'paused' | 'fenced' }
@@ -52,7 +53,7 @@ export async function claim(
     concurrency,
     Math.min(want, MAX_CLAIM),
   ])) as unknown[]
-  const [kind, nowMs, ...lanes] = reply as [Claim['kind'], number, ...(Lane | LaneEntries)[]]
+  const [kind, nowMs, expired, ...lanes] = reply as [Claim['kind'], number, string[], ...(Lane | LaneEntries)[]]
   if (kind === 'limited') return { kind, waitMs: nowMs }
   if (kind !== 'claimed') return { kind }
   const jobs: ClaimedJob[] = []
@@ -62,7 +63,7 @@ export async function claim(
       jobs.push(readEntry(partition, address, lanes[i] as Lane, entries[j] as string, entries[j + 1] as string))
     }
   }
-  return { kind, nowMs, jobs }
+  return { kind, nowMs, expired, jobs }
 }
 
 /** Entry ids, each followed by the payload, or by all fields of an entry that has more (`add_ready` in prelude.lua). */
@@ -78,7 +79,8 @@ function readEntry(
 ): ClaimedJob {
   if (typeof content === 'string') {
     const id = idFromPosition('job', entryId, number)
-    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data: content, moved: false }
+    const data = unpackPayload(content)
+    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
   }
   const [, job, , attempt, , epoch, , meta, , data] = content
   const id = job || idFromPosition('job', entryId, number)
@@ -100,7 +102,7 @@ export function toClaimedJob(
     attempt,
     epoch,
     meta: meta === '' ? NO_META : JSON.parse(meta),
-    data,
+    data: unpackPayload(data),
     moved: moved === 1,
   }
 }

@@ -16,6 +16,8 @@ export interface Counts {
   /** When the oldest waiting job became ready, ms by server time. */
   readonly oldestWaitingMs?: number
   readonly paused?: Paused
+  /** It takes no new jobs until it is resumed. */
+  readonly draining?: Paused
 }
 
 const script = loadScript('counts', 'no-writes')
@@ -25,10 +27,12 @@ export async function readCounts(partition: Partition, addresses: readonly strin
   if (addresses.length === 0) return []
   const reply = (await runScript(partition, script, addresses)) as [number, number, number, string[], string][]
   return reply.map(([waiting, running, oldest, fields, paused]) => {
-    const counter = (name: string) => {
-      const at = fields.findIndex((field, index) => index % 2 === 0 && field === name)
-      return at < 0 ? 0 : Number(fields[at + 1])
+    const field = (name: string) => {
+      const at = fields.findIndex((candidate, index) => index % 2 === 0 && candidate === name)
+      return at < 0 ? undefined : fields[at + 1]
     }
+    const counter = (name: string) => Number(field(name) ?? 0)
+    const draining = field('draining')
     return {
       waiting,
       running,
@@ -41,6 +45,7 @@ export async function readCounts(partition: Partition, addresses: readonly strin
       discarded: counter('discarded'),
       ...(oldest > 0 && { oldestWaitingMs: oldest }),
       ...(paused !== '' && { paused: JSON.parse(paused) as Paused }),
+      ...(draining !== undefined && { draining: JSON.parse(draining) as Paused }),
     }
   })
 }

@@ -4,7 +4,6 @@
 -- Returns the ids discarded. An id that is not dead (any more) is passed over. The log and the audit trail keep what was.
 local address, by = ARGV[2], ARGV[3]
 local ns, queue = split_address(address)
-local blocks = blocks_key(address)
 local discarded = {}
 
 for i = 4, #ARGV do
@@ -15,7 +14,7 @@ for i = 4, #ARGV do
     drop_letter(address, job, letter[1])
     count(address, 'discarded', 1)
     -- A letter that blocked its key blocks it no longer.
-    if blocks then release_key(address, decode_meta(letter[2][10]).key or '', limits_of(address)) end
+    free_slot(address, job)
     discarded[#discarded + 1] = job
   end
 end

@@ -9,7 +9,7 @@
 -- Returns in the order given {'run', position, n} for n jobs that were accepted side by side (each one's position is one
 --   sequence number behind the one before, and makes its id), or per job {'enqueued', id}, {'replayed', id}, {'conflict', id}, {'duplicate', id} (the unique key is taken),
 --   {'debounced', id} (the waiting job has the new payload now) or, in an atomic batch with a conflict, {'refused', ''};
---   {'closed', ''} when the queue was drained and closed.
+--   {'closed', ''} when the queue was drained and closed; {'draining', JSON of by whom} while somebody has it drained.
 -- A crash between two jobs of a batch cannot happen inside the script; a Redis that dies before answering has either
 -- all of the batch on disk or none of it, and the producer's retry with its idempotency key finds out which.
 local window, atomic = ARGV[2], ARGV[3] == 'atomic'
@@ -41,20 +41,26 @@ end
 
 -- nil when the unique key is free (and then it is the new job's, once that has an id).
 local function taken_unique(address, unique, meta, data)
-  local owner = redis.call('GET', unique_key(address, unique.key))
+  local name = unique_key(address, unique.key)
+  local owner = redis.call('GET', name)
   if not owner then return nil end
-  if unique.mode == 'throttle' then return { 'duplicate', owner } end
+  -- Only the key of a throttle ends by itself, and it lasts whatever became of its job, against every mode.
+  if unique.mode == 'throttle' or redis.call('PTTL', name) > 0 then return { 'duplicate', owner } end
   -- A key whose owner is gone would block for ever; no path leaves one, and if one did it ends here.
   local place = locate(owner)
   if not place or place[1] == 'dead' then return nil end
-  if unique.mode == 'debounce' and place[1] == 'scheduled' then return debounce(address, owner, unique, meta, data) end
+  -- A debounce replaces what a debounce put there: a job of another mode may wait for its retry, or for a time of its own.
+  if unique.mode == 'debounce' and place[1] == 'scheduled' then
+    local waiting = decode_meta(unpark(owner).meta).unique
+    if waiting and waiting.mode == 'debounce' then return debounce(address, owner, unique, meta, data) end
+  end
   return { 'duplicate', owner }
 end
 
 local function enqueue(address, lane, due, key, fingerprint, unique_text, meta, data, extra)
   local known = known_by_key(address, key, fingerprint)
   if known then return known end
-  if is_closed(address) then return { 'closed', '' } end
+  if refusal_of(address) then return refusal_of(address) end
   local unique = unique_text ~= '' and cjson.decode(unique_text)
   local taken = unique and taken_unique(address, unique, meta, data)
   if taken then return taken end
@@ -84,7 +90,7 @@ end
 -- Jobs with nothing to look up: their facts stand together in the log, and each goes straight into the lane.
 local function enqueue_plain(address, lane, from, n)
   local limits = limits_of(address)
-  if is_closed(address) or limits and limits.keyConcurrency then
+  if refusal_of(address) or limits and limits.keyConcurrency then
     for i = from, from + n - 1 do results[#results + 1] = enqueue(address, lane, '', '', '', '', '', ARGV[i], '') end
     return
   end
@@ -124,10 +130,10 @@ end
 
 local function conflicts()
   local seen, found = {}, false
-  each_block(function(address) found = found or is_closed(address) end, function(i)
+  each_block(function(address) found = found or refusal_of(address) end, function(i)
     local address, key, fingerprint = ARGV[i], ARGV[i + 3], ARGV[i + 4]
     local known = known_by_key(address, key, fingerprint)
-    if is_closed(address) or known and known[1] == 'conflict' then found = true end
+    if refusal_of(address) or known and known[1] == 'conflict' then found = true end
     local twin = key ~= '' and seen[address .. '\n' .. key]
     if twin and twin ~= fingerprint then found = true end
     if key ~= '' then seen[address .. '\n' .. key] = fingerprint end
@@ -137,7 +143,7 @@ end
 
 -- What each job of a batch that cannot be accepted whole is told.
 local function refusal(address, key, fingerprint)
-  if is_closed(address) then return { 'closed', '' } end
+  if refusal_of(address) then return refusal_of(address) end
   local known = known_by_key(address, key, fingerprint)
   return known and known[1] == 'conflict' and known or { 'refused', '' }
 end

@@ -1,5 +1,7 @@
 import { type Backoff, formatId, type Lane, parsePosition, type UniqueMode } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
+import { packPayload } from '../payload.ts'
+import type { Paused } from './find_job.ts'
 import { loadScript, runScript } from './load.ts'
 
 /** What travels with a job besides its payload; only what differs from the queue's own settings is set. */
@@ -42,11 +44,12 @@ export interface NewJob {
 /**
  * `duplicate`: the unique key is taken by the job named; `debounced`: that job has the new payload now; `refused`: another
  * job of the same atomic batch conflicts, and none was accepted; `closed`: the queue was drained and closed, and is to be
- * opened before it takes jobs again.
+ * opened before it takes jobs again; `draining`: somebody has it drained, `by` says who.
  */
 export interface Enqueued {
-  readonly kind: 'enqueued' | 'replayed' | 'conflict' | 'duplicate' | 'debounced' | 'refused' | 'closed'
+  readonly kind: 'enqueued' | 'replayed' | 'conflict' | 'duplicate' | 'debounced' | 'refused' | 'closed' | 'draining'
   readonly id: string
+  readonly by?: Paused
 }
 
 /** A day: long enough for any producer's own retries, short enough that keys do not pile up. */
@@ -67,7 +70,7 @@ export async function enqueue(
     else {
       const { address, lane } = jobs[next] as NewJob
       args.push('plain', address, lane, run)
-      for (let i = next; i < next + run; i++) args.push((jobs[i] as NewJob).data)
+      for (let i = next; i < next + run; i++) args.push(packPayload((jobs[i] as NewJob).data))
     }
     next += Math.max(1, run)
   }
@@ -78,6 +81,7 @@ export async function enqueue(
 type Reply = [kind: Enqueued['kind'], id: string] | [kind: 'run', position: string, jobs: number]
 
 function readReply([kind, id, count]: Reply, partition: number): Enqueued | Enqueued[] {
+  if (kind === 'draining') return { kind, id: '', by: JSON.parse(id) as Paused }
   if (kind !== 'run') return { kind, id }
   const { ms, seq } = parsePosition(id)
   return Array.from({ length: count }, (_, i) => ({
@@ -110,7 +114,7 @@ function jobArguments(job: NewJob): string[] {
     job.idempotency?.fingerprint ?? '',
     job.unique ? JSON.stringify(job.unique) : '',
     meta,
-    job.data,
+    packPayload(job.data),
     meta ? `,"meta":${meta}` : '',
   ]
 }

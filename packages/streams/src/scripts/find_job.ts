@@ -17,9 +17,14 @@ export interface JobPlace {
   readonly queueRunning: number
   readonly paused?: Paused
   readonly keyPaused?: Paused
+  readonly draining?: Paused
   readonly cancelling: boolean
   /** The circuit of its endpoint is open. */
   readonly breaker?: BreakerNote
+  /** The rate limit of its queue has no token; the next one comes in so many ms. */
+  readonly rateWaitMs?: number
+  /** The same of its key. */
+  readonly keyRateWaitMs?: number
 }
 
 export interface Paused {
@@ -48,6 +53,9 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     queueRunning,
     cancelling,
     breaker,
+    rateWaitMs,
+    keyRateWaitMs,
+    draining,
   ] = reply as Reply
   return {
     ...{ state, address, lane, ahead, keyRunning, queueRunning, cancelling: cancelling !== '' },
@@ -57,6 +65,9 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     ...(paused !== '' && { paused: JSON.parse(paused) as Paused }),
     ...(keyPaused !== '' && { keyPaused: JSON.parse(keyPaused) as Paused }),
     ...(breaker !== '' && { breaker: JSON.parse(breaker) as BreakerNote }),
+    ...(draining !== '' && { draining: JSON.parse(draining) as Paused }),
+    ...(rateWaitMs > 0 && { rateWaitMs }),
+    ...(keyRateWaitMs > 0 && { keyRateWaitMs }),
   }
 }
 
@@ -74,4 +85,7 @@ type Reply = [
   queueRunning: number,
   cancelling: string,
   breaker: string,
+  rateWaitMs: number,
+  keyRateWaitMs: number,
+  draining: string,
 ]

@@ -20,9 +20,7 @@ local function move_job(job)
   -- From here on it is a job like any other: the next one of its key starts a new wait.
   if unique and unique.mode == 'debounce' then release_unique(parked.address, job, unique) end
   local position = append('job', 'job.ready', ns, queue, job, '{"lane":"' .. parked.lane .. '"}')
-  local retried = parked.epoch > 0
-  make_ready(parked.address, parked.lane, position, job, parked.attempt, parked.epoch, parked.meta, parked.data,
-    retried and keeps_slot(limits_of(parked.address)))
+  make_ready(parked.address, parked.lane, position, job, parked.attempt, parked.epoch, parked.meta, parked.data)
   redis.call('HDEL', TAG .. ':parked', job)
   count(parked.address, 'scheduled', -1)
 end

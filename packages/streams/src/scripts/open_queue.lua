@@ -1,31 +1,79 @@
 -- Make the lanes of queues and their consumer group, list the queues in their partition, and set their limits. Doing it
 -- again does nothing.
 -- KEYS[1] log   ARGV[2..] pairs of address and limits JSON ('' = none)
--- Returns how many were new.
+-- Returns {how many were new, 1 when a limit that was taken away still has lines: call again}.
 -- The group starts at 0: should it ever have been destroyed, what waits is delivered (again), never skipped.
 local opened = 0
+local unfinished = 0
 
--- A queue that loses its per-key limit while jobs wait behind keys serves them without a limit until none is left.
+-- Until the lines of a queue that lost its per-key limit are empty, it has one that nobody reaches: a caller that dies
+-- between two calls leaves a queue that goes on being delivered, and the next opening ends the work.
 local NO_LIMIT = 1000000
+-- Held jobs that one call puts into their lanes.
+local RELEASED_AT_ONCE = 1000
+-- More jobs than a queue may run.
+local ALL = 1000000
+
+-- The first limit of a queue counts what runs.
+local function count_running(address)
+  for _, lane in ipairs(LANES) do
+    for _, pending in ipairs(redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', ALL)) do
+      local found = redis.call('XRANGE', lane_key(address, lane), pending[1], pending[1])[1]
+      local entry = found and parse_entry(found[2])
+      local key = entry and decode_meta(entry.meta).key
+      if key then take_slot(address, entry.job == '' and job_id(pending[1]) or entry.job, key, { keyConcurrency = NO_LIMIT }) end
+    end
+  end
+end
+
+-- Held jobs go into the lanes that they were meant for. False while some are left.
+local function release_lines(address)
+  local left = RELEASED_AT_ONCE
+  for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, left)) do
+    for _, held in ipairs(left > 0 and redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', left) or {}) do
+      local entry = parse_entry(held[2])
+      local job = entry.job == '' and job_id(held[1]) or entry.job
+      local lane = string.match(redis.call('HGET', TAG .. ':places', job), '^%S+ %S+ (%S+)')
+      drop_held(address, key, held[1])
+      add_ready(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
+      left = left - 1
+    end
+  end
+  wake_if_idle(address)
+  return redis.call('EXISTS', TAG .. ':lines:' .. address) == 0
+end
+
+-- Dead letters that block their key no longer give its slot back.
+local function unblock(address)
+  for _, job in ipairs(redis.call('HKEYS', slots_key(address))) do
+    if redis.call('HEXISTS', TAG .. ':dead-index', job) == 1 then free_slot(address, job) end
+  end
+end
 
 local function set_limits(address, text)
-  local known = redis.call('HGET', TAG .. ':limits', address)
-  local held = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
+  if (redis.call('HGET', TAG .. ':limits', address) or '') == text then return end
+  local before = limits_of(address) or {}
+  local blocked = blocks_key(address)
   local wanted = text ~= '' and cjson.decode(text) or {}
-  if held > 0 and not wanted.keyConcurrency then
+  local released = before.keyConcurrency and not wanted.keyConcurrency
+  if released and not release_lines(address) then
     wanted.keyConcurrency = NO_LIMIT
     text = cjson.encode(wanted)
+    unfinished = 1
+  elseif released then
+    redis.call('DEL', ring_key(address), runs_key(address), slots_key(address))
   end
-  if (known or '') == text then return end
+  known_limits[address] = text ~= '' and wanted
   if text == '' then
     redis.call('HDEL', TAG .. ':limits', address)
   else
     redis.call('HSET', TAG .. ':limits', address, text)
   end
+  if not wanted.keyConcurrency then return end
+  if not before.keyConcurrency then count_running(address) end
+  if blocked and not blocks_key(address) then unblock(address) end
   -- A higher limit lets keys go on that were at the lower one.
-  if wanted.keyConcurrency then
-    for _, key in ipairs(redis.call('HKEYS', runs_key(address))) do enter_ring(address, key, wanted) end
-  end
+  for _, key in ipairs(redis.call('HKEYS', runs_key(address))) do enter_ring(address, key, wanted) end
 end
 
 for i = 2, #ARGV, 2 do
@@ -35,6 +83,7 @@ for i = 2, #ARGV, 2 do
     if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
   end
   redis.call('HDEL', counts_key(address), 'closed')
+  redis.call('SREM', TAG .. ':closed', address)
   if redis.call('SADD', TAG .. ':queues', address) == 1 then
     opened = opened + 1
     -- Nobody has looked for jobs yet, so the first one is announced.
@@ -42,4 +91,4 @@ for i = 2, #ARGV, 2 do
   end
   set_limits(address, ARGV[i + 1])
 end
-return opened
+return { opened, unfinished }

@@ -48,5 +48,11 @@ export async function openQueues(partition: Partition, queues: readonly QueueToO
     address,
     limits && Object.keys(limits).length > 0 ? JSON.stringify(limits) : '',
   ])
-  return (await runScript(partition, script, args)) as number
+  let opened = 0
+  for (let unfinished = 1; unfinished === 1; ) {
+    const reply = (await runScript(partition, script, args)) as [number, number]
+    opened += reply[0]
+    unfinished = reply[1]
+  }
+  return opened
 }

@@ -4,7 +4,7 @@ import { loadScript, runScript } from './load.ts'
 
 const script = loadScript('pause', 'allow-oom')
 
-/** Pause or resume a queue, or one key of it, until the opposite is said. */
+/** Pause or resume a queue, or one key of it, or drain a queue: refuse new jobs and deliver what is in. Lasts until it is resumed. */
 export async function pause(
   partition: Partition,
   {
@@ -12,8 +12,8 @@ export async function pause(
     address,
     key = '',
     by,
-  }: { action: 'pause' | 'resume'; address: string; key?: string; by: By & { at: string } },
-): Promise<'paused' | 'resumed' | 'unchanged'> {
+  }: { action: 'pause' | 'drain' | 'resume'; address: string; key?: string; by: By & { at: string } },
+): Promise<'paused' | 'draining' | 'resumed' | 'unchanged'> {
   const reply = await runScript(partition, script, [action, address, key, JSON.stringify(by)])
-  return reply as 'paused' | 'resumed' | 'unchanged'
+  return reply as 'paused' | 'draining' | 'resumed' | 'unchanged'
 }

@@ -106,13 +106,21 @@ local function add_ready(address, lane, position, job, attempt, epoch, meta, dat
   if job ~= '' then redis.call('HSET', TAG .. ':places', job, 'lane ' .. address .. ' ' .. lane .. ' ' .. id) end
 end
 
--- True between the closing of a queue and its next opening; a queue that was never opened is merely not open yet.
-local closed = {}
-local function is_closed(address)
-  if closed[address] == nil then closed[address] = redis.call('HEXISTS', counts_key(address), 'closed') == 1 end
-  return closed[address]
+-- Why a queue takes no new jobs, as the reply of an enqueue: {'closed', ''} between its closing and its next opening (one that
+-- was never opened is merely not open yet), {'draining', JSON of by whom}; false when it takes them.
+local refusals = {}
+local function refusal_of(address)
+  if refusals[address] == nil then
+    local state = redis.call('HMGET', counts_key(address), 'closed', 'draining')
+    refusals[address] = state[1] and { 'closed', '' } or state[2] and { 'draining', state[2] } or false
+  end
+  return refusals[address]
 end
 
+local function is_closed(address)
+  local refusal = refusal_of(address)
+  return refusal and refusal[1] == 'closed'
+end
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
 local woken = {}

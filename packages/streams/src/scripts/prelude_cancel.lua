@@ -14,7 +14,7 @@ local function cancel_anywhere(job, by)
     drop_lease(job)
     redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
     redis.call('XDEL', lane_key(address, lane), entry_id)
-    cancel_job(address, job, meta, by, true)
+    cancel_job(address, job, meta, by)
     return { 'cancelled', address }
   end
   if state == 'running' then
@@ -23,26 +23,21 @@ local function cancel_anywhere(job, by)
     return { 'cancelling', address }
   end
 
-  -- Whether it has a slot of its key to give back: in a lane it does; waiting for a retry it does where keys are in order;
-  -- behind its key, or before its first time, it never had one.
   local meta
-  local has_slot = true
   if state == 'scheduled' then
     local parked = unpark(job)
     meta = parked.meta
-    has_slot = parked.epoch > 0 and keeps_slot(limits_of(address))
     redis.call('HDEL', TAG .. ':parked', job)
     redis.call('ZREM', TAG .. ':due', job)
     count(address, 'scheduled', -1)
   elseif state == 'held' then
     meta = parse_entry(redis.call('XRANGE', held_key(address, key), entry_id, entry_id)[1][2]).meta
-    has_slot = false
     drop_held(address, key, entry_id)
   else
     meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
     redis.call('XDEL', lane_key(address, lane), entry_id)
   end
-  cancel_job(address, job, meta, by, has_slot)
+  cancel_job(address, job, meta, by)
   return { 'cancelled', address }
 end
 

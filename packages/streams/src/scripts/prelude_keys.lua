@@ -15,7 +15,15 @@ local function limits_of(address)
   return known_limits[address]
 end
 
+-- How long until a token bucket (kept as the time at which it will be full, see claim.lua) has a token; 0 when it has one.
+local function wait_for_token(rate, key, now)
+  local interval = rate.periodMs / rate.limit
+  local full = math.max(tonumber(redis.call('GET', key) or 0), now)
+  return math.max(0, math.ceil(full + interval - rate.burst * interval - now - 1e-9))
+end
+
 local function runs_key(address) return TAG .. ':keyrun:' .. address end
+local function slots_key(address) return TAG .. ':slots:' .. address end
 local function ring_key(address) return TAG .. ':ring:' .. address end
 
 -- Give a key its turn, if it has a job waiting, is below its limit, is not paused and has none already.
@@ -27,25 +35,47 @@ local function enter_ring(address, key, limits)
   if redis.call('ZADD', ring_key(address), 'NX', turn, key) == 1 then wake_if_idle(address) end
 end
 
--- Hold a job behind the others of its key. Its entry id is a fresh position.
+-- Hold a job behind the others of its key. Its entry id is a fresh position, or the line's own where that is ahead of it.
 local function hold_job(address, lane, position, job, attempt, epoch, meta, data, key, limits)
-  redis.call('XADD', held_key(address, key), position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
-  redis.call('HSET', TAG .. ':places', job == '' and job_id(position) or job, 'held ' .. address .. ' ' .. lane .. ' ' .. position .. ' ' .. key)
+  local line = held_key(address, key)
+  local id = redis.pcall('XADD', line, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  if type(id) == 'table' then
+    if job == '' then job = job_id(position) end
+    id = redis.call('XADD', line, '*', 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
+  end
+  redis.call('HSET', TAG .. ':places', job == '' and job_id(id) or job, 'held ' .. address .. ' ' .. lane .. ' ' .. id .. ' ' .. key)
   redis.call('SADD', TAG .. ':lines:' .. address, key)
   count(address, 'held', 1)
   enter_ring(address, key, limits)
 end
 
-local function release_key(address, key, limits)
-  if not key or not limits or not limits.keyConcurrency then return end
-  if key ~= '' and redis.call('HINCRBY', runs_key(address), key, -1) <= 0 then redis.call('HDEL', runs_key(address), key) end
+-- Who has a slot is written down job by job, and not worked out from the limits: those may have changed since it was taken.
+-- Nobody has one in a queue without a per-key limit, and there this costs nothing.
+local function has_slot(address, job) return job ~= '' and redis.call('HEXISTS', slots_key(address), job) == 1 end
+
+-- False when all slots of the key are taken. A job that has its slot keeps it.
+local function take_slot(address, job, key, limits)
+  if has_slot(address, job) then return true end
+  if tonumber(redis.call('HGET', runs_key(address), key) or 0) >= limits.keyConcurrency then return false end
+  redis.call('HSET', slots_key(address), job, key)
+  redis.call('HINCRBY', runs_key(address), key, 1)
+  return true
+end
+
+local function free_slot(address, job)
+  local limits = limits_of(address)
+  if not limits or not limits.keyConcurrency then return end
+  local key = redis.call('HGET', slots_key(address), job)
+  if not key then return end
+  redis.call('HDEL', slots_key(address), job)
+  if redis.call('HINCRBY', runs_key(address), key, -1) <= 0 then redis.call('HDEL', runs_key(address), key) end
   enter_ring(address, key, limits)
 end
 
--- Make a job ready: in its lane, or behind its key where the queue limits keys. `has_slot`: it never gave its slot back.
-local function make_ready(address, lane, position, job, attempt, epoch, meta, data, has_slot)
+-- Make a job ready: in its lane, or behind its key where the queue limits keys and the job has no slot.
+local function make_ready(address, lane, position, job, attempt, epoch, meta, data)
   local limits = limits_of(address)
-  if limits and limits.keyConcurrency and not has_slot then
+  if limits and limits.keyConcurrency and not has_slot(address, job) then
     hold_job(address, lane, position, job, attempt, epoch, meta, data, decode_meta(meta).key or '', limits)
   else
     add_ready(address, lane, position, job, attempt, epoch, meta, data)
@@ -65,9 +95,8 @@ local function release_unique(address, job, unique)
   if redis.call('GET', key) == job then redis.call('DEL', key) end
 end
 
--- A job has come to its end: whatever it still held is free. `keeps_key`: the slot of its key is not given back, because it
--- has none or because a dead letter blocks its key.
-local function release_all(address, job, meta, keeps_key)
+-- A job has come to its end: whatever it still held is free, but for the slot of a dead letter that blocks its key.
+local function release_all(address, job, meta, blocks)
   redis.call('HDEL', TAG .. ':places', job)
   redis.call('HDEL', TAG .. ':cancelling', job)
   local decoded = decode_meta(meta)
@@ -75,7 +104,7 @@ local function release_all(address, job, meta, keeps_key)
   if decoded.tick then end_run(address, job, decoded.tick, 'succeeded') end
   -- A throttle lasts for its period, whatever becomes of the job.
   if decoded.unique and decoded.unique.mode ~= 'throttle' then release_unique(address, job, decoded.unique) end
-  if not keeps_key then release_key(address, decoded.key or '', limits_of(address)) end
+  if decoded.key and not blocks then free_slot(address, job) end
 end
 
 -- Take an entry out of the line behind its key.
@@ -119,26 +148,25 @@ local function drop_letter(address, job, entry_id)
   redis.call('HDEL', TAG .. ':dead-index', job)
 end
 
--- Put a dead letter back into its queue. The job keeps its id, its attempts start again. `blocks`: as blocks_key says.
-local function redrive_letter(address, letter, by, blocks)
+-- Put a dead letter back into its queue. The job keeps its id, its attempts start again; the slot too, if it blocked its key.
+local function redrive_letter(address, letter, by)
   local fields = letter[2]
   local job, lane, epoch, meta, data = fields[2], fields[4], fields[8], fields[10], fields[16]
   local ns, queue = split_address(address)
   local position = append('job', 'job.redriven', ns, queue, job, by)
-  -- Where a dead letter blocks its key, the job still has the key's slot.
-  make_ready(address, lane, position, job, 0, epoch, meta, data, blocks)
+  make_ready(address, lane, position, job, 0, epoch, meta, data)
   resume_run(address, job, meta)
   drop_letter(address, job, letter[1])
   count(address, 'dead', -1)
   return job
 end
 
-local function cancel_job(address, job, meta, by, has_slot)
+local function cancel_job(address, job, meta, by)
   local ns, queue = split_address(address)
   count(address, 'cancelled', 1)
   append('job', 'job.cancelled', ns, queue, job, by)
   end_run_of(address, job, meta, 'cancelled')
-  release_all(address, job, meta, not has_slot)
+  release_all(address, job, meta)
 end
 
 -- The entry of the log that holds the fact at a position; nil when it was trimmed.

@@ -29,7 +29,7 @@ local function try_again(address, lane, job, entry, a)
   append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last
     .. (counted and '' or ',"counted":false') .. ',"nextAttemptAtMs":' .. whole(due) .. '}')
   redis.call('HDEL', TAG .. ':places', job)
-  if limits and not keeps_slot(limits) then release_key(address, decode_meta(entry.meta).key or '', limits) end
+  if limits and not keeps_slot(limits) then free_slot(address, job) end
   park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta, entry.data)
 end
 
@@ -47,7 +47,7 @@ local function conclude(address, lane, entry_id, job, a, any_cancelling)
   local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by or a.outcome == 'cancelled' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
-    cancel_job(address, job, entry.meta, cancelled_by or '{}', true)
+    cancel_job(address, job, entry.meta, cancelled_by or '{}')
   elseif a.outcome == 'dead' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
     entry.attempt, entry.epoch = a.attempt, a.epoch

@@ -30,7 +30,7 @@ local function purge_lane(lane)
   for _, entry in ipairs(redis.call('XRANGE', key, '(' .. last, position, 'COUNT', limit - purged)) do
     local fields = parse_entry(entry[2])
     redis.call('XDEL', key, entry[1])
-    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by, true)
+    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
   end
 end
@@ -39,7 +39,7 @@ local function purge_key(key)
   for _, entry in ipairs(redis.call('XRANGE', held_key(address, key), '-', position, 'COUNT', limit - purged)) do
     local fields = parse_entry(entry[2])
     drop_held(address, key, entry[1])
-    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by, false)
+    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
   end
 end

@@ -6,16 +6,15 @@
 local address, limit, by = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local redriven = {}
 if is_closed(address) then return redriven end
-local blocks = blocks_key(address)
 
 if #ARGV > 4 then
   for i = 5, #ARGV do
     local letter = #redriven < limit and find_letter(address, ARGV[i])
-    if letter then redriven[#redriven + 1] = redrive_letter(address, letter, by, blocks) end
+    if letter then redriven[#redriven + 1] = redrive_letter(address, letter, by) end
   end
 else
   for _, letter in ipairs(redis.call('XRANGE', dead_key(address), '-', '+', 'COUNT', limit)) do
-    redriven[#redriven + 1] = redrive_letter(address, letter, by, blocks)
+    redriven[#redriven + 1] = redrive_letter(address, letter, by)
   end
 end
 return redriven

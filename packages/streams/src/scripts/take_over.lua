@@ -4,12 +4,13 @@
 -- ARGV[5] address of the queue that the taker pulls, '' = a dispatcher, which takes what is pushed. Who cannot deliver a queue
 --   takes nothing of it: its jobs wait for one who can, and a lapsed name is remembered until nothing is pending under it.
 -- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved} per job, to be delivered by the taker;
---   an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
+--   {address, '', job id, `dead|cancelled`} per job that ended here; an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
 -- The taker holds the entries as pending from here on: should it die, they are taken over from it in turn, and the
 -- stream's own delivery counter says how many holders each has had.
 local taker, budget, max_takeovers, pulls = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if not holds_lease(taker) then return {} end
 local taken = {}
+local ended = {}
 
 local function take(address, lane, from, entry_id, holders)
   local key = lane_key(address, lane)
@@ -24,7 +25,8 @@ local function take(address, lane, from, entry_id, holders)
   if cancelled_by then
     redis.call('XACK', key, 'dispatch', entry_id)
     redis.call('XDEL', key, entry_id)
-    cancel_job(address, job, entry.meta, cancelled_by, true)
+    cancel_job(address, job, entry.meta, cancelled_by)
+    ended[#ended + 1] = { address, '', job, 'cancelled' }
     return
   end
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
@@ -35,6 +37,7 @@ local function take(address, lane, from, entry_id, holders)
     redis.call('XACK', key, 'dispatch', entry_id)
     redis.call('XDEL', key, entry_id)
     bury(address, lane, job, entry, 'crash_loop', '{}')
+    ended[#ended + 1] = { address, '', job, 'dead' }
     return
   end
   taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
@@ -70,6 +73,11 @@ local function take_from(from, addresses)
   return outcome
 end
 
+local function reply()
+  for _, item in ipairs(ended) do taken[#taken + 1] = item end
+  return taken
+end
+
 -- The name of a pull consumer begins with its queue, `<address>@`: it never holds anything else.
 local queues
 local function addresses_of(from)
@@ -83,7 +91,7 @@ for _, from in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', n
   if from ~= taker then
     local addresses = addresses_of(from)
     local outcome = take_from(from, addresses)
-    if outcome == 'spent' then return taken end
+    if outcome == 'spent' then return reply() end
     if outcome == 'done' then
       -- Nothing is pending under this name any more, so forgetting it loses nothing.
       for _, address in ipairs(addresses) do
@@ -94,4 +102,4 @@ for _, from in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', n
     end
   end
 end
-return taken
+return reply()

@@ -1,5 +1,6 @@
 import type { NamedRow } from '../ledger.ts'
 import type { Partition } from '../partition.ts'
+import { packPayload } from '../payload.ts'
 import { IDEMPOTENCY_WINDOW_MS, type JobMeta } from './enqueue.ts'
 import { loadScript, runScript } from './load.ts'
 import type { Plan } from './plan.ts'
@@ -98,6 +99,7 @@ function toArgument({ onceKey, advance, fires, events, ...call }: Tick): string 
     maxWaiting: MAX_WAITING_RUNS,
     fires: fires?.map((fire) => ({
       ...fire,
+      data: packPayload(fire.data),
       scheduledAt: new Date(fire.row.atMs).toISOString(),
       event: JSON.stringify(fire.event),
       meta: JSON.stringify(fire.meta),
