@@ -2,6 +2,7 @@ import { readConfig as readAudit } from '../../apps/audit/src/config.ts'
 import { readConfig as readCli } from '../../apps/cli/src/config.ts'
 import { readConfig as readDispatcher } from '../../apps/dispatcher/src/config.ts'
 import { readConfig as readScheduler } from '../../apps/scheduler/src/config.ts'
+import { readConfig as readAlerts } from '../../examples/dead-letter-alerts/src/config.ts'
 import { readConfig as readExample } from '../../examples/dependency-audit/src/config.ts'
 import { code, table, wordsFor } from './table.mjs'
 
@@ -19,6 +20,11 @@ const READERS = [
       SEPTOR_URL: septorUrl,
       SERVICE_NAMESPACE: namespace,
     }),
+  },
+  {
+    name: 'alerts example',
+    read: readAlerts,
+    defaultsOf: ({ chatUrl }) => ({ CHAT_WEBHOOK_URL: chatUrl }),
   },
 ]
 
@@ -38,6 +44,13 @@ const WORDS = {
   MILLRACE_DRAIN_MS: 'How long a drain waits for deliveries under way, up to 10 minutes. See [Shutdown](#shutdown).',
   MILLRACE_LEASE_MS:
     'How long a dispatcher may be silent before its jobs are taken over, 500 ms to 1 minute. It is renewed three times as often.',
+  MILLRACE_EVENT_GRANTS:
+    'Who may subscribe to the platform events of other namespaces: `ops:*,billing:shop`. See [subscriptions.md](subscriptions.md#what-the-platform-says).',
+  MILLRACE_SUBSCRIPTION_WAITING:
+    'So many events wait in the queue of a subscription at most; the log keeps the rest for it.',
+  MILLRACE_EVENT_RETENTION_MS: 'How long the log keeps events for a subscription that is behind.',
+  MILLRACE_EVENT_RETENTION_BYTES:
+    'How much memory a log may take before subscriptions that are behind are taken ahead; 0 for no limit.',
   MILLRACE_SCHEDULER_PORT: 'Port of the scheduler.',
   MILLRACE_ENV:
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
@@ -51,6 +64,7 @@ const WORDS = {
   IEC_QUEUE_URL: 'The dispatcher, for services; `millrace up` sets it for the example.',
   SEPTOR_URL: 'The audit app, for services; `millrace up` sets it for the example.',
   SERVICE_NAMESPACE: 'The namespace that the example enqueues and emits under.',
+  CHAT_WEBHOOK_URL: 'Where the alerts example posts its lines.',
   LOCKFILE: 'The lockfile that the example audits; `package-lock.json` of this repository when it is not set.',
 }
 

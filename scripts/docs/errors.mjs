@@ -34,6 +34,12 @@ const PROBLEM_WORDS = {
     'Correct the id. A redrive is forgotten 30 days after its end; one without rate, canary or id has none.',
   'redrive.conflict': 'Another redrive has this id. What is asked with a known id must be the same as the first time.',
   'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
+  'event.schema_mismatch':
+    'The service declares a JSON Schema for this type, and the data does not fit it. Repair the data, or the schema.',
+  'subscription.unknown': 'Correct the id, `<namespace>.<name>`; `GET /subscriptions` lists them.',
+  'subscription.declared': 'It stands in a manifest. Change it there and apply it.',
+  'subscription.exists': 'Choose another name, or change the one that there is with PUT.',
+  'replay.unknown': 'Correct the id. A replay is forgotten 30 days after its end.',
   'entity.unknown': 'Correct the namespace or the entity id.',
   'stream.too_many':
     'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS`.',

@@ -67,14 +67,23 @@ const LABEL_VALUES = [
   ],
   ['`state`', '`millrace_queue_jobs`', '`waiting`, `scheduled`, `running`, `dead`'],
   ['`scope`', '`millrace_circuit_open`', '`origin`, `endpoint`'],
-  ['`queue`', 'all that have it', "the queue's address: `sync-record`, `schedule:nightly-sync`"],
+  ['`queue`', 'all that have it', "the queue's address: `sync-record`, `schedule:nightly-sync`, `subscription:orders`"],
   [
     '`result`',
     '`millrace_schedule_ticks_total`',
     '`fired` (late ones included), `triggered` (by hand), `backfilled`, `skipped`, `missed`',
   ],
-  ['`partition`', '`millrace_audit_*`', '`p0`, `p1`, …, `reg` (the log of the registry)'],
-  ['`kind`', '`millrace_audit_records_total`', '`job`, `schedule`, `service`, `queue`, `endpoint`, `audit`, `other`'],
+  ['`result`', '`millrace_events_published_total`', '`appended`, `deduplicated`, `warned`'],
+  [
+    '`partition`',
+    '`millrace_audit_*`, `millrace_router_lag_entries`',
+    '`p0`, `p1`, …, `reg` (the log of the registry)',
+  ],
+  [
+    '`kind`',
+    '`millrace_audit_records_total`',
+    '`job`, `schedule`, `service`, `queue`, `endpoint`, `audit`, `event`, `other`',
+  ],
   ['`result`', '`millrace_audit_verify_total`', '`intact`, `broken`, `unknown`'],
 ]
 

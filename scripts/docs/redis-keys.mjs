@@ -12,12 +12,27 @@ export function redisKeysPage() {
 
 Everything that Millrace keeps in Redis, from \`packages/streams/src/keys.ts\`. \`{pN}\` is the tag of partition N: all keys of a
 partition share it, so a script touches one hash slot. \`{reg}\` is the registry, which belongs to no partition. \`<queue>\` is a
-queue's address: \`sync-record\` for a queue, \`schedule:nightly-sync\` for the ticks of a schedule. Why the layout is as it is:
+queue's address: \`sync-record\` for a queue, \`schedule:nightly-sync\` for the ticks of a schedule,
+\`subscription:orders\` for the events of a subscription. Why the layout is as it is:
 [ARCHITECTURE.md](../ARCHITECTURE.md#the-layout-in-redis).
 
 ## In each partition
 
 ${table(['key', 'type', 'holds'], rows('{pN}'))}
+## A consumer of your own
+
+Any program that speaks Redis may read the log with a group of its own; events that services publish have the kind \`event\` and the whole
+CloudEvent in \`data\`. The log is kept until each group has read it, so remove a group that is no longer used.
+
+\`\`\`sh
+redis-cli XGROUP CREATE '{p0}:log' my-consumer '$' MKSTREAM
+redis-cli XREADGROUP GROUP my-consumer one COUNT 10 BLOCK 1000 STREAMS '{p0}:log' '>'
+redis-cli XACK '{p0}:log' my-consumer 1795320000267-0
+\`\`\`
+
+Each entry has the fields \`kind type ns queue entity data\`, in this order. There are as many logs as partitions
+(\`redis-cli HGET '{reg}:meta' partitions\`).
+
 ## In the registry
 
 ${table(['key', 'type', 'holds'], rows('{reg}'))}

@@ -83,6 +83,33 @@ describe('docs/delivery.md', () => {
   })
 })
 
+describe('docs/subscriptions.md', { timeout: 90_000 }, () => {
+  const blocks = codeBlocks(readPage('docs/subscriptions.md'))
+
+  it('has commands that work as they stand there, one after the other', async () => {
+    const commands = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text)
+    expect(commands.length).toBeGreaterThan(5)
+    const outputs: string[] = []
+    for (const command of commands) outputs.push(await playground.run(command))
+    expect(outputs[0]).toContain('"subscriptions":["paid-orders"]')
+    const [request] = await service.waitFor('/internal/events/paid-orders', 1)
+    expect(request?.json()).toMatchObject({ type: 'order.paid', source: '/shop', data: { cents: 4200 } })
+    expect(outputs.join('')).toMatch(/"matched":[1-9]/)
+  })
+
+  it('has subscriptions and events that are accepted', async () => {
+    const [subscriptions, events] = [false, true].map((isEvents) =>
+      blocks.filter(({ language, text }) => language === 'yaml' && text.startsWith('events:') === isEvents),
+    )
+    expect([subscriptions?.length, events?.length]).toEqual([3, 1])
+    const list = subscriptions?.map(({ text }) => text.replaceAll(/^/gm, '    ').trimEnd()).join('\n')
+    const declared = events?.[0]?.text.replaceAll(/^/gm, '  ').trimEnd()
+    const manifest = `metadata: {name: documented}\nspec:\n  subscriptions:\n${list}\n${declared}\n`
+    const response = await post('/services/documented', { manifest, url: service.url })
+    expect(await response.json()).toMatchObject({ result: 'created', warnings: [] })
+  })
+})
+
 describe('docs/manifest.md', () => {
   it('has a first manifest that is accepted', async () => {
     const [block] = codeBlocks(readPage('docs/manifest.md')).filter(({ language }) => language === 'yaml')

@@ -7,6 +7,7 @@ import {
   REDRIVE_EVENTS,
   SCHEDULE_EVENTS,
   SERVICE_EVENTS,
+  SUBSCRIPTION_EVENTS,
 } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
 import { readFiles } from '../tidy/repository.ts'
@@ -31,6 +32,7 @@ describe('the documentation leaves out', () => {
       SERVICE_EVENTS,
       QUEUE_EVENTS,
       REDRIVE_EVENTS,
+      SUBSCRIPTION_EVENTS,
       ENDPOINT_EVENTS,
     ]
     const events = lists.flatMap((all) => Object.values(all))

@@ -44,6 +44,6 @@ describe('npm run bench', () => {
     expect(help.stdout).toContain('BENCH_SOAK_JOBS')
     const unknown = await run('pusch')
     expect(unknown.code).toBe(1)
-    expect(unknown.output).toMatch(/There is no measure pusch\. There are: push, enqueue, /)
+    expect(unknown.output).toMatch(/There is no measure pusch\. There are: push, pull, enqueue, /)
   })
 })

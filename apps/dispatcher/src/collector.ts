@@ -5,7 +5,7 @@ import type { DispatcherMetrics } from './metrics.ts'
 import { type LiveQueue, readLiveQueues } from './queue-counts.ts'
 
 /** Gauges are read on a loop of our own, so that a scrape costs Redis nothing and never waits for it. */
-const COLLECT_MS = 2000
+const COLLECT_MS = 5000
 
 export interface CollectorDeps {
   readonly registry: RegistryView
@@ -65,9 +65,8 @@ function leaveOut(shown: Map<string, Labels>, live: readonly LiveQueue[]): Label
 async function forget(metrics: DispatcherMetrics, { namespace, queue }: Labels): Promise<void> {
   for (const metric of Object.values(metrics)) {
     for (const { labels } of (await metric.get()).values) {
-      if (labels.namespace !== namespace || labels.queue !== queue) continue
       const { le, ...own } = labels as Record<string, string>
-      metric.remove(own)
+      if (own.namespace === namespace && own.queue === queue) metric.remove(own)
     }
   }
 }

@@ -1,6 +1,21 @@
 import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
 
+/** `ops:*,billing:shop`: who may hear of whose platform events besides their own. */
+function parseGrants(text: string, context: z.RefinementCtx): Record<string, string[]> {
+  const grants: Record<string, string[]> = {}
+  for (const part of text.split(',').filter((each) => each.trim() !== '')) {
+    const [, reader, namespace] = /^\s*([a-z0-9-]+):([a-z0-9-]+|\*)\s*$/.exec(part) ?? []
+    if (reader === undefined || namespace === undefined) {
+      const message = `expected pairs such as ops:*,billing:shop, got "${part}"`
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    }
+    grants[reader] = [...(grants[reader] ?? []), namespace]
+  }
+  return grants
+}
+
 const schema = z.object({
   ...commonConfig,
   MILLRACE_DISPATCHER_PORT: portConfig(7401),
@@ -18,6 +33,19 @@ const schema = z.object({
     .max(16_777_216)
     .default(262_144),
   MILLRACE_DRAIN_MS: z.coerce.number('expected milliseconds').int().min(0).max(600_000).default(25_000),
+  MILLRACE_EVENT_GRANTS: z.string().default('').transform(parseGrants),
+  MILLRACE_SUBSCRIPTION_WAITING: z.coerce
+    .number('expected a number of jobs')
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(10_000),
+  MILLRACE_EVENT_RETENTION_MS: z.coerce
+    .number('expected milliseconds')
+    .int()
+    .min(1000)
+    .default(7 * 86_400_000),
+  MILLRACE_EVENT_RETENTION_BYTES: z.coerce.number('expected a number of bytes').int().min(0).default(0),
   MILLRACE_LEASE_MS: z.coerce.number('expected milliseconds').int().min(500).max(60_000).default(6000),
 })
 export type Config = z.infer<typeof schema>

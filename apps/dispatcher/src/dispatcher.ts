@@ -16,6 +16,12 @@ import { startRedriver } from './dead-letters/redriver.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
+import { addFeedRoutes } from './events/feed-routes.ts'
+import { addPublishRoutes } from './events/publish-routes.ts'
+import { createPublisher } from './events/publisher.ts'
+import { addReplayRoutes } from './events/replay-routes.ts'
+import { addSubscriptionRoutes } from './events/subscription-routes.ts'
+import { addTryRoute } from './events/try-route.ts'
 import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
 import { addJobCommandRoutes } from './intake/job-command-routes.ts'
 import { homeOf } from './intake/job-home.ts'
@@ -26,6 +32,8 @@ import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
 import { createDispatcherMetrics } from './metrics.ts'
+import { startRouter } from './router/router.ts'
+import { createViewSource } from './router/view-source.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 
@@ -69,9 +77,23 @@ export async function startDispatcher(config: Config, logger: Logger) {
     durability: facts.durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
   })
+  const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
+  await addPublishRoutes(server, {
+    publisher: createPublisher({ registry, partitions }),
+    metrics,
+    clock,
+    durability: facts.durability,
+    maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
+  })
+  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock })
+  const sources = [...partitions.all, registryPartition(redis)]
+  addReplayRoutes(server, { registry, partitions, sources, views, clock })
+  addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
     registry,
     registryPartition: registryPartition(redis),
+    partitions,
     clock,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
@@ -115,6 +137,22 @@ export async function startDispatcher(config: Config, logger: Logger) {
     sender,
     onError,
   })
+  const router = startRouter({
+    redisUrl: config.REDIS_URL,
+    partitions,
+    registryPartition: registryPartition(redis),
+    registry,
+    metrics,
+    logger,
+    clock,
+    views,
+    maxWaiting: config.MILLRACE_SUBSCRIPTION_WAITING,
+    leaseMs: config.MILLRACE_LEASE_MS,
+    retention: {
+      maxAgeMs: config.MILLRACE_EVENT_RETENTION_MS,
+      maxBytes: config.MILLRACE_EVENT_RETENTION_BYTES,
+    },
+  })
   redriver = startRedriver({ partitions, metrics, leaseMs: config.MILLRACE_LEASE_MS, onError })
   phase = 'running'
   logger.info(
@@ -133,7 +171,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     /** Stop taking requests and claiming, let running deliveries end, settle, hand the rest over. */
     async stop() {
       phase = 'draining'
-      await Promise.all([collector.stop(), closer.stop(), redriver?.stop()])
+      await Promise.all([collector.stop(), closer.stop(), redriver?.stop(), router.stop()])
       await Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
       await server.close()
       await progress.flush().catch(onError)

@@ -109,6 +109,47 @@ export function createDispatcherMetrics(registry: Registry) {
       help: 'Times this process lost its lease on a partition',
       registers,
     }),
+    published: new Counter({
+      name: 'millrace_events_published_total',
+      help: 'Events by what became of them: appended, deduplicated, or warned (appended, and its schema does not fit)',
+      labelNames: ['namespace', 'result'],
+      registers,
+    }),
+    routed: new Counter({
+      name: 'millrace_router_jobs_total',
+      help: 'Jobs made of events for subscriptions',
+      registers,
+    }),
+    routerLag: new Gauge({
+      name: 'millrace_router_lag_entries',
+      help: 'Entries of a log that the router has not looked at yet',
+      labelNames: ['partition'],
+      registers,
+    }),
+    subscriptionLag: new Gauge({
+      name: 'millrace_subscription_lag_jobs',
+      help: 'Events that wait in the queue of a subscription, or are being delivered',
+      labelNames: [...queue],
+      registers,
+    }),
+    subscriptionBehind: new Gauge({
+      name: 'millrace_subscription_behind',
+      help: '1 while a subscription reads the log on its own: it began earlier, was moved, or has enough waiting',
+      labelNames: [...queue],
+      registers,
+    }),
+    subscriptionAge: new Gauge({
+      name: 'millrace_subscription_oldest_unread_age_seconds',
+      help: 'Age of the oldest event that a subscription has not got yet, 0 when there is none',
+      labelNames: [...queue],
+      registers,
+    }),
+    lostEvents: new Counter({
+      name: 'millrace_subscription_lost_events_total',
+      help: 'Times a subscription was taken ahead because retention ended for what it had not read',
+      labelNames: [...queue],
+      registers,
+    }),
     collected: new Gauge({
       name: 'millrace_collector_last_success_timestamp_seconds',
       help: 'When the queue gauges were last read from Redis',

@@ -77,6 +77,8 @@ describe('an app', () => {
       '/dead-letters/groups',
       '/dead-letters/redrive',
       '/dead-letters/{id}',
+      '/events',
+      '/events/stream',
       '/jobs',
       '/jobs/batch',
       '/jobs/{id}/cancel',
@@ -96,8 +98,15 @@ describe('an app', () => {
       '/redrives',
       '/redrives/{id}',
       '/redrives/{id}/stop',
+      '/replays/{id}/stop',
       '/services',
       '/services/{namespace}',
+      '/subscriptions',
+      '/subscriptions/try',
+      '/subscriptions/{id}',
+      '/subscriptions/{id}/move',
+      '/subscriptions/{id}/replay',
+      '/subscriptions/{id}/replays',
     ])
     expect(body.paths['/jobs']).toHaveProperty('post.requestBody')
   })

@@ -4,7 +4,7 @@
  * `kind` keeps our facts apart from what services say: a service may emit an audit event named `job.succeeded`, and no
  * projection takes it for ours.
  */
-export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'endpoint', 'audit'] as const
+export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'endpoint', 'audit', 'event'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
 export const JOB_EVENTS = {
@@ -62,7 +62,32 @@ export const REDRIVE_EVENTS = {
   finished: 'redrive.finished',
 } as const
 
+export const SUBSCRIPTION_EVENTS = {
+  moved: 'subscription.moved',
+  replayStarted: 'replay.started',
+  replayStopped: 'replay.stopped',
+  replayFinished: 'replay.finished',
+  lost: 'subscription.lost_events',
+} as const
+
 export const ENDPOINT_EVENTS = { opened: 'breaker.opened', closed: 'breaker.closed' } as const
+
+/** Every type that the platform itself writes. */
+export const PLATFORM_EVENT_TYPES: readonly string[] = [
+  JOB_EVENTS,
+  SCHEDULE_EVENTS,
+  SERVICE_EVENTS,
+  QUEUE_EVENTS,
+  REDRIVE_EVENTS,
+  SUBSCRIPTION_EVENTS,
+  ENDPOINT_EVENTS,
+].flatMap((events) => Object.values(events))
+const PLATFORM_TYPES: ReadonlySet<string> = new Set(PLATFORM_EVENT_TYPES)
+
+/** True for the types that only the platform itself publishes. */
+export function isPlatformEvent(type: string): boolean {
+  return PLATFORM_TYPES.has(type)
+}
 
 /** One entry of a partition's log. `data` is JSON text, verbatim: hashes and payloads are over these very bytes. */
 export interface LogEvent {

@@ -23,6 +23,15 @@ export {
   jobViewSchema,
 } from './audit-api.ts'
 export {
+  CLOUD_EVENT_BATCH_TYPE,
+  CLOUD_EVENT_TYPE,
+  type CloudEvent,
+  cloudEventSchema,
+  MAX_BATCH_EVENTS,
+  type PublishRequest,
+  publishRequestSchema,
+} from './cloud-event.ts'
+export {
   type DeadLetter,
   type DiscardRequest,
   deadLetterQuerySchema,
@@ -44,12 +53,15 @@ export {
   EVENT_KINDS,
   type EventKind,
   GAS_EVENTS,
+  isPlatformEvent,
   JOB_EVENTS,
   type LogEvent,
+  PLATFORM_EVENT_TYPES,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SCHEDULE_EVENTS,
   SERVICE_EVENTS,
+  SUBSCRIPTION_EVENTS,
 } from './events.ts'
 export {
   comparePositions,
@@ -144,8 +156,10 @@ export {
   endpointSchema,
   type ManifestQueue,
   type ManifestSchedule,
+  type ManifestSubscription,
   manifestQueueSchema,
   manifestScheduleSchema,
+  manifestSubscriptionSchema,
   type OnStatus,
   onStatusSchema,
   type QueueDefinition,
@@ -166,3 +180,27 @@ export {
   type ManifestIssue,
   manifestWarningSchema,
 } from './services-api.ts'
+export {
+  type DeclaredEvent,
+  declaredEventSchema,
+  parseSubscriptionId,
+  type SubscriptionSource,
+  startFromSchema,
+  subscriptionFields,
+  subscriptionId,
+  subscriptionSourceSchema,
+  typePatternSchema,
+} from './subscription.ts'
+export {
+  moveRequestSchema,
+  REPLAY_STATES,
+  type Replay,
+  type ReplayRequest,
+  replayRequestSchema,
+  replaySchema,
+  type SubscriptionRequest,
+  type SubscriptionView,
+  subscriptionRequestSchema,
+  subscriptionViewSchema,
+  tryRequestSchema,
+} from './subscriptions-api.ts'

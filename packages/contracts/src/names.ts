@@ -16,12 +16,13 @@ export const nameSchema = z
     'must be 1 to 63 letters, digits, dots, dashes or underscores, starting with a letter or digit',
   )
 
-export const QUEUE_KINDS = ['queue', 'schedule'] as const
+export const QUEUE_KINDS = ['queue', 'schedule', 'subscription'] as const
 export type QueueKind = (typeof QUEUE_KINDS)[number]
 
 /**
- * Everything that is delivered is a job in a queue, and a queue and a schedule of one service may have the same name.
- * The address tells them apart: `sync-record` is a queue, `schedule:nightly-sync` the queue of a schedule's ticks.
+ * Everything that is delivered is a job in a queue, and a queue, a schedule and a subscription of one service may have the
+ * same name. The address tells them apart: `sync-record` is a queue, `schedule:nightly-sync` the queue of a schedule's
+ * ticks, `subscription:orders` that of the events that a subscription matches.
  */
 export function queueAddress(kind: QueueKind, name: string): string {
   return kind === 'queue' ? name : `${kind}:${name}`

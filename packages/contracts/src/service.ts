@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { nameSchema, namespaceSchema, QUEUE_KINDS } from './names.ts'
 import { scheduleDefinitionSchema, scheduleFields } from './schedule-fields.ts'
+import { declaredEventSchema, subscriptionFields, subscriptionSourceSchema } from './subscription.ts'
 
 /** How the wait before a retry grows. Delay before retry n: `retryDelayMs × factor^(n−1)`, capped, with jitter. */
 export const backoffSchema = z.strictObject({
@@ -80,8 +81,7 @@ const delivery = {
   rateLimit: rateLimitSchema.optional(),
 }
 
-const ofQueues = {
-  batch: batchSchema.optional(),
+const keyed = {
   keyConcurrency: z
     .int()
     .min(1)
@@ -94,6 +94,8 @@ const ofQueues = {
     .optional()
     .describe('with keyConcurrency 1: whether a dead letter lets the next job of its key go on (skip) or not'),
 }
+
+const ofQueues = { batch: batchSchema.optional(), ...keyed }
 
 /** `spec.queues[]`: the seeds' fields with the seeds' defaults, and `backoff`, which is ours. */
 export const manifestQueueSchema = z.strictObject({
@@ -120,6 +122,24 @@ export const manifestScheduleSchema = z.strictObject({
 })
 export type ManifestSchedule = z.infer<typeof manifestScheduleSchema>
 
+/**
+ * `spec.subscriptions[]`: which events, and the delivery fields of a queue, all but `batch` and `delivery: pull`. Without `retries` and `backoff` the waits are
+ * those of Standard Webhooks: at once, then after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h.
+ */
+export const manifestSubscriptionSchema = z.strictObject({
+  name: nameSchema,
+  ...subscriptionFields,
+  endpoint: endpointSchema,
+  ...delivery,
+  ...keyed,
+  retries: delivery.retries.removeDefault().optional(),
+  retryDelayMs: delivery.retryDelayMs.removeDefault().optional(),
+  backoff: backoffSchema.optional(),
+  concurrency: z.int().min(1).max(10_000).default(5),
+  description: z.string().max(1000).optional(),
+})
+export type ManifestSubscription = z.infer<typeof manifestSubscriptionSchema>
+
 /** What the delivery engine knows of a queue, whatever declared it. */
 export const queueDefinitionSchema = z.strictObject({
   kind: z.enum(QUEUE_KINDS),
@@ -131,6 +151,8 @@ export const queueDefinitionSchema = z.strictObject({
   ...delivery,
   ...ofQueues,
   schedule: scheduleDefinitionSchema.optional(),
+  subscription: subscriptionSourceSchema.optional(),
+  sink: z.string().optional().describe('the whole address to deliver to, instead of an endpoint of the service'),
 })
 export type QueueDefinition = z.infer<typeof queueDefinitionSchema>
 
@@ -142,6 +164,11 @@ export const serviceSchema = z.strictObject({
   appliedAt: z.iso.datetime(),
   appliedBy: z.string(),
   queues: z.array(queueDefinitionSchema),
+  subscriptions: z
+    .array(queueDefinitionSchema)
+    .optional()
+    .describe('subscriptions that were made through the API; the manifest does not know of them'),
+  events: z.array(declaredEventSchema).optional().describe('what the service publishes'),
   closing: z.array(queueDefinitionSchema).describe('no longer declared: drained, then closed; intake refuses them'),
   manifest: z.record(z.string(), z.unknown()),
 })

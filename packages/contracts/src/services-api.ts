@@ -25,6 +25,7 @@ export const applyResponseSchema = z.object({
   result: z.enum(['created', 'changed', 'unchanged']),
   queues: z.array(z.string()),
   schedules: z.array(z.string()),
+  subscriptions: z.array(z.string()),
   closing: z.array(z.string()),
   warnings: z.array(manifestWarningSchema),
 })

@@ -13,6 +13,7 @@ import {
   queuesOf,
   type RegisteredQueue,
   type RegistryView,
+  restlessQueues,
   splitAddress,
   takeOver,
 } from '@millrace/streams'
@@ -59,8 +60,10 @@ export interface PartitionDelivery {
 const MOVE_LIMIT = 200
 /** A mover looks at the due set at least this often, in case an announcement was lost. */
 const MOVE_SWEEP_MS = 1000
-/** Every queue is looked at this often, in case a wake-up was lost. */
+/** Every queue that is not known to be empty is looked at this often, in case a wake-up was lost. */
 const CLAIM_SWEEP_MS = 2000
+/** And every one at all each so many times. */
+const SWEEPS_OF_ALL = 30
 /** With leases of 6 s, jobs of a dead dispatcher run elsewhere within 7.5 s. */
 const TAKE_OVER_MS = 1000
 const TAKE_OVER_LIMIT = 200
@@ -228,13 +231,16 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
       return taken?.jobs.length === TAKE_OVER_LIMIT ? 0 : undefined
     },
   })
+  let sweeps = 0
   const sweeper = startLoop({
     name: 'claim-sweep',
     intervalMs: CLAIM_SWEEP_MS,
     onError: onError('sweep.failed'),
     async run() {
       for (const namespace of changed) await takeIn(namespace)
-      for (const runner of runners.values()) runner.wake()
+      sweeps++
+      const addresses = sweeps % SWEEPS_OF_ALL === 0 ? runners.keys() : await restlessQueues(partition)
+      for (const address of addresses) runners.get(address)?.wake()
       return undefined
     },
   })

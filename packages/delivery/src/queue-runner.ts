@@ -11,6 +11,7 @@ import {
   pause,
   type Settlement,
 } from '@millrace/streams'
+import { Alarm } from './alarm.ts'
 import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
 import { settleSurely } from './settle-surely.ts'
@@ -89,7 +90,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   let mayTakeOver = false
   let draining = false
   let onDrained: (() => void) | undefined
-  let wakeTimer: NodeJS.Timeout | undefined
+  const alarm = new Alarm(() => wake())
 
   /** What ends in the same instant is settled together, and not the first of it alone. */
   const turnSoon = () => {
@@ -120,7 +121,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const free = maker.limit - inFlight + freed
     const room = maker.room()
     const roomInMs = room <= 0 ? maker.roomInMs() : undefined
-    if (roomInMs !== undefined) wakeIn(roomInMs)
+    if (roomInMs !== undefined) alarm.in(roomInMs)
     return Math.min(free, room)
   }
 
@@ -164,7 +165,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
 
   const take = (result: Claim, consumer: Consumer) => {
     mayClaim = result.kind === 'claimed'
-    if (result.kind === 'limited') wakeIn(result.waitMs)
+    if (result.kind === 'limited') alarm.in(result.waitMs)
     if (result.kind !== 'claimed') return
     if (result.expired.length > 0) report.expired(result.expired)
     for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
@@ -184,7 +185,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       // Whether the answer was lost or the script stopped half way: entries may be pending that nobody knows.
       deps.onAmbiguousClaim(consumer)
     }
-    wakeIn(RETRY_MS)
+    alarm.in(RETRY_MS)
   }
 
   const start = (jobs: readonly ClaimedJob[], consumer: Consumer) => {
@@ -262,18 +263,6 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     void turn()
   }
 
-  /** One timer is enough: whoever wakes early looks again and sets the next. */
-  const wakeIn = (ms: number) => {
-    if (wakeTimer) return
-    wakeTimer = setTimeout(
-      () => {
-        wakeTimer = undefined
-        wake()
-      },
-      Math.max(1, ms),
-    ).unref()
-  }
-
   return {
     address,
     wake,
@@ -293,7 +282,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     drain() {
       draining = true
       maker.hurry?.()
-      clearTimeout(wakeTimer)
+      alarm.clear()
       return new Promise((resolve) => {
         onDrained = resolve
         if (inFlight === 0 && !turning) resolve()

@@ -1,5 +1,6 @@
 import { type QueueDefinition, queueAddress, type Service } from '@millrace/contracts'
 import type { Declaration } from './manifest.ts'
+import { type Positions, startPositions } from './subscription.ts'
 
 export interface ApplyInput {
   readonly current?: Service
@@ -7,6 +8,8 @@ export interface ApplyInput {
   readonly url: string
   readonly who: string
   readonly at: string
+  /** Where the log of each partition ends now: a new subscription begins there, unless it says otherwise. */
+  readonly ends?: Positions
 }
 
 export type ApplyDecision =
@@ -14,16 +17,21 @@ export type ApplyDecision =
   | { readonly kind: 'created' | 'changed'; readonly service: Service }
 
 /** The service that applying a declaration leads to. Applying the same again changes nothing, not even the version. */
-export function decideApply({ current, declaration, url, who, at }: ApplyInput): ApplyDecision {
-  const { namespace, queues, manifest } = declaration
-  const closing = current ? stillToClose(current, queues) : []
+export function decideApply({ current, declaration, url, who, at, ends = {} }: ApplyInput): ApplyDecision {
+  const { namespace, events, manifest } = declaration
+  const version = (current?.version ?? 0) + 1
+  const queues = declaration.queues.map((queue) => begin(queue, { known: current?.queues, version, ends }))
+  const subscriptions = current?.subscriptions?.filter((made) => !queues.some((queue) => isSame(queue, made)))
+  const closing = current ? stillToClose(current, [...queues, ...(subscriptions ?? [])]) : []
   const next: Service = {
     namespace,
     url,
-    version: (current?.version ?? 0) + 1,
+    version,
     appliedAt: at,
     appliedBy: who,
     queues,
+    ...(subscriptions && subscriptions.length > 0 && { subscriptions }),
+    ...(events.length > 0 && { events }),
     closing,
     manifest,
   }
@@ -40,15 +48,61 @@ export function withoutClosed(service: Service, address: string): Service {
   }
 }
 
+/** The service with a subscription that was made through the API, or made anew over the one of the same name. */
+export function withSubscription(
+  service: Service,
+  queue: QueueDefinition,
+  { ends, who, at }: { ends: Positions; who: string; at: string },
+): Service {
+  const version = service.version + 1
+  const begun = begin(queue, { known: service.subscriptions, version, ends })
+  const others = (service.subscriptions ?? []).filter((made) => !isSame(made, queue))
+  const closing = service.closing.filter((old) => !isSame(old, queue))
+  return { ...service, version, appliedAt: at, appliedBy: who, subscriptions: [...others, begun], closing }
+}
+
+/** The service without a subscription that was made through the API: what is in its queue is still delivered. */
+export function withoutSubscription(service: Service, name: string, { who, at }: { who: string; at: string }): Service {
+  const made = service.subscriptions ?? []
+  return {
+    ...service,
+    version: service.version + 1,
+    appliedAt: at,
+    appliedBy: who,
+    subscriptions: made.filter((queue) => queue.name !== name),
+    closing: [...service.closing, ...made.filter((queue) => queue.name === name)],
+  }
+}
+
+interface Beginning {
+  readonly known: readonly QueueDefinition[] | undefined
+  readonly version: number
+  readonly ends: Positions
+}
+
+/** A subscription goes on from where it is; a new one begins where it says. `startFrom` has a meaning only then. */
+function begin(queue: QueueDefinition, { known = [], version, ends }: Beginning): QueueDefinition {
+  if (!queue.subscription) return queue
+  const before = known.find((other) => isSame(other, queue))?.subscription
+  const { since, starts } = before ?? { since: version, starts: startPositions(queue.subscription.startFrom, ends) }
+  return { ...queue, subscription: { ...queue.subscription, since, starts: { ...starts } } }
+}
+
 /** A queue that is no longer declared drains first: it keeps being delivered, and takes nothing new. */
 function stillToClose(current: Service, declared: readonly QueueDefinition[]): QueueDefinition[] {
   const kept = new Set(declared.map(addressOf))
-  return [...current.queues, ...current.closing].filter((queue) => !kept.has(addressOf(queue)))
+  const all = [...current.queues, ...(current.subscriptions ?? []), ...current.closing]
+  return all.filter((queue) => !kept.has(addressOf(queue)))
 }
 
 function sameContent(a: Service, b: Service): boolean {
-  const content = ({ url, queues, closing, manifest }: Service) => JSON.stringify({ url, queues, closing, manifest })
+  const content = ({ url, queues, subscriptions, closing, manifest }: Service) =>
+    JSON.stringify({ url, queues, subscriptions, closing, manifest })
   return content(a) === content(b)
+}
+
+function isSame(a: QueueDefinition, b: QueueDefinition): boolean {
+  return addressOf(a) === addressOf(b)
 }
 
 function addressOf({ kind, name }: QueueDefinition): string {

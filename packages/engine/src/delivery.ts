@@ -1,4 +1,4 @@
-import type { QueueDefinition } from '@millrace/contracts'
+import { CLOUD_EVENT_TYPE, type QueueDefinition } from '@millrace/contracts'
 
 /** The parts of a claimed job that its request is made of. */
 export interface DeliveryInput {
@@ -9,6 +9,8 @@ export interface DeliveryInput {
   readonly traceparent?: string | undefined
   /** By which the worker proves that it speaks of this attempt, should it take the job over. */
   readonly token: string
+  /** The replay that brings an event again, where one does. */
+  readonly replay?: string | undefined
 }
 
 export interface DeliveryRequest {
@@ -18,7 +20,7 @@ export interface DeliveryRequest {
 
 /**
  * The request of one attempt. The body of a queue is `{jobId, queue, attempt, data}`, that of a schedule the tick with
- * its attempt; `data` goes in as the text it came as.
+ * its attempt, that of a subscription the CloudEvent; `data` goes in as the text it came as.
  */
 export function buildDelivery(
   job: DeliveryInput,
@@ -43,9 +45,20 @@ export function buildDelivery(
   }
   if (definition.kind === 'schedule')
     return { headers: { ...headers, ...scheduleHeaders(job.data) }, body: tickBody(job) }
+  if (definition.kind === 'subscription')
+    return { headers: { ...headers, ...eventHeaders(job, definition) }, body: job.data }
   return {
     headers,
     body: `{"jobId":"${job.id}","queue":${JSON.stringify(definition.name)},"attempt":${job.attempt},"data":${job.data}}`,
+  }
+}
+
+function eventHeaders({ replay }: DeliveryInput, { name }: QueueDefinition): Record<string, string> {
+  return {
+    // Without a charset: JSON is UTF-8 by itself, and clients compare the whole text.
+    'content-type': CLOUD_EVENT_TYPE,
+    'x-subscription': name,
+    ...(replay !== undefined && { 'x-replay': replay }),
   }
 }
 

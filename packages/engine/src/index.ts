@@ -6,7 +6,14 @@
  * if (parsed.kind === 'refused') for (const { line, pointer, detail } of parsed.mistakes) console.error(line, pointer, detail)
  * ```
  */
-export { type ApplyDecision, type ApplyInput, decideApply, withoutClosed } from './apply.ts'
+export {
+  type ApplyDecision,
+  type ApplyInput,
+  decideApply,
+  withoutClosed,
+  withoutSubscription,
+  withSubscription,
+} from './apply.ts'
 export {
   type AuditFact,
   type AuditRecord,
@@ -39,6 +46,9 @@ export {
   type Outcome,
   type RetryPolicy,
 } from './classify.ts'
+export { decodeEvents, type IncomingEvent } from './cloud-event/decode.ts'
+export { bareMediaType, type EventRequest, parseJson, readText } from './cloud-event/event-body.ts'
+export { eventIdOf, type LoggedEvent, orderKeyOf, toCloudEvent } from './cloud-event/logged-event.ts'
 export {
   buildDelivery,
   type DeliveryInput,
@@ -48,10 +58,14 @@ export {
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'
+export { type CheckData, compileSchema, faultOfSchema } from './event-schema.ts'
+export type { Attributes } from './filter/cesql/evaluate.ts'
+export { type CompiledFilters, compileFilters, FILTER_DIALECTS, type Matches } from './filter/filters.ts'
+export { fitsTypes, indexSubscriptions, type SubscriptionIndex } from './filter/subscription-index.ts'
 export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
-export { nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
 export {
   afterTaking,
   afterWatching,
@@ -96,3 +110,15 @@ export {
   skippedGaps,
 } from './schedule/nominal-times.ts'
 export { type Preview, type PreviewTime, previewRule, wallText } from './schedule/preview.ts'
+export {
+  beforeTime,
+  matcherOf,
+  mayHear,
+  type Positions,
+  type Retention,
+  retentionCutoff,
+  STANDARD_WEBHOOKS_DELAYS_MS,
+  startPositions,
+  subscriptionQueue,
+  timeOf,
+} from './subscription.ts'

@@ -1,6 +1,8 @@
 import { backoffSchema, batchSchema, catchUpSchema, manifestQueueSchema, rateLimitSchema } from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
+import { faultOfSchema } from './event-schema.ts'
+import { compileFilters } from './filter/filters.ts'
 import { type ManifestDocument, type ManifestMistake, mistakeAt } from './manifest-document.ts'
 import { faultsOfSchedule } from './schedule/manifest-faults.ts'
 
@@ -32,7 +34,7 @@ export function readItems<Schema extends z.ZodObject>(
     return { items: [], mistakes: [mistakeAt(document, ['spec', list], detail)] }
   }
   const items: z.infer<Schema>[] = []
-  const mistakes: ManifestMistake[] = [...duplicates(document, list, value)]
+  const mistakes: ManifestMistake[] = [...duplicates(document, { list, items: value })]
   value.forEach((raw, index) => {
     const path = ['spec', list, index]
     const parsed = schema.safeParse(raw)
@@ -43,13 +45,17 @@ export function readItems<Schema extends z.ZodObject>(
   return { items, mistakes }
 }
 
-function duplicates(document: ManifestDocument, list: string, items: readonly unknown[]): ManifestMistake[] {
-  const names = items.map((item) => (isRecord(item) ? item.name : undefined))
+function duplicates(
+  document: ManifestDocument,
+  { list, items }: { list: string; items: readonly unknown[] },
+): ManifestMistake[] {
+  const field = list === 'events' ? 'type' : 'name'
+  const names = items.map((item) => (isRecord(item) ? item[field] : undefined))
   return names.flatMap((name, index) => {
     const first = names.indexOf(name)
     if (typeof name !== 'string' || first === index) return []
     const detail = `"${name}" is declared twice in ${list}; the first is number ${first + 1}`
-    return [mistakeAt(document, ['spec', list, index, 'name'], detail)]
+    return [mistakeAt(document, ['spec', list, index, field], detail)]
   })
 }
 
@@ -99,8 +105,10 @@ function checkMeaning(
   { list, routes }: { list: string; routes: readonly string[] },
 ): ManifestMistake[] {
   const faults: [field: string, detail: string | undefined][] = [
+    // Whoever subscribes may well do so at a public address; that is only warned of.
+    ['endpoint', list === 'subscriptions' ? undefined : faultOfEndpoint(raw.endpoint, routes)],
+    ['schema', list === 'events' ? faultOfSchema(raw.schema) : undefined],
     ['endpoint', list === 'queues' ? faultOfDelivery(raw) : undefined],
-    ['endpoint', faultOfEndpoint(raw.endpoint, routes)],
     [
       'onStatus',
       raw.delivery === 'pull' && raw.onStatus !== undefined
@@ -119,9 +127,26 @@ function checkMeaning(
     ['backoff', faultOfBackoff(raw.backoff)],
     ['concurrency', faultOfConcurrency(raw)],
   ]
-  return faults.flatMap(([field, detail]) =>
-    detail === undefined ? [] : [mistakeAt(document, [...path, field], detail)],
-  )
+  return [
+    ...faults.flatMap(([field, detail]) =>
+      detail === undefined ? [] : [mistakeAt(document, [...path, field], detail)],
+    ),
+    ...(list === 'subscriptions' && raw.filters !== undefined ? faultsOfFilters(document, path, raw.filters) : []),
+  ]
+}
+
+function faultsOfFilters(document: ManifestDocument, path: PropertyKey[], filters: unknown): ManifestMistake[] {
+  // What is no list was named by the schema.
+  if (!Array.isArray(filters)) return []
+  const compiled = compileFilters(filters)
+  if (compiled.kind === 'compiled') return []
+  return compiled.mistakes.map(({ pointer, detail }) => {
+    const inner = pointer
+      .split('/')
+      .slice(1)
+      .map((part) => (/^\d+$/.test(part) ? Number(part) : part))
+    return mistakeAt(document, [...path, 'filters', ...inner], detail)
+  })
 }
 
 /** A queue is pushed to an endpoint or pulled by consumers, never both. */

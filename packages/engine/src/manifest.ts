@@ -1,9 +1,18 @@
-import { manifestQueueSchema, manifestScheduleSchema, namespaceSchema, type QueueDefinition } from '@millrace/contracts'
+import {
+  type DeclaredEvent,
+  declaredEventSchema,
+  manifestQueueSchema,
+  manifestScheduleSchema,
+  manifestSubscriptionSchema,
+  namespaceSchema,
+  type QueueDefinition,
+} from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import { type ManifestDocument, type ManifestMistake, mistakeAt, readManifest } from './manifest-document.ts'
 import { isRecord, readItems } from './manifest-items.ts'
 import { defineSchedule } from './schedule/definition.ts'
 import { warningsOfSchedule } from './schedule/manifest-faults.ts'
+import { subscriptionQueue } from './subscription.ts'
 
 export type { ManifestMistake } from './manifest-document.ts'
 
@@ -11,6 +20,8 @@ export type { ManifestMistake } from './manifest-document.ts'
 export interface Declaration {
   readonly namespace: string
   readonly queues: QueueDefinition[]
+  /** What the service publishes. */
+  readonly events: DeclaredEvent[]
   /** The manifest itself, untouched: what is not ours in it passes through. */
   readonly manifest: Record<string, unknown>
 }
@@ -20,8 +31,8 @@ export type ParsedManifest =
   | { readonly kind: 'refused'; readonly mistakes: ManifestMistake[] }
 
 /** Parts of `spec` that are ours; anything near to one of them is taken for a misspelling. */
-const OURS = ['queues', 'schedules']
-const NOT_YET = ['subscriptions', 'workflows']
+const OURS = ['queues', 'schedules', 'subscriptions', 'events']
+const NOT_YET = ['workflows']
 
 /** Read `catalog-info.yaml` (text, or the object it parses to): all mistakes at once, each with its line and the fix. */
 export function parseManifest(source: string | Record<string, unknown>): ParsedManifest {
@@ -41,6 +52,13 @@ export function parseManifest(source: string | Record<string, unknown>): ParsedM
     schema: manifestScheduleSchema,
     routes,
   })
+  const subscriptions = readItems(document, {
+    list: 'subscriptions',
+    value: spec.subscriptions,
+    schema: manifestSubscriptionSchema,
+    routes,
+  })
+  const events = readItems(document, { list: 'events', value: spec.events, schema: declaredEventSchema, routes })
   const nameFault = namespace.success
     ? []
     : [`${namespace.error.issues[0]?.message}; it is the namespace of the service`]
@@ -49,22 +67,36 @@ export function parseManifest(source: string | Record<string, unknown>): ParsedM
     ...checkSpecKeys(document, spec),
     ...queues.mistakes,
     ...schedules.mistakes,
+    ...subscriptions.mistakes,
+    ...events.mistakes,
   ]
   if (mistakes.length > 0 || !namespace.success) return refuse(mistakes)
 
   const definitions: QueueDefinition[] = [
     ...queues.items.map((queue): QueueDefinition => ({ kind: 'queue', ...queue })),
     ...schedules.items.map(defineSchedule),
+    ...subscriptions.items.map(subscriptionQueue),
   ]
   const warnings = [
-    ...(definitions.length > 0 ? [] : [mistakeAt(document, ['spec'], 'declares no queues and no schedules')]),
+    ...(definitions.length > 0
+      ? []
+      : [mistakeAt(document, ['spec'], 'declares no queues, no schedules and no subscriptions')]),
     ...schedules.items.flatMap((schedule, index) =>
       warningsOfSchedule(schedule).map(([field, detail]) =>
         mistakeAt(document, ['spec', 'schedules', index, field], detail),
       ),
     ),
+    ...subscriptions.items.flatMap(({ endpoint }, index) => warnOfPublic(document, endpoint, index)),
   ]
-  return { kind: 'accepted', declaration: { namespace: namespace.data, queues: definitions, manifest: root }, warnings }
+  const declaration = { namespace: namespace.data, queues: definitions, events: events.items, manifest: root }
+  return { kind: 'accepted', declaration, warnings }
+}
+
+/** Events may be taken at a public address; where that is not meant, it should not go unseen. */
+function warnOfPublic(document: ManifestDocument, endpoint: string, index: number): ManifestMistake[] {
+  if (endpoint.startsWith('/internal/')) return []
+  const detail = `"${endpoint}" does not start with /internal/, so a gateway may publish it`
+  return [mistakeAt(document, ['spec', 'subscriptions', index, 'endpoint'], detail)]
 }
 
 /** In the order in which they stand in the file. */
@@ -86,8 +118,8 @@ function checkSpecKeys(document: ManifestDocument, spec: Record<string, unknown>
 
 function faultOfSpecKey(key: string): string | undefined {
   if (OURS.includes(key)) return undefined
-  if (NOT_YET.includes(key))
-    return `this version of Millrace delivers queues and schedules; it has no ${key} yet, so take them out`
-  const meant = OURS.find((ours) => distance(key.toLowerCase(), ours) <= 2)
+  if (NOT_YET.includes(key)) return `this version of Millrace has no ${key} yet, so take them out`
+  // Short words are near to many others that are not meant.
+  const meant = OURS.find((ours) => distance(key.toLowerCase(), ours) <= (ours === 'events' ? 1 : 2))
   return meant && `is not a known field; did you mean "${meant}"?`
 }

@@ -23,9 +23,13 @@ export function rawMember(json: string, name: string): string | undefined {
 /** The raw texts of an array member's elements, in order. */
 export function rawElements(json: string, name: string): string[] {
   const array = rawMember(json, name)
-  if (!array?.startsWith('[')) return []
+  return array?.startsWith('[') ? arrayElements(array) : []
+}
+
+/** The raw texts of the elements of a text that is an array, in order. */
+export function arrayElements(array: string): string[] {
   const elements: string[] = []
-  let at = skipSpace(array, 1)
+  let at = skipSpace(array, array.indexOf('[') + 1)
   while (at < array.length && array[at] !== ']') {
     const end = endOfValue(array, at)
     elements.push(array.slice(at, end))

@@ -234,7 +234,7 @@ describe('a refused manifest names line, field and fix', () => {
       '/spec/queues/0/backoff',
       /go together/,
     ],
-    ['what is not delivered yet', withSpec('  subscriptions: []\n'), 8, '/spec/subscriptions', /no subscriptions yet/],
+    ['what is not delivered yet', withSpec('  workflows: []\n'), 8, '/spec/workflows', /no workflows yet/],
     ['a bad namespace', 'metadata:\n  name: My Service\nspec: {}\n', 2, '/metadata/name', /namespace of the service/],
     ['broken YAML', 'metadata:\n  name: a\n   oops: [\n', 2, '', /not valid YAML/],
   ])('%s', (_name, source, line, pointer, detail) => {

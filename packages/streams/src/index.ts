@@ -31,10 +31,18 @@ export {
 } from './dead-letters.ts'
 export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
-export { createLogReader, type LogPosition, type LogReader, readLogRange } from './log-reader.ts'
+export {
+  createLogReader,
+  type LogPosition,
+  type LogReader,
+  readLogAfter,
+  readLogBackwards,
+  readLogRange,
+} from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export {
+  declaredQueues,
   type FollowOptions,
   followRegistry,
   queuesOf,
@@ -42,6 +50,17 @@ export {
   type RegistryView,
   readService,
 } from './registry.ts'
+export { restlessQueues } from './restless-queues.ts'
+export {
+  type Behind,
+  logEnd,
+  logEnds,
+  logSpan,
+  openCursor,
+  type RoutedPosition,
+  readBehind,
+  readRouted,
+} from './routing.ts'
 export {
   advanceRedrive,
   type RedriveAdvance,
@@ -59,10 +78,12 @@ export { discard } from './scripts/discard.ts'
 export { type DueTicks, dueTicks } from './scripts/due_ticks.ts'
 export { type Emitted, emit, type Fact } from './scripts/emit.ts'
 export { type Enqueued, enqueue, type JobMeta, type NewJob, type Unique } from './scripts/enqueue.ts'
+export { type FannedOut, type FanOut, fanOut, type RoutedEvent } from './scripts/fan_out.ts'
 export { findJob, type JobPlace, type Paused } from './scripts/find_job.ts'
 export { type Held, hold } from './scripts/hold.ts'
 export { type LeaseReply, lease } from './scripts/lease.ts'
 export { moveDue } from './scripts/move_due.ts'
+export { moveSubscription } from './scripts/move_subscription.ts'
 export { type BreakerNote, noteBreaker } from './scripts/note_breaker.ts'
 export { type Limits, limitsOf, openQueues, type QueueToOpen, type Rate } from './scripts/open_queue.ts'
 export { pause } from './scripts/pause.ts'
@@ -74,6 +95,8 @@ export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
 export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
 export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
+export { skipBehind } from './scripts/skip_behind.ts'
+export { type SubscriptionStart, syncSubscriptions } from './scripts/sync_subscriptions.ts'
 export { type EndedJob, MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
 export {
   type BackfillAdvance,

@@ -144,6 +144,33 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'string',
     holds: 'idempotency key of an emit: its log position; expires with the window',
   },
+  {
+    pattern: '{pN}:idem:event:<ns>:<key>',
+    type: 'string',
+    holds: 'source and id of a published event, hashed: its log position; expires with the window',
+  },
+  {
+    pattern: '{pN}:routed',
+    type: 'hash',
+    holds:
+      'how far the log of each partition was put into the subscriptions that live in this one: <partition> = position, <partition>:read = entries; revision of the registry that was gone by',
+  },
+  {
+    pattern: '{pN}:subscribed',
+    type: 'hash',
+    holds: 'subscriptions that live in the partition, by address: the version of the service that made them',
+  },
+  {
+    pattern: '{pN}:behind',
+    type: 'hash',
+    holds:
+      'subscriptions that read on their own, <address> <partition>: position, and up to where what they get was delivered before',
+  },
+  {
+    pattern: '{pN}:replays',
+    type: 'hash',
+    holds: 'replays into subscriptions that live in the partition, by id: how far each is, as JSON',
+  },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
   { pattern: '{reg}:log', type: 'stream', holds: 'events of the registry: service.applied' },
   { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
@@ -168,6 +195,10 @@ export function partitionKeys(partition: number) {
     tag,
     log: `${tag}:log`,
     wake: `${tag}:wake`,
+    routed: `${tag}:routed`,
+    subscribed: `${tag}:subscribed`,
+    behind: `${tag}:behind`,
+    replays: `${tag}:replays`,
     ticks: `${tag}:ticks`,
     schedules: `${tag}:schedules`,
     schedulePauses: `${tag}:schedule-pauses`,
@@ -177,6 +208,7 @@ export function partitionKeys(partition: number) {
     ledger: (address: string) => `${tag}:ledger:${address}`,
     ledgerRows: (address: string) => `${tag}:ledger-rows:${address}`,
     queues: `${tag}:queues`,
+    idle: `${tag}:idle`,
     closed: `${tag}:closed`,
     consumers: `${tag}:consumers`,
     deadIndex: `${tag}:dead-index`,

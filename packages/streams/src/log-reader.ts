@@ -114,6 +114,27 @@ export async function readLogRange(
   return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
 }
 
+/** Events of a range, newest first, both ends included. `count` is of entries. */
+export async function readLogBackwards(
+  partition: Partition,
+  { from = '+', to = '-', count = 1000 } = {},
+): Promise<LogEvent[]> {
+  const entries = await partition.redis.xrevrange(partition.keys.log, from, to, 'COUNT', count)
+  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields).toReversed())
+}
+
+/** Events behind a position, also when that is in the middle of an entry. `count` is of entries. */
+export async function readLogAfter(
+  partition: Partition,
+  { after, to = '+', count = 1000 }: { after: string; to?: string; count?: number },
+): Promise<LogEvent[]> {
+  const [rest, entries] = await Promise.all([
+    factsAround(partition, after),
+    readLogRange(partition, { from: `(${after}`, to, count }),
+  ])
+  return [...rest.filter(({ position }) => comparePositions(position, after) > 0), ...entries]
+}
+
 /** The facts of the entry that holds a position, an empty list when there is none. */
 async function factsAround(partition: Partition, position: string): Promise<LogEvent[]> {
   const { ms } = parsePosition(position)

@@ -12,6 +12,8 @@ export interface RegisteredQueue {
 export interface RegistryView {
   services(): readonly Service[]
   service(namespace: string): Service | undefined
+  /** The revision up to which everything was read; what was taken in by a message may be newer. */
+  revision(): number
   /** Called with the namespace after a change was taken in. */
   onChange(listener: (namespace: string) => void): void
   /** Read everything again; the next sweep does it anyway. */
@@ -62,6 +64,7 @@ export async function followRegistry({ redis, subscriber, onError }: FollowOptio
   return {
     services: () => [...byNamespace.values()],
     service: (namespace) => byNamespace.get(namespace),
+    revision: () => Number(revision || 0),
     onChange: (listener) => void listeners.push(listener),
     refresh,
     stop() {
@@ -78,10 +81,15 @@ export async function readService(redis: Redis, namespace: string): Promise<Serv
   return json ? (JSON.parse(json) as Service) : undefined
 }
 
+/** The queues that a service has now, those of subscriptions made through the API included. */
+export function declaredQueues({ queues, subscriptions = [] }: Service): readonly QueueDefinition[] {
+  return [...queues, ...subscriptions]
+}
+
 /** All queues of a service, the closing ones included. */
 export function queuesOf(service: Service): RegisteredQueue[] {
   return [
-    ...service.queues.map((definition) => ({ service, definition, closing: false })),
+    ...declaredQueues(service).map((definition) => ({ service, definition, closing: false })),
     ...service.closing.map((definition) => ({ service, definition, closing: true })),
   ]
 }

@@ -30,6 +30,10 @@ export interface Attempted {
 export type OnAttempted = (attempted: Attempted) => void
 
 export function targetOf(definition: QueueDefinition, serviceUrl: string): Target {
+  if (definition.sink !== undefined) {
+    const { origin, pathname, search } = new URL(definition.sink)
+    return { definition, origin, path: `${pathname}${search}` }
+  }
   const { origin, pathname } = new URL(serviceUrl)
   return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}` }
 }
@@ -74,7 +78,7 @@ export function attemptedOf(
 }
 
 export function inputOf({ id, attempt, epoch, data, meta }: ClaimedJob, token: string): DeliveryInput {
-  return { id, attempt, epoch, data, token, traceparent: meta.traceparent }
+  return { id, attempt, epoch, data, token, traceparent: meta.traceparent, replay: meta.replay }
 }
 
 export function maxAttemptsOf({ meta }: ClaimedJob, definition: QueueDefinition): number {

@@ -9,13 +9,22 @@ import {
 } from '@millrace/contracts'
 import { type Declaration, decideApply, parseManifest } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
-import { type Partition, type RegistryView, readService, register } from '@millrace/streams'
+import {
+  declaredQueues,
+  logEnds,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  readService,
+  register,
+} from '@millrace/streams'
 import { z } from 'zod'
 import { findService } from './find-queue.ts'
 
 export interface ServiceDeps {
   readonly registry: RegistryView
   readonly registryPartition: Partition
+  readonly partitions: Partitions
   readonly clock: Clock
   readonly urlTemplate?: string
 }
@@ -58,7 +67,10 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
       }
       const { result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
-      const names = (kind: string) => service.queues.filter((queue) => queue.kind === kind).map((queue) => queue.name)
+      const names = (kind: string) =>
+        declaredQueues(service)
+          .filter((queue) => queue.kind === kind)
+          .map((queue) => queue.name)
       const { namespace, url, version } = service
       return {
         namespace,
@@ -67,6 +79,7 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
         result,
         queues: names('queue'),
         schedules: names('schedule'),
+        subscriptions: names('subscription'),
         closing: service.closing.map((queue) => queue.name),
         warnings,
       }
@@ -101,6 +114,8 @@ async function apply(
   { url, who = 'api', why }: ApplyOptions,
 ): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
   const { namespace } = declaration
+  // Read before the service is changed: what is published from then on is for its new subscriptions.
+  const ends = await logEnds([...deps.partitions.all, deps.registryPartition])
   for (;;) {
     const current = await readService(deps.registryPartition.redis, namespace)
     const target = serviceUrl(namespace, url, deps.urlTemplate, current)
@@ -110,6 +125,7 @@ async function apply(
       url: target,
       who,
       at: new Date(deps.clock.now()).toISOString(),
+      ends,
     })
     if (decision.kind === 'unchanged') return { result: 'unchanged', service: decision.service }
     const { service } = decision
@@ -118,7 +134,7 @@ async function apply(
       url: service.url,
       who,
       ...(why !== undefined && { why }),
-      queues: service.queues.map(({ kind, name }) => `${kind}:${name}`),
+      queues: declaredQueues(service).map(({ kind, name }) => `${kind}:${name}`),
     }
     if (
       (await register(deps.registryPartition, { service, expectedVersion: current?.version ?? 0, event })) ===

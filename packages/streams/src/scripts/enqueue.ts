@@ -17,6 +17,8 @@ export interface JobMeta {
   readonly unique?: { readonly key: string; readonly mode: UniqueMode }
   /** Of a run of a schedule: its tick, its row in the ledger, and what it costs when it succeeds. */
   readonly tick?: { readonly id: string; readonly name: string; readonly gas?: number }
+  /** Of an event that is delivered again: the replay's id, or `moved` where its subscription was taken back. */
+  readonly replay?: string
 }
 
 export interface Unique {

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type Durability,
+  fieldErrors,
+  MAX_BATCH_EVENTS,
+  namespaceSchema,
+  ProblemError,
+  problemSchema,
+  publishRequestSchema,
+} from '@millrace/contracts'
+import {
+  bareMediaType,
+  decodeEvents,
+  type EventRequest,
+  nestsDeeperThan,
+  parseJson,
+  rawMember,
+  readText,
+} from '@millrace/engine'
+import type { AppServer, Clock } from '@millrace/runtime'
+import { z } from 'zod'
+import type { DispatcherMetrics } from '../metrics.ts'
+import type { EventToPublish, Published, Publisher } from './publisher.ts'
+
+export interface PublishDeps {
+  readonly publisher: Publisher
+  readonly metrics: DispatcherMetrics
+  readonly clock: Clock
+  readonly durability: Durability
+  readonly maxEventBytes: number
+}
+
+const publishedSchema = z.object({
+  id: z.string().describe('of the event in the log and in the audit trail'),
+  position: z.string().describe('<partition>:<position>'),
+  namespace: z.string(),
+  deduplicated: z.literal(true).optional().describe('the same source and id was published before, as this one'),
+  warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+})
+
+/** What reads a payload later recurses into it. */
+const MAX_DEPTH = 512
+const ENVELOPE_BYTES = 8192
+
+/** `POST /events`: CloudEvents in structured, batch and binary mode, and plain `{type, data}`. */
+export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Promise<void> {
+  await server.register(async (scope) => {
+    // Any media type may be the data of an event in binary mode, so the body is read here and not by the server.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    ;(scope as unknown as AppServer).post(
+      '/events',
+      {
+        bodyLimit: Math.max(deps.maxEventBytes + ENVELOPE_BYTES, 33_554_432),
+        schema: {
+          summary: 'Publish events',
+          description:
+            'CloudEvents 1.0 in structured (application/cloudevents+json), batch (application/cloudevents-batch+json) or binary mode (ce- headers), or plain JSON {type, data, subject}.',
+          querystring: z.strictObject({ namespace: namespaceSchema.optional().describe('whose events they are') }),
+          response: {
+            200: publishedSchema.extend({ durability: z.string() }).describe('published before'),
+            202: z.union([
+              publishedSchema.extend({ durability: z.string() }),
+              z.object({ events: z.array(publishedSchema), durability: z.string() }).describe('a batch'),
+            ]),
+            413: problemSchema,
+            415: problemSchema,
+            422: problemSchema,
+          },
+        },
+      },
+      async (request, reply) => {
+        const incoming: EventRequest = {
+          contentType: request.headers['content-type'],
+          headers: request.raw.headersDistinct,
+          body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+        }
+        const { namespace } = request.query
+        const events = readEvents(incoming, deps.clock).map((event) => ({ ...event, ...(namespace && { namespace }) }))
+        for (const { json } of events) checkSize(json, deps.maxEventBytes)
+        const published = await deps.publisher.publish(events)
+        for (const one of published) count(deps.metrics, one)
+        const { durability } = deps
+        if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
+          return reply.status(202).send({ events: published, durability })
+        const [one] = published as [Published]
+        return reply.status(one.deduplicated ? 200 : 202).send({ ...one, durability })
+      },
+    )
+  })
+}
+
+function readEvents(request: EventRequest, clock: Clock): EventToPublish[] {
+  return decodeEvents(request) ?? [readPlain(request, clock)]
+}
+
+/** `{type, data, subject?, …}`: what a CloudEvent needs besides is filled in; the data stays as it was written. */
+function readPlain({ contentType, body }: EventRequest, clock: Clock): EventToPublish {
+  if (!/^application\/(?:[\w.+-]+\+)?json$/.test(bareMediaType(contentType))) {
+    throw new ProblemError(
+      'request.unsupported_media_type',
+      'Send a CloudEvent (application/cloudevents+json, application/cloudevents-batch+json, or ce- headers), or JSON {"type": …, "data": …} with content-type: application/json.',
+    )
+  }
+  const text = readText(body, contentType)
+  const parsed = publishRequestSchema.safeParse(parseJson(text))
+  if (!parsed.success) {
+    const errors = fieldErrors(parsed.error)
+    throw new ProblemError('request.invalid', `The event: ${errors[0]?.pointer || 'it'} ${errors[0]?.detail}.`, {
+      errors,
+    })
+  }
+  const { namespace, id = randomUUID(), source, time, data, ...named } = parsed.data
+  const attributes = {
+    specversion: '1.0',
+    id,
+    source: source ?? `/${namespace ?? 'default'}`,
+    ...named,
+    time: time ?? new Date(clock.now()).toISOString(),
+    ...(data !== undefined && { datacontenttype: 'application/json' }),
+  }
+  const raw = data === undefined ? '' : `,"data":${rawMember(text, 'data')}`
+  if (nestsDeeperThan(raw, MAX_DEPTH)) {
+    throw new ProblemError('request.invalid', `data nests deeper than ${MAX_DEPTH} levels.`, {
+      errors: [{ pointer: '/data', detail: `must not nest deeper than ${MAX_DEPTH} levels` }],
+    })
+  }
+  return {
+    attributes,
+    json: `${JSON.stringify(attributes).slice(0, -1)}${raw}}`,
+    fresh: parsed.data.id === undefined,
+    ...(namespace !== undefined && { namespace }),
+  }
+}
+
+function checkSize(json: string, maxBytes: number): void {
+  const size = Buffer.byteLength(json)
+  if (size <= maxBytes) return
+  throw new ProblemError(
+    'request.too_large',
+    `The event has ${size} bytes, the limit is ${maxBytes}. Store its data elsewhere and publish a reference; a batch holds up to ${MAX_BATCH_EVENTS} events.`,
+  )
+}
+
+function count({ published }: DispatcherMetrics, { namespace, deduplicated, warnings }: Published): void {
+  published.inc({ namespace, result: deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended' })
+}

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto'
+import {
+  bySchema,
+  moveRequestSchema,
+  ProblemError,
+  problemSchema,
+  queueAddress,
+  replayRequestSchema,
+  replaySchema,
+  SUBSCRIPTION_EVENTS,
+} from '@millrace/contracts'
+import { startPositions } from '@millrace/engine'
+import type { AppServer, Clock } from '@millrace/runtime'
+import {
+  emit,
+  fullAddress,
+  logEnds,
+  moveSubscription,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  splitAddress,
+} from '@millrace/streams'
+import { z } from 'zod'
+import type { ViewSource } from '../router/view-source.ts'
+import { nextPage } from './replay-range.ts'
+import { findReplay, readReplays, type StoredReplay, saveReplay, toReplay } from './replay-store.ts'
+import { endReplay } from './replayer.ts'
+import { findSubscription } from './subscription-store.ts'
+
+export interface ReplayDeps {
+  readonly registry: RegistryView
+  readonly partitions: Partitions
+  readonly sources: readonly Partition[]
+  readonly views: ViewSource
+  readonly clock: Clock
+}
+
+const params = z.object({ id: z.string().max(150) })
+const countSchema = z.object({ matching: z.int(), looked: z.int() }).describe('a dry run: nothing is delivered')
+
+/** `POST /subscriptions/{id}/move|replay`, `GET /subscriptions/{id}/replays`, `POST /replays/{id}/stop`. */
+export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
+  server.post(
+    '/subscriptions/:id/move',
+    {
+      schema: {
+        summary: 'Take a subscription to another place, back or ahead',
+        params,
+        body: moveRequestSchema,
+        response: { 200: z.object({ id: z.string(), to: z.string() }), 404: problemSchema, 422: problemSchema },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const { to, who = 'api', why } = request.body
+      const { address, partition } = await find(deps, id)
+      const positions = startPositions(to, await logEnds(deps.sources))
+      // Until the partition has been told of it, a subscription that was made just now cannot be moved.
+      await deps.views.current()
+      if ((await moveSubscription(partition, { address, positions })) === 'unknown')
+        throw new ProblemError('subscription.unknown', `The subscription "${id}" ended just now.`)
+      await note(partition, address, SUBSCRIPTION_EVENTS.moved, { who, ...(why !== undefined && { why }), to })
+      return { id, to }
+    },
+  )
+
+  server.post(
+    '/subscriptions/:id/replay',
+    {
+      schema: {
+        summary: 'Deliver a range of past events again, at a rate; or only count them',
+        params,
+        body: replayRequestSchema,
+        response: { 200: countSchema, 202: replaySchema, 404: problemSchema, 422: problemSchema },
+      },
+    },
+    async (request, reply) => {
+      const { from, to, ratePerSecond, dryRun, who = 'api', why } = request.body
+      const { id } = request.params
+      const { address, partition } = await find(deps, id)
+      const logs = await logEnds(deps.sources)
+      const range = { positions: startPositions(from, logs), ends: startPositions(to, logs) }
+      if (dryRun) return reply.status(200).send(await countMatching(deps, address, range))
+      const replay: StoredReplay = {
+        id: `replay_${randomBytes(8).toString('hex')}`,
+        subscription: id,
+        address,
+        state: 'running',
+        from,
+        to,
+        ratePerSecond,
+        replayed: 0,
+        looked: 0,
+        startedAt: new Date(deps.clock.now()).toISOString(),
+        nextAtMs: 0,
+        ...range,
+      }
+      await saveReplay(partition, replay)
+      const told = { who, ...(why !== undefined && { why }), replayId: replay.id, from, to, ratePerSecond }
+      await note(partition, address, SUBSCRIPTION_EVENTS.replayStarted, told)
+      return reply.status(202).send(toReplay(replay))
+    },
+  )
+
+  server.get(
+    '/subscriptions/:id/replays',
+    {
+      schema: {
+        summary: 'Replays of a subscription, the last first',
+        params,
+        response: { 200: z.object({ replays: z.array(replaySchema) }), 404: problemSchema },
+      },
+    },
+    async (request) => {
+      const { address, partition } = await find(deps, request.params.id)
+      const mine = (await readReplays(partition)).filter((replay) => replay.address === address)
+      return { replays: mine.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).map(toReplay) }
+    },
+  )
+
+  server.post(
+    '/replays/:id/stop',
+    {
+      schema: {
+        summary: 'Stop a replay; what it has put into the queue is delivered',
+        params,
+        body: z.strictObject(bySchema),
+        response: { 200: replaySchema, 404: problemSchema },
+      },
+    },
+    async (request) => {
+      const found = await findReplay(deps.partitions, request.params.id)
+      if (!found) throw new ProblemError('replay.unknown', `There is no replay "${request.params.id}".`)
+      const { partition, replay } = found
+      if (replay.state !== 'running') return toReplay(replay)
+      const { who = 'api', why } = request.body
+      return toReplay(await endReplay(deps, partition, { replay, state: 'stopped', who, why }))
+    },
+  )
+}
+
+async function find({ registry, partitions }: ReplayDeps, id: string) {
+  const { service, definition } = await findSubscription(registry, id)
+  const address = fullAddress(service.namespace, queueAddress(definition.kind, definition.name))
+  return { address, partition: partitions.of(address) }
+}
+
+async function countMatching(
+  { views, sources }: ReplayDeps,
+  address: string,
+  range: Pick<StoredReplay, 'positions' | 'ends'>,
+): Promise<z.infer<typeof countSchema>> {
+  const view = await views.current()
+  const subscription = view.all.find((each) => each.address === address)
+  let { positions } = range
+  const count = { matching: 0, looked: 0 }
+  while (subscription) {
+    const limit = Number.MAX_SAFE_INTEGER
+    const page = await nextPage(sources, { ...range, positions }, { subscription, view, replay: '', limit })
+    if (!page) break
+    count.matching += page.events.length
+    count.looked += page.looked
+    positions = { ...positions, [String(page.source.number)]: page.to }
+  }
+  return count
+}
+
+async function note(partition: Partition, address: string, type: string, data: unknown): Promise<void> {
+  const { namespace, queue } = splitAddress(address)
+  await emit(partition, [
+    { kind: 'queue', type, namespace, queue, entityId: `queue/${queue}`, data: JSON.stringify(data) },
+  ])
+}

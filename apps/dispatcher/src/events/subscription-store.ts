@@ -1,0 +1,98 @@
+import {
+  ProblemError,
+  parseSubscriptionId,
+  type QueueDefinition,
+  type Service,
+  subscriptionId,
+} from '@millrace/contracts'
+import { withoutSubscription, withSubscription } from '@millrace/engine'
+import type { Clock } from '@millrace/runtime'
+import {
+  declaredQueues,
+  logEnds,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+  readService,
+  register,
+} from '@millrace/streams'
+import { findService } from '../intake/find-queue.ts'
+
+export interface SubscriptionStoreDeps {
+  readonly registry: RegistryView
+  readonly registryPartition: Partition
+  readonly partitions: Partitions
+  readonly clock: Clock
+}
+
+export interface Found {
+  readonly service: Service
+  readonly definition: QueueDefinition
+}
+
+/** A subscription by the id that the API gives it. */
+export async function findSubscription(registry: RegistryView, id: string): Promise<Found> {
+  const { namespace, name } = parseSubscriptionId(id) ?? { namespace: '', name: '' }
+  const look = (): Found | undefined => {
+    const service = registry.service(namespace)
+    const definition = service && declaredQueues(service).find((queue) => queue.subscription && queue.name === name)
+    return service && definition && { service, definition }
+  }
+  const known = look()
+  if (known) return known
+  await registry.refresh()
+  const found = look()
+  if (found) return found
+  throw new ProblemError('subscription.unknown', `There is no subscription "${id}". GET /subscriptions lists them.`)
+}
+
+type Change = 'make' | 'change' | 'remove'
+
+/** Keep what was made through the API in the registry, beside what the manifest declares. */
+export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
+  const { registry, registryPartition } = deps
+
+  const check = (service: Service, name: string, change: Change) => {
+    const id = subscriptionId(service.namespace, name)
+    const declared = service.queues.some((queue) => queue.subscription && queue.name === name)
+    if (declared) {
+      throw new ProblemError(
+        'subscription.declared',
+        `"${id}" is declared in the manifest of ${service.namespace}: change it there and apply it.`,
+      )
+    }
+    const made = service.subscriptions?.some((queue) => queue.name === name) ?? false
+    if (made && change === 'make')
+      throw new ProblemError(
+        'subscription.exists',
+        `There is a subscription "${id}": PUT /subscriptions/${id} changes it.`,
+      )
+    if (!made && change !== 'make')
+      throw new ProblemError('subscription.unknown', `There is no subscription "${id}". GET /subscriptions lists them.`)
+  }
+
+  const store = async (namespace: string, name: string, change: Change, definition?: QueueDefinition) => {
+    await findService(registry, namespace)
+    const ends = await logEnds([...deps.partitions.all, registryPartition])
+    const by = { who: 'api', at: new Date(deps.clock.now()).toISOString() }
+    for (;;) {
+      const current = (await readService(registryPartition.redis, namespace)) as Service
+      check(current, name, change)
+      const service = definition
+        ? withSubscription(current, definition, { ends, ...by })
+        : withoutSubscription(current, name, by)
+      const { version, url } = service
+      const event = { version, url, who: by.who, why: `${change} subscription ${name}` }
+      const stored = await register(registryPartition, { service, expectedVersion: current.version, event })
+      if (stored !== 'registered') continue
+      await registry.refresh()
+      return service
+    }
+  }
+
+  return {
+    put: (namespace: string, definition: QueueDefinition, change: 'make' | 'change') =>
+      store(namespace, definition.name, change, definition),
+    remove: (namespace: string, name: string) => store(namespace, name, 'remove'),
+  }
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Retention } from '@millrace/engine'
+import type { Clock, Logger } from '@millrace/runtime'
+import { connectBlocking, createLogReader, type Partition, type Partitions, type RegistryView } from '@millrace/streams'
+import { startReplayer } from '../events/replayer.ts'
+import type { DispatcherMetrics } from '../metrics.ts'
+import { startCatchUp } from './catch-up.ts'
+import { startLagDuty } from './lag.ts'
+import { READ_BLOCK_MS, reportOutside, startPartitionRouter } from './partition-router.ts'
+import type { ViewSource } from './view-source.ts'
+
+export interface RouterDeps {
+  readonly redisUrl: string
+  readonly partitions: Partitions
+  /** The registry's own log, which is routed as well. */
+  readonly registryPartition: Partition
+  readonly registry: RegistryView
+  readonly metrics: DispatcherMetrics
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly views: ViewSource
+  readonly maxWaiting: number
+  readonly leaseMs: number
+  readonly retention: Retention
+}
+
+export interface Router {
+  stop(): Promise<void>
+}
+
+/** The consumer group that marks in each log how far the router has come. */
+export const ROUTER_GROUP = 'router'
+
+/** Everything that turns events into jobs of subscriptions in this process: one router and one catch-up for each log. */
+export function startRouter(deps: RouterDeps): Router {
+  const { partitions, registry, views, logger, redisUrl } = deps
+  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const onError = reportOutside(logger, 'router.failed')
+
+  const sources = [...partitions.all, deps.registryPartition]
+  const duties = sources.map((source) => {
+    const blocking = connectBlocking({ url: redisUrl, role: 'router', log: logger, blockMs: READ_BLOCK_MS })
+    const reader = createLogReader({ partition: source, blocking, group: ROUTER_GROUP })
+    const router = startPartitionRouter({
+      ...deps,
+      reader,
+      views,
+      holder,
+      onError,
+      cancelRead: () => blocking.disconnect(),
+    })
+    const catchUp = startCatchUp({ ...deps, source, views, mayRun: () => router.routing(), onError })
+    return { router, catchUp }
+  })
+
+  const lag = startLagDuty({ ...deps, sources, onError })
+  const replayer = startReplayer({ ...deps, sources, holder, onError })
+  // What begins now reads on its own at first: do not let it wait for the sweep.
+  registry.onChange(() => {
+    for (const { router, catchUp } of duties) {
+      router.loop.poke()
+      catchUp.poke()
+    }
+  })
+
+  return {
+    async stop() {
+      await Promise.all([
+        replayer.stop(),
+        lag.stop(),
+        ...duties.flatMap(({ router, catchUp }) => [router.stop(), catchUp.stop()]),
+      ])
+    },
+  }
+}

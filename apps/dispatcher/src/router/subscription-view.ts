@@ -1,0 +1,102 @@
+import {
+  type LogEvent,
+  PLATFORM_EVENT_TYPES,
+  type QueueDefinition,
+  queueAddress,
+  type Service,
+  type SubscriptionSource,
+} from '@millrace/contracts'
+import {
+  fitsTypes,
+  indexSubscriptions,
+  type LoggedEvent,
+  type Matches,
+  matcherOf,
+  mayHear,
+  orderKeyOf,
+  type SubscriptionIndex,
+  validTraceparent,
+} from '@millrace/engine'
+import { declaredQueues, fullAddress, type Partition, type Partitions } from '@millrace/streams'
+
+/** A subscription as the router sees it. */
+export interface Subscription {
+  readonly namespace: string
+  readonly definition: QueueDefinition & { readonly subscription: SubscriptionSource }
+  readonly address: string
+  /** Where its queue lives. */
+  readonly partition: Partition
+  readonly types: readonly string[]
+  readonly matches: Matches
+}
+
+/** Whose platform events a namespace may hear besides its own. */
+export type Grants = Readonly<Record<string, readonly string[]>>
+
+/** All subscriptions at one revision of the registry. */
+export interface SubscriptionView {
+  readonly revision: number
+  readonly all: readonly Subscription[]
+  readonly index: SubscriptionIndex<Subscription>
+  /** Whether an event, whose type fits already, becomes a job of a subscription. */
+  accepts(subscription: Subscription, event: LogEvent, logged: () => LoggedEvent): boolean
+}
+
+export function viewOf(
+  services: readonly Service[],
+  { revision, partitions, grants }: { revision: number; partitions: Partitions; grants: Grants },
+): SubscriptionView {
+  const all = services.flatMap((service) =>
+    declaredQueues(service).flatMap((definition) => toSubscription(service, definition, partitions)),
+  )
+  // What becomes of an alert is no news for any alert: two that listen to each other would never be still.
+  const alerts = new Set(all.filter(({ types }) => hearsPlatform(types)).map(({ address }) => address))
+  return {
+    revision,
+    all,
+    index: indexSubscriptions(all),
+    accepts({ namespace, matches }, event, logged) {
+      if (event.kind === 'event') return matches(logged().attributes)
+      if (event.kind === 'audit' || alerts.has(fullAddress(event.namespace, event.queue))) return false
+      return mayHear(namespace, event.namespace, grants) && matches(logged().attributes)
+    },
+  }
+}
+
+export function toSubscription(
+  { namespace }: Pick<Service, 'namespace'>,
+  definition: QueueDefinition,
+  partitions: Partitions,
+): Subscription[] {
+  const { subscription } = definition
+  if (!subscription) return []
+  const address = fullAddress(namespace, queueAddress(definition.kind, definition.name))
+  return [
+    {
+      namespace,
+      definition: { ...definition, subscription },
+      address,
+      partition: partitions.of(address),
+      types: subscription.types,
+      matches: matcherOf(subscription),
+    },
+  ]
+}
+
+/** What travels with the job of an event: whose line it stands in, and its trace. */
+export function metaOf({ definition }: Subscription, { attributes }: LoggedEvent, replay?: string): string {
+  const key = definition.keyConcurrency === undefined ? undefined : orderKeyOf(attributes)
+  const traceparent = validTraceparent(
+    attributes.traceparent === undefined ? undefined : String(attributes.traceparent),
+  )
+  if (key === undefined && traceparent === undefined && replay === undefined) return ''
+  return JSON.stringify({
+    ...(traceparent !== undefined && { traceparent }),
+    ...(key !== undefined && { key }),
+    ...(replay !== undefined && { replay }),
+  })
+}
+
+function hearsPlatform(types: readonly string[]): boolean {
+  return PLATFORM_EVENT_TYPES.some((type) => fitsTypes(types, type))
+}

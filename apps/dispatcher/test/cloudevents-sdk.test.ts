@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { CloudEvent, emitterFor, HTTP, httpTransport, Mode } from 'cloudevents'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventsPath, publish, subscribeTo } from './event-fixture.ts'
+import { type Rig, startRig } from './fixture.ts'
+
+let rig: Rig
+beforeAll(async () => {
+  rig = await startRig()
+})
+afterAll(() => rig.stop())
+
+describe('the CloudEvents SDK', () => {
+  it.each([Mode.STRUCTURED, Mode.BINARY])('publishes in %s mode, and reads what is delivered', async (mode) => {
+    const namespace = `sdk-${mode}`
+    await subscribeTo(rig.client, namespace, {
+      subscriptions: [{ name: 'all', types: [`${namespace}.sent`] }],
+      url: rig.receiver.url,
+    })
+    const event = new CloudEvent({
+      type: `${namespace}.sent`,
+      source: '/sdk',
+      subject: 'order/7',
+      datacontenttype: 'application/json',
+      data: { cents: 4200, lines: [{ sku: 'ä' }] },
+      myext: 'value',
+    })
+    await emitterFor(httpTransport(`${rig.client.url}/events`), { mode })(event)
+    const [request] = await rig.receiver.waitFor(eventsPath(namespace, 'all'), 1)
+    const read = HTTP.toEvent({ headers: request!.headers, body: request!.body }) as CloudEvent<unknown>
+    expect(read.validate()).toBe(true)
+    expect(read.toJSON()).toEqual(event.toJSON())
+  })
+
+  it('reads what the platform says', async () => {
+    await subscribeTo(rig.client, 'sdk-own', {
+      subscriptions: [{ name: 'all', types: ['job.enqueued'] }],
+      url: rig.receiver.url,
+      spec: { queues: [{ name: 'work', endpoint: '/internal/sdk-own/work' }] },
+    })
+    await rig.client.enqueue('sdk-own', 'work', { data: { a: 1 } })
+    const [request] = await rig.receiver.waitFor(eventsPath('sdk-own', 'all'), 1)
+    const read = HTTP.toEvent({ headers: request!.headers, body: request!.body }) as CloudEvent<{ data: unknown }>
+    expect(read.validate()).toBe(true)
+    expect(read).toMatchObject({
+      source: '/millrace/sdk-own',
+      namespace: 'sdk-own',
+      queue: 'work',
+      data: { data: { a: 1 } },
+    })
+  })
+})
+
+it('can be read by a consumer with redis-cli, as docs/redis-keys.md has it', async () => {
+  const page = readFileSync(new URL('../../../docs/redis-keys.md', import.meta.url), 'utf8')
+  const [create, read, ack] = [...page.matchAll(/^redis-cli (.*)$/gm)].map(([, line]) =>
+    [...(line as string).matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? (bare as string)),
+  ) as [string[], string[], string[]]
+  const client = rig.redis.client()
+  const call = ([command, ...args]: string[]) => client.call(command as string, ...args)
+  expect(await call(create)).toBe('OK')
+  const { id } = await publish(rig.client, 'cli.sent', { data: { n: 1 } })
+  const [, entries] = (await call(read)) as [string, [string, string[]][]]
+  const [position, fields] = entries.find(([, values]) => values[3] === 'cli.sent')!
+  expect(fields.filter((_value, index) => index % 2 === 0)).toEqual(['kind', 'type', 'ns', 'queue', 'entity', 'data'])
+  expect([fields[1], JSON.parse(fields[11]!).data]).toEqual(['event', { n: 1 }])
+  expect(parseInt(id.slice(4, 15), 16)).toBe(Number(position.split('-')[0]))
+  expect(await call([...ack.slice(0, -1), position])).toBe(1)
+  client.disconnect()
+})

@@ -1,0 +1,46 @@
+import type { FieldError } from '@millrace/contracts'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+
+type Schema = boolean | Record<string, unknown>
+
+/** Data that does not fit its schema; empty when it fits. */
+export type CheckData = (data: unknown) => FieldError[]
+
+/**
+ * A compiled JSON Schema (2020-12) of an event's data. Unknown keywords are refused, so that a misspelt one does not let
+ * everything through. A schema may not refer to others by an address: nothing is fetched.
+ *
+ * @throws Error when the schema is none.
+ */
+export function compileSchema(schema: unknown): CheckData {
+  const ajv = new Ajv2020({
+    allErrors: true,
+    strict: true,
+    strictTypes: false,
+    strictTuples: false,
+    strictRequired: false,
+  })
+  addFormats.default(ajv)
+  const validate: ValidateFunction = ajv.compile(schema as Schema)
+  return (data) => {
+    if (validate(data)) return []
+    return (validate.errors ?? []).map(({ instancePath, message, params }) => {
+      const extra = 'additionalProperty' in params ? ` (${params.additionalProperty})` : ''
+      return { pointer: `/data${instancePath}`, detail: `${message}${extra}` }
+    })
+  }
+}
+
+/** What is wrong with a schema, undefined when it can be used, or when there is none. */
+export function faultOfSchema(schema: unknown): string | undefined {
+  if (schema === undefined) return undefined
+  if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema)))
+    return 'must be a JSON Schema: an object, true or false'
+  try {
+    compileSchema(schema)
+    return undefined
+  } catch (error) {
+    return `is not a JSON Schema that can be used: ${(error as Error).message}`
+  }
+}
