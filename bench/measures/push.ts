@@ -37,7 +37,8 @@ export const push: Measure = {
 }
 
 function windowOf({ size }: Context): { skip: number; count: number } {
-  return { skip: size(5000, 200), count: size(30_000, 1000) }
+  // The compiler of V8 is busy with the dispatcher for its first tens of thousands of jobs, and with a bare loop for few.
+  return { skip: size(40_000, 200), count: size(40_000, 1000) }
 }
 
 async function bareLoop(worker: PushWorker, style: BareLoop['style'], context: Context): Promise<Figure> {

@@ -59,7 +59,7 @@ export interface PartitionDelivery {
 /** Jobs moved by one script call. */
 const MOVE_LIMIT = 200
 /** A mover looks at the due set at least this often, in case an announcement was lost. */
-const MOVE_SWEEP_MS = 1000
+const MOVE_SWEEP_MS = 2000
 /** Every queue that is not known to be empty is looked at this often, in case a wake-up was lost. */
 const CLAIM_SWEEP_MS = 2000
 /** And every one at all each so many times. */
@@ -111,7 +111,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
   }
   const membership = startLoop({
     name: 'membership',
-    intervalMs: 500,
+    intervalMs: 1000,
     onError: onError('join.failed'),
     async run() {
       if (!consumer && !stopping) await join()

@@ -5,7 +5,7 @@ import type { AuditMetrics } from '../metrics.ts'
 import type { Trail } from '../store/trail.ts'
 import { partitionLabel } from './partition-label.ts'
 
-const SAMPLE_EVERY_MS = 1000
+const SAMPLE_EVERY_MS = 2000
 
 /** Keep the lag gauges: how many entries are not recorded yet, and how long the oldest of them has waited. */
 export function startLagSampler({

@@ -50,10 +50,10 @@ const LEASE = 'recorder'
 const LEASE_TTL_MS = 3000
 const RENEW_AFTER_MS = 1000
 /** A quiet recorder comes round this often, to renew. */
-export const READ_BLOCK_MS = 500
+export const READ_BLOCK_MS = 1000
 /** About 25 ms of folding: longer would make the API of this process wait, shorter would fsync more per event. */
 const BATCH_EVENTS = 1000
-const TRIM_EVERY_MS = 1000
+const TRIM_EVERY_MS = 2000
 /** How long after an error, and how often a standby asks for the lease. */
 const PAUSE_MS = 500
 

@@ -26,7 +26,9 @@ export interface CatchUpDeps {
   onError(error: unknown): void
 }
 
+/** Where there are subscriptions, one may have fallen behind or have room again. */
 const SWEEP_MS = 250
+const QUIET_MS = 5000
 const BATCH_EVENTS = 500
 
 /**
@@ -37,13 +39,14 @@ const BATCH_EVENTS = 500
 export function startCatchUp(deps: CatchUpDeps): Loop {
   return startLoop({
     name: 'catch-up',
-    intervalMs: SWEEP_MS,
+    intervalMs: QUIET_MS,
     onError: deps.onError,
     async run(signal) {
-      if (!deps.mayRun()) return undefined
+      if (!deps.mayRun()) return SWEEP_MS
+      if ((await deps.views.current()).all.length === 0) return QUIET_MS
       const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, signal)))
       // Somebody has more to read: go on at once.
-      return turns.includes('more') ? 0 : undefined
+      return turns.includes('more') ? 0 : SWEEP_MS
     },
   })
 }

@@ -40,6 +40,8 @@ export function startLagDuty(deps: LagDeps): Loop {
     intervalMs: SAMPLE_MS,
     onError: deps.onError,
     async run() {
+      const queues = deps.registry.services().flatMap(queuesOf)
+      if (!queues.some(({ definition }) => definition.kind === 'subscription')) return undefined
       for (const source of deps.sources) await keepRetention(deps, source)
       const unread = await oldestUnread(deps)
       await showQueues(deps, unread)

@@ -59,13 +59,15 @@ export const READ_BLOCK_MS = 500
 const BATCH_EVENTS = 500
 /** Cursors of partitions that nothing was for, and the mark for retention, are brought up this often. */
 const BRING_UP_MS = 500
-const PAUSE_MS = 300
+/** How often a standby asks for the lease. */
+const STANDBY_MS = 500
 
 export function startPartitionRouter(deps: PartitionRouterDeps): PartitionRouter {
   const routing = new Routing(deps)
   const loop = startLoop({
     name: 'router',
-    intervalMs: PAUSE_MS,
+    // Often enough to keep the lease; without subscriptions that is all there is to do.
+    intervalMs: deps.leaseMs / 3,
     run: (signal) => routing.run(signal),
     onError(error) {
       routing.reset()
@@ -106,9 +108,9 @@ class Routing {
   }
 
   /** Route until there is a reason to pause: stopped, stood down, or an error, which rises. */
-  async run(signal: AbortSignal): Promise<undefined> {
+  async run(signal: AbortSignal): Promise<number | undefined> {
     while (!signal.aborted) {
-      if (!(await this.#holdsLease())) return
+      if (!(await this.#holdsLease())) return STANDBY_MS
       const view = await this.#deps.views.current()
       // What was read by an older view and is in no cursor yet has to be read again by this one.
       if (view !== this.#view) this.#cursors = undefined
@@ -116,7 +118,7 @@ class Routing {
       const cursors = await this.#open()
       if (view.all.length === 0) {
         await this.#passOver(cursors, view)
-        return
+        return undefined
       }
       const events = await this.#readOn(signal)
       for (const portion of portionsOf(events, view)) {
@@ -125,6 +127,7 @@ class Routing {
       await this.#bringUp(cursors, view)
       await turnOfOthers()
     }
+    return undefined
   }
 
   async letGo(): Promise<void> {
