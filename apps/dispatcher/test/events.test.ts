@@ -175,9 +175,14 @@ describe('subscriptions', () => {
     await send(text('2', { source: '/a', type: 'buy.sent' }))
     await send(text('3', { size: 11, subject: 'o/1' }))
     await send(text('4', { size: 9, subject: 'o/1', type: 'other.paid' }))
-    await rig.receiver.waitFor(eventsPath('buyer', 'all'), 3)
-    await rig.receiver.waitFor(eventsPath('buyer', 'large'), 1)
-    await rig.receiver.waitFor(eventsPath('buyer', 'not-paid'), 1)
+    for (const [name, count] of [
+      ['paid', 2],
+      ['all', 3],
+      ['from-a', 1],
+      ['large', 1],
+      ['not-paid', 1],
+    ] as const)
+      await rig.receiver.waitFor(eventsPath('buyer', name), count)
     const got = Object.fromEntries(
       subscriptions.map(({ name }) => [name, dataAt(rig.receiver, eventsPath('buyer', name)).toSorted()]),
     )
