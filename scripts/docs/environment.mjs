@@ -56,7 +56,7 @@ const WORDS = {
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
   MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
-  MILLRACE_LOG_KEEP: 'How many of the newest entries stay in each log after they were recorded.',
+  MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',

@@ -46,6 +46,6 @@ Where a payload lies (\`data\` of lanes, lines and dead letters, the rest of a p
 \`\`\`
 
 No JSON text begins with \`~\`. \`cut -d: -f3 | base64 -d | zstd -d\` reads one. An event with such a payload is no valid JSON until it is
-unpacked; \`readLogRange\` and \`createLogReader\` of \`@millrace/streams\` do that. Why: [0041](decisions/0041-large-payloads-are-packed.md).
+unpacked; \`readLogRange\` and \`createLogReader\` of \`@millrace/streams\` do that. Why: [0028](decisions/0028-large-payloads-are-packed.md).
 `
 }

@@ -8,7 +8,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
       ...commonConfig,
       MILLRACE_AUDIT_PORT: portConfig(7403),
       /** How many of the newest entries stay in each log after they were recorded. */
-      MILLRACE_LOG_KEEP: z.coerce.number('expected a number of entries').int().min(0).default(10_000),
+      MILLRACE_LOG_KEEP: z.coerce.number('expected a number of events').int().min(0).default(10_000),
       /** How many progress streams may be open at once in one process. */
       MILLRACE_AUDIT_STREAMS: z.coerce.number('expected a number of streams').int().min(1).max(100_000).default(1000),
     }),

@@ -81,7 +81,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
     const reader = createLogReader({ partition, blocking, group: 'audit' })
     const recorder = startRecorder({
       ...{ reader, trail: store.trail, signals, metrics, logger, clock, holder },
-      keepEntries: config.MILLRACE_LOG_KEEP,
+      keepEvents: config.MILLRACE_LOG_KEEP,
       cancelRead: () => blocking.disconnect(),
     })
     return { label: partitionLabel(partition.number), recorder, reader }

@@ -58,8 +58,9 @@ export function startTicker(deps: TickerDeps): Loop {
       // The next batch is decided while the store carries out the one before.
       for (let at = 0; at < due.length; at += BATCH)
         batches.push(fireBatch(due.slice(at, at + BATCH), () => look.nowMs + elapsedMs(), deps))
-      await Promise.all(batches)
-      if (look.more && due.length > 0) return 0
+      const fired = await Promise.all(batches)
+      // What fired is planned anew, maybe as the next of all: look when that is, or each second would begin where the last ended.
+      if (fired.includes(true)) return 0
       return look.nextInMs === undefined ? undefined : Math.max(0, look.nextInMs - elapsedMs())
     },
   })
@@ -77,7 +78,8 @@ function known(due: readonly { address: string; plan: StoredPlan }[], deps: Tick
   })
 }
 
-async function fireBatch(due: readonly DueSchedule[], now: () => number, deps: TickerDeps): Promise<void> {
+/** True when the plan of any of them moved. */
+async function fireBatch(due: readonly DueSchedule[], now: () => number, deps: TickerDeps): Promise<boolean> {
   const { partition, tz, gas, keep } = deps
   const nowMs = Math.floor(now())
   const decided = due.map(({ schedule, plan }) => {
@@ -93,6 +95,7 @@ async function fireBatch(due: readonly DueSchedule[], now: () => number, deps: T
   const firedMs = now()
   for (const [index, { schedule, decision }] of decided.entries())
     report(schedule, decision, { result: results[index] as Ticked, afterMs: firedMs - nowMs }, deps)
+  return results.some(({ kind }) => kind === 'done')
 }
 
 /** Count and log what a call came to, where we were the one whose call counted. */

@@ -4,7 +4,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
  * How a payload lies in Redis: as the JSON text that it is, or, from 4 KiB on and where that is shorter, as
  * `~zstd:<bytes of the text>:<base64>`. No JSON text begins with `~`, so what lies there says by itself what it is, and
  * the scripts never look into it. Everything that writes or reads a payload goes through here; why this size, codec and
- * text form: docs/performance.md, decision 0041.
+ * text form: docs/performance.md, decision 0028.
  */
 const MARK = '~zstd:'
 /** Below it saves less than 2 KiB for what is half of the time that a delivery takes. */

@@ -9,6 +9,7 @@ import {
   readCounts,
   readLogRange,
   settle,
+  trimLog,
   whenReady,
 } from '../src/index.ts'
 import { ADDRESS, type Bench, prepare } from './fixture.ts'
@@ -141,6 +142,21 @@ describe('settling many at once', () => {
       jobs.map((_, index) => [index, index === gone ? 'late' : 'settled']),
     )
     expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ succeeded: 2, scheduled: 1 })
+  })
+})
+
+describe('trimming', () => {
+  it('keeps facts, not entries', async () => {
+    const { redis, keys } = bench.partition
+    await redis.xgroup('CREATE', keys.log, 'audit', '$', 'MKSTREAM')
+    for (let round = 0; round < 10; round++) await bench.add(...payloads)
+    const last = (await readLogRange(bench.partition)).at(-1)!
+    await redis.xgroup('SETID', keys.log, 'audit', last.position)
+    await trimLog(bench.partition, { keep: 500 })
+    const kept = await readLogRange(bench.partition)
+    expect(kept.length).toBeGreaterThanOrEqual(500)
+    expect(kept.length).toBeLessThan(1000)
+    expect(kept.at(-1)).toEqual(last)
   })
 })
 

@@ -29,8 +29,8 @@ export interface RecorderDeps {
   readonly clock: Clock
   /** This process, among those that may record. */
   readonly holder: string
-  /** How many of the newest entries stay in the log after they were recorded. */
-  readonly keepEntries: number
+  /** About how many of the newest events stay in the log after they were recorded. */
+  readonly keepEvents: number
   /** Ends a read that blocks, when the recorder is to stop. */
   cancelRead(): void
 }
@@ -215,9 +215,9 @@ class Recording {
   }
 
   async #trim(): Promise<void> {
-    const { reader, clock, keepEntries } = this.#deps
+    const { reader, clock, keepEvents } = this.#deps
     if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
     this.#trimmedAt = clock.now()
-    await trimLog(reader.partition, { keep: keepEntries })
+    await trimLog(reader.partition, { keep: keepEvents })
   }
 }

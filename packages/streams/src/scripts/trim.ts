@@ -3,7 +3,7 @@ import { loadScript, runScript } from './load.ts'
 
 const script = loadScript('trim', 'allow-oom')
 
-/** Trim a log behind its slowest group, keeping the newest entries. Returns how many entries went. */
+/** Trim a log behind its slowest group, keeping about the newest `keep` facts. Returns how many entries went. */
 export async function trimLog(partition: Partition, { keep }: { keep: number }): Promise<number> {
   return (await runScript(partition, script, [keep])) as number
 }
