@@ -14,8 +14,8 @@ export default defineConfig({
     // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Two cores: more workers only make timeouts of real servers tighter.
-    maxWorkers: 2,
+    // Most tests wait for a process or a lease, so three share two cores; more only make real servers late.
+    maxWorkers: 3,
     passWithNoTests: false,
     allowOnly: false,
   },
