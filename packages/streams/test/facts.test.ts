@@ -8,6 +8,7 @@ import {
   enqueue,
   findJob,
   readCounts,
+  readLogAfter,
   readLogRange,
   settle,
   trimLog,
@@ -202,6 +203,17 @@ describe('trimming', () => {
     expect(kept.length).toBeGreaterThanOrEqual(500)
     expect(kept.length).toBeLessThan(1000)
     expect(kept.at(-1)).toEqual(last)
+  })
+  it('keeps an entry whole while a group stands in the middle of it', async () => {
+    const { redis, keys } = bench.partition
+    // Larger than a node of the stream, so that this entry could go alone.
+    const ids = await bench.add(...payloads.map(({ index }) => ({ index, text: 'x'.repeat(500) })))
+    await bench.add(...payloads)
+    const stopped = (await readLogRange(bench.partition))[150]!
+    await redis.xgroup('CREATE', keys.log, 'audit', stopped.position)
+    await trimLog(bench.partition, { keep: 1 })
+    const rest = await readLogAfter(bench.partition, { after: stopped.position })
+    expect(rest[0]?.entityId).toBe(ids[151])
   })
 })
 

@@ -34,4 +34,7 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', LOG)) do
 end
 -- Without a reader nobody has seen anything: keep it all.
 if not slowest then return 0 end
-return redis.call('XTRIM', LOG, 'MINID', '~', slowest, 'LIMIT', surplus)
+-- It may stand in the middle of an entry, whose id is before its position: what is left of that entry is still to be read.
+local reached = redis.call('XREVRANGE', LOG, slowest, '-', 'COUNT', 1)[1]
+if not reached then return 0 end
+return redis.call('XTRIM', LOG, 'MINID', '~', reached[1], 'LIMIT', surplus)
