@@ -109,5 +109,6 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { newHolder, sharedLease } from './shared-lease.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'
