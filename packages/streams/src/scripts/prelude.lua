@@ -17,10 +17,26 @@ end
 -- Whole numbers as text: Lua would write large ones as 1.7e+12.
 local function whole(number) return string.format('%d', number) end
 
+local function split_position(position)
+  local dash = string.find(position, '-', 1, true)
+  return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
+end
+
+-- While the server's clock is behind the log, because it was set back, all that is written gets the log's last millisecond and
+-- its next sequence numbers. Ids have room for a million of them: long before that the log goes on with the next millisecond.
+local LONGEST_POSITION = #'1767225600000-99999'
+local function leave_room(position)
+  if #position <= LONGEST_POSITION then return false end
+  redis.call('XSETID', LOG, whole(tonumber((split_position(position))) + 1) .. '-0')
+  return true
+end
+
 -- Append one fact to the log; its position is the answer. The log's own clock never steps back, so positions also
 -- serve as the ids of lane entries: each is used once and they only rise.
 local function append(kind, type, ns, queue, entity, data)
-  return redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
+  local position = redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
+  leave_room(position)
+  return position
 end
 
 -- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
@@ -32,11 +48,6 @@ local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
 local SHARED_FIELDS, FIELDS_PER_FACT = 8, 4
 local FULL_FIELDS = SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT
 
-local function split_position(position)
-  local dash = string.find(position, '-', 1, true)
-  return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
-end
-
 -- Collects facts: `add(entity, data)`, then `flush()`. An entry that is full is written as soon as another fact comes.
 -- `on_entry`, where there is one, is told of each entry that is written: the position of its first fact, and how many it has.
 local function facts_of(kind, type, ns, queue, on_entry)
@@ -46,7 +57,7 @@ local function facts_of(kind, type, ns, queue, on_entry)
     if n == SHARED_FIELDS then return end
     local position = redis.call('XADD', LOG, '*', unpack(fields, 1, n))
     local facts = (n - SHARED_FIELDS) / FIELDS_PER_FACT
-    if facts > 1 then
+    if not leave_room(position) and facts > 1 then
       local ms, seq = split_position(position)
       redis.call('XSETID', LOG, ms .. '-' .. whole(seq + facts - 1))
     end
