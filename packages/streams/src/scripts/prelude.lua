@@ -104,6 +104,21 @@ local function parse_entry(fields)
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
+-- Entries of a stream between two ids, oldest first, `limit` at most: `visit(entry)` may end it by answering true. They are read
+-- a few at a time, because payloads may be large and a script holds what it has read in memory.
+local PORTION = 20
+local function each_entry(key, from, to, limit, visit)
+  while limit > 0 do
+    local wanted = math.min(limit, PORTION)
+    local entries = redis.call('XRANGE', key, from, to, 'COUNT', wanted)
+    for _, entry in ipairs(entries) do
+      if visit(entry) then return end
+    end
+    if #entries < wanted then return end
+    from, limit = '(' .. entries[#entries][1], limit - #entries
+  end
+end
+
 -- A ready job as an entry of its lane. One that was never tried and brings nothing but its payload has the one field
 -- `data`, and the entry's own id is its id: that is most of them, and every field is paid for at each step. Others have five
 -- fields; `job` is '' where the entry's id is the job's. Any other place is noted, so that a command on the job's id finds it.
