@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob, imbalance, readCounts, readLogRange, settle } from '../src/index.ts'
+import { findJob, imbalance, purge, readCounts, readLogRange, requestPurge, settle } from '../src/index.ts'
 import { ADDRESS, type Bench, prepare } from './fixture.ts'
 
 let server: RedisServer
@@ -40,5 +41,27 @@ describe('a clock that stepped back', () => {
     await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })
     const facts = await readLogRange(bench.partition)
     expect(facts.filter(({ type }) => type === 'job.succeeded').map(({ entityId }) => entityId)).toEqual(ids)
+  })
+})
+
+describe('large payloads', () => {
+  /** Noise: it would not lie packed in less. */
+  const fill = async (jobs: number, bytes: number) => {
+    const ids: string[] = []
+    for (let n = 0; n < jobs; n++)
+      ids.push(await bench.addWith({ data: JSON.stringify(randomBytes((bytes * 3) / 4).toString('base64')) }))
+    return ids
+  }
+  const scriptMemory = async () =>
+    Number(/used_memory_vm_eval:(\d+)/.exec(await bench.partition.redis.info('memory'))![1])
+
+  it('are not all brought into a script that counts the jobs before one, or purges them', async () => {
+    const ids = await fill(60, 1_000_000)
+    const before = await scriptMemory()
+    expect(await findJob(bench.partition, ids.at(-1)!)).toMatchObject({ ahead: 17, moreAhead: true })
+    expect((await findJob(bench.partition, ids[16]!))?.moreAhead).toBeUndefined()
+    await requestPurge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })
+    expect(await purge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })).toBe(60)
+    expect((await scriptMemory()) - before).toBeLessThan(50_000_000)
   })
 })
