@@ -126,7 +126,7 @@ function report(
     if (fired.kind !== 'fired') continue
     const totalMs = Math.max(0, lateMs) + afterMs
     metrics.ticks.inc({ ...labels, result: 'fired' })
-    metrics.lateness.observe(labels, totalMs / 1000)
+    metrics.delay.observe(labels, totalMs / 1000)
     logger.info({ event: 'schedule.fired', ...fields, jobId: fired.id, lateMs: Math.round(totalMs) }, 'schedule fired')
   }
 }

@@ -38,14 +38,14 @@ export interface AttemptMaker {
 /** What is told of one queue's delivery, for logs and metrics. */
 export interface QueueReport {
   /** A job started so long after it had become ready. */
-  waited(ms: number): void
+  waited(job: ClaimedJob, ms: number): void
   inFlight(count: number): void
   tookOver(count: number): void
   /** Jobs whose time was over before an attempt began. */
   expired(jobIds: readonly string[]): void
   /** An attempt ended, and this is what will be settled. */
   attempted(job: ClaimedJob, settlement: Settlement): void
-  settled(settlement: Settlement, as: Settled): void
+  settled(job: ClaimedJob, settlement: Settlement, as: Settled): void
   /** An attempt ended whose job is in other hands. */
   lost(): void
 }

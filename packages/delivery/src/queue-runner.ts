@@ -168,7 +168,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     if (result.kind === 'limited') alarm.in(result.waitMs)
     if (result.kind !== 'claimed') return
     if (result.expired.length > 0) report.expired(result.expired)
-    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
+    for (const job of result.jobs) report.waited(job, Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
     start(result.jobs, consumer)
   }
 
@@ -243,8 +243,8 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     inFlight -= attempts.length
     consumer.release(attempts.length)
     report.inFlight(inFlight)
-    attempts.forEach(({ settlement }, index) => {
-      report.settled(settlement, results?.[index] ?? 'late')
+    attempts.forEach(({ job, settlement }, index) => {
+      report.settled(job, settlement, results?.[index] ?? 'late')
     })
     const by = attempts.find((item) => item.pause)?.pause
     if (by) await pauseBy(by)

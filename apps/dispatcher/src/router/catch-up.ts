@@ -92,6 +92,6 @@ async function step(
   })
   if (result.kind === 'stale') views.outdated()
   if (result.kind !== 'routed') return 'done'
-  metrics.routed.inc(result.jobs)
+  metrics.routed.inc({}, result.jobs)
   return atEnd ? 'done' : 'more'
 }

@@ -41,7 +41,7 @@ export function createPullReport(address: string, queue: string, options: Consum
     expired: nothing,
     attempted: log ? (job, settlement) => guarded(tell, () => logAttempt(log, address, job, settlement)) : nothing,
     settled: onAttempt
-      ? (settlement, as) => {
+      ? (_job, settlement, as) => {
           if (settlement.kind === 'leased') return
           attempt({
             queue,
