@@ -34,6 +34,14 @@ local function split_position(position)
   return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
 end
 
+-- Whether a position is before another.
+local function less(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
+  return tonumber(a_seq) < tonumber(b_seq)
+end
+
 -- Collects facts: `add(entity, data)`, then `flush()`, which also answers the position of the first fact that was not yet
 -- written. An entry that is full is written as soon as another fact comes.
 local function facts_of(kind, type, ns, queue)
