@@ -28,7 +28,7 @@ export function createAttemptCounter(labels: QueueLabels, { metrics, clock }: At
     cancelled: endCells('cancelled', labels, metrics),
   }
 
-  return (job: ClaimedJob, settlement: Settlement, settled: Settled): void => {
+  return (settlement: Settlement, settled: Settled, job: ClaimedJob): void => {
     const outcome = settled === 'late' ? 'late' : settlement.kind
     const reason = 'reason' in settlement ? settlement.reason : ''
     const seconds = settlement.durationMs / 1000

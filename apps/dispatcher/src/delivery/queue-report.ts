@@ -14,13 +14,13 @@ export function createQueueReport(
   const wait = metrics.wait.labels(labels)
   const inFlight = metrics.inFlight.labels(labels)
   return {
-    waited: (job, ms) => wait.observe(ms / 1000, job.meta.traceparent),
+    waited: (ms, job) => wait.observe(ms / 1000, job.meta.traceparent),
     inFlight: (count) => inFlight.set(count),
     tookOver: (count) => metrics.takeovers.inc(labels, count),
     expired(jobIds) {
       for (const jobId of jobIds) reportEnd({ metrics, logger }, { address, jobId, outcome: 'expired' })
     },
-    attempted: (job, settlement) => logAttempt(logger, address, job, settlement),
+    attempted: (job, settlement, span) => logAttempt(logger, address, { job, settlement, span }),
     settled: createAttemptCounter(labels, { metrics, clock }),
     lost: () => metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' }),
   }
