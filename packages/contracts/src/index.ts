@@ -141,6 +141,7 @@ export {
   type LedgerEntry,
   ledgerEntrySchema,
   ledgerQuerySchema,
+  ON_TIME_MS,
   previewRequestSchema,
   previewSchema,
   type ScheduleView,

@@ -35,12 +35,15 @@ describe('a plan', () => {
     expect(await ticks.run(due(1000, 2000)), 'the old rule fires no more').toEqual({ kind: 'stale' })
   })
 
-  it('as earlier versions kept it is read, compared and replaced', async () => {
+  it('as earlier versions kept it is read, planned anew and fires', async () => {
     const { redis, keys } = ticks.partition
     await redis.hset(keys.schedules, address, 'a')
     await redis.zadd(keys.ticks, 1000, address)
     expect((await readPlans(ticks.partition)).get(address)).toMatchObject({ rule: 'a', nominalMs: 1000, tz: '' })
     expect(await ticks.planned(5000)).toBe('unchanged')
+    expect((await dueTicks(ticks.partition)).due, 'it waits for the planner').toEqual([])
+    const again = { address, rule: 'a', plan: planOf(1000), movedFromMs: 1000 }
+    expect(await plan(ticks.partition, again), 'as any planner says it, to whom its time zones are old').toBe('unchanged')
     expect((await dueTicks(ticks.partition)).due).toMatchObject([{ address, plan: { rule: 'a', nominalMs: 1000 } }])
     expect(await ticks.run(due(1000, 2000))).toMatchObject({ kind: 'done' })
     expect(await ticks.nextOf()).toBe(2000)
