@@ -78,9 +78,16 @@ local function skip(address, ns, queue, item, reason)
   return { 'skipped', reason }
 end
 
-local function fire(call, item)
+-- Those that fire together are late together, and numbers take longer to write than to compare.
+local now_text, late_ms, late_text = whole(now), nil, nil
+local function lateness(fire_ms)
+  local late = fire_ms == '' and 0 or math.max(0, now - tonumber(fire_ms))
+  if late ~= late_ms then late_ms, late_text = late, ',"lateMs":' .. whole(late) end
+  return late, late_text
+end
+
+local function fire(call, item, ns, queue)
   local address, rare = call.address, call.rare
-  local ns, queue = split_address(address)
   local once = rare.once and TAG .. ':idem:' .. address .. ':' .. rare.once.key
   local before = once and redis.call('GET', once)
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
@@ -93,8 +100,7 @@ local function fire(call, item)
   if rare.overlap == 'cancel' and call.seen ~= '' then
     for _, job in ipairs(runs_of(address)) do cancel_anywhere(job, CANCELLED_BY) end
   end
-  local late = item.fire_ms == '' and 0 or math.max(0, now - tonumber(item.fire_ms))
-  local late_text = ',"lateMs":' .. whole(late)
+  local late, late_text = lateness(item.fire_ms)
   append('schedule', item.type, ns, queue, queue, item.event .. late_text .. '}')
   local position = append('job', 'job.enqueued', ns, queue, '', '{"lane":"normal","meta":' .. item.meta .. ',"data":' .. item.data .. '}')
   make_ready(address, 'normal', position, '', 0, 0, item.meta, item.data)
@@ -102,7 +108,7 @@ local function fire(call, item)
   local job = job_id(position)
   redis.call('HSET', active_key(address), job, item.name)
   local state = late > on_time and ',"state":"late"' or ',"state":"fired"'
-  redis.call('HSET', rows_key(address), item.name, item.row .. state .. late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. whole(now) .. '}')
+  redis.call('HSET', rows_key(address), item.name, item.row .. state .. late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. now_text .. '}')
   if once then redis.call('SET', once, job .. ' ' .. item.name, 'PX', rare.once.windowMs) end
   return { 'fired', job, late }
 end
@@ -128,7 +134,7 @@ local function run(call)
   for _, each in ipairs(rare.rows or {}) do record(address, each.name, whole(each.atMs), each.row) end
   for _, event in ipairs(rare.events or {}) do append('schedule', event.type, ns, queue, queue, event.data) end
   local reply = { 'done' }
-  for i, item in ipairs(call.fires) do reply[i + 1] = fire(call, item) end
+  for i, item in ipairs(call.fires) do reply[i + 1] = fire(call, item, ns, queue) end
   if rare.advance then advance_backfill(address, rare.advance) end
   trim_ledger(address, keep)
   return reply
@@ -142,10 +148,12 @@ while at < #ARGV do
 end
 local stored = redis.call('HMGET', TAG .. ':schedules', unpack(addresses))
 local limits = redis.call('HMGET', TAG .. ':limits', unpack(addresses))
+local idle = redis.call('SMISMEMBER', TAG .. ':idle', unpack(addresses))
 local moved, plans, times, never = {}, {}, {}, {}
 for i, call in ipairs(calls) do
   local address = call.address
   known_limits[address] = limits[i] and cjson.decode(limits[i]) or false
+  woken[address] = idle[i] == 0
   results[i] = refusal(call, not moved[address] and stored[i])
   if not results[i] and call.seen ~= '' then
     moved[address] = true
