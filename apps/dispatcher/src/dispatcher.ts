@@ -85,7 +85,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     durability: facts.durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
   })
-  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock })
+  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
   addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
@@ -95,6 +95,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     registryPartition: registryPartition(redis),
     partitions,
     clock,
+    views,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
