@@ -164,6 +164,7 @@ export {
   type LedgerEntry,
   ledgerEntrySchema,
   ledgerQuerySchema,
+  ON_TIME_MS,
   previewRequestSchema,
   previewSchema,
   type ScheduleView,
