@@ -22,6 +22,14 @@ local function split_position(position)
   return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
 end
 
+-- Whether a position is before another.
+local function less(a, b)
+  local a_ms, a_seq = split_position(a)
+  local b_ms, b_seq = split_position(b)
+  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
+  return a_seq < b_seq
+end
+
 -- While the server's clock is behind the log, because it was set back, all that is written gets the log's last millisecond and
 -- its next sequence numbers. Ids have room for a million of them: long before that the log goes on with the next millisecond.
 local LONGEST_POSITION = #'1767225600000-99999'
