@@ -46,7 +46,13 @@ describe('cancel', () => {
     expect(await post(`/jobs/${id}/cancel`)).toMatchObject({ status: 202, body: { result: 'cancelling' } })
     await rig.client.until(namespace, 'mail', { cancelled: 1, running: 0 })
     await eventually(() => rig.receiver.requests(path)[0]?.aborted)
-    expect(await typesOf(rig.redis, id)).toEqual(['job.enqueued', 'job.started', 'job.attempt_failed', 'job.cancelled'])
+    expect(await typesOf(rig.redis, id)).toEqual([
+      'job.enqueued',
+      'job.started',
+      'job.cancel_requested',
+      'job.attempt_failed',
+      'job.cancelled',
+    ])
   })
 
   it('of what is no job is a problem', async () => {

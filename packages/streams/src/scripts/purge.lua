@@ -2,6 +2,7 @@
 -- with the token what was there at the count. Purged jobs are cancelled, one event each.
 -- KEYS[1] log
 -- ARGV[2] address  ARGV[3] token  ARGV[4] `count|purge`  ARGV[5] token lifetime ms, or how many at most  ARGV[6] JSON of who and why
+-- ARGV[7] how many the calls before this one removed
 -- Returns {'counted', waiting, scheduled}; {'purged', how many, 1 when more is left}; {'no_token'} when it is not, or no
 --   longer, the token of this queue.
 -- Jobs that came after the count stay: the token carries the log position of the count.
@@ -50,5 +51,8 @@ end
 for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, limit)) do
   if purged < limit then purge_key(key) end
 end
-if purged < limit then redis.call('DEL', token_key) end
+if purged < limit then
+  redis.call('DEL', token_key)
+  append('queue', 'queue.purged', ns, queue, 'queue/' .. queue, string.sub(by, 1, -2) .. ',"purged":' .. purged + tonumber(ARGV[7]) .. '}')
+end
 return { 'purged', purged, purged < limit and 0 or 1 }
