@@ -111,7 +111,7 @@ export function createDispatcherMetrics(registry: Registry) {
     }),
     published: new Counter({
       name: 'millrace_events_published_total',
-      help: 'Events by what became of them: appended, deduplicated, or warned (appended, and its schema does not fit)',
+      help: 'Events by what became of them: appended, deduplicated, or warned (appended, and its schema does not fit); namespace is other where no service has it',
       labelNames: ['namespace', 'result'],
       registers,
     }),

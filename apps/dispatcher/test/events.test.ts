@@ -149,6 +149,21 @@ describe('an event that is published', () => {
       '/data/cents',
     ])
     expect(await publish(rig.client, 'typed.strict', { data: { cents: 1 } })).toMatchObject({ namespace: 'typed' })
+    const strict = { specversion: '1.0', id: 'bytes', source: '/typed', type: 'typed.strict' }
+    const bytes = await rig.client.call('POST', '/events', {
+      text: JSON.stringify({ ...strict, data_base64: 'AAAA' }),
+      headers: STRUCTURED,
+    })
+    expect([bytes.status, bytes.body.errors?.[0]?.pointer]).toEqual([422, '/data_base64'])
+    const batch = [
+      { ...strict, data: { cents: 2 } },
+      { ...strict, id: 'second', data: {} },
+    ]
+    const half = await rig.client.call('POST', '/events', {
+      text: JSON.stringify(batch),
+      headers: { 'content-type': 'application/cloudevents-batch+json' },
+    })
+    expect([half.status, half.body.errors?.[0]?.pointer]).toEqual([422, '/1/data'])
     expect(await publish(rig.client, 'typed.loose', { data: {} })).toMatchObject({
       namespace: 'typed',
       warnings: [{ pointer: '/data', detail: expect.stringContaining('cents') }],
@@ -157,6 +172,13 @@ describe('an event that is published', () => {
       await metricOf(rig.client, 'millrace_events_published_total', { namespace: 'typed', result: 'warned' }),
     ).toBe(1)
   })
+})
+
+it('is counted under its service, or together with all that belong to none', async () => {
+  for (const namespace of ['made-up-1', 'made-up-2']) await publish(rig.client, 'counted.sent', { namespace })
+  const metrics = await (await fetch(`${rig.client.url}/metrics`)).text()
+  expect(metrics).toMatch(/millrace_events_published_total\{namespace="other",result="appended"[^}]*\} 2/)
+  expect(metrics).not.toContain('made-up')
 })
 
 describe('subscriptions', () => {
