@@ -129,7 +129,7 @@ async function fire(
   const rows = await readRows(partition, { address: known.address, names: times.map(nameOf) })
   const open = times.filter((_, index) => rows[index]?.jobId === undefined)
   const next = afterBackfilling(state, { times, fired: open.length, nowMs })
-  const fires = open.map((nominalMs) => toFire(schedule, { state, nominalMs, name: nameOf(nominalMs), nowMs, deps }))
+  const fires = open.map((nominalMs) => toFire(schedule, { state, nominalMs, name: nameOf(nominalMs), deps }))
   const result = await saveBackfill(known, { next, fires, keep: deps.keep })
   if (result.kind !== 'done') return
   const labels = { namespace: schedule.namespace, schedule: schedule.name }
@@ -142,19 +142,18 @@ function toFire(
     state: { id: backfillId, who, why },
     nominalMs,
     name,
-    nowMs,
     deps: { tz, gas },
-  }: { state: BackfillState; nominalMs: number; name: string; nowMs: number; deps: BackfillerDeps },
+  }: { state: BackfillState; nominalMs: number; name: string; deps: BackfillerDeps },
 ): TickFire {
   const id = tickIdOf(schedule, name)
   const by = { who, ...(why !== undefined && { why }) }
-  const lateMs = nowMs - nominalMs
   return {
     name,
-    row: { atMs: nominalMs, kind: 'backfill', state: 'late', lateMs, tickId: id, tz, ...by },
+    row: { atMs: nominalMs, kind: 'backfill', tickId: id, tz, ...by },
+    fireMs: nominalMs,
     type: 'schedule.backfilled',
-    event: { tickId: id, scheduledAt: rowName(nominalMs), backfillId, lateMs, ...by },
-    data: tickData(schedule, { nominalMs, firedMs: nowMs, id }),
+    event: { tickId: id, scheduledAt: rowName(nominalMs), backfillId, ...by },
+    data: tickData(schedule, { nominalMs, id }),
     meta: tickMeta(schedule, { id, name, gas }),
   }
 }

@@ -41,10 +41,10 @@ export async function runNow(
         fires: [
           {
             name,
-            row: { atMs: nowMs, kind: 'manual', state: 'fired', lateMs: 0, tickId: id, tz, ...by },
+            row: { atMs: nowMs, kind: 'manual', tickId: id, tz, ...by },
             type: 'schedule.triggered',
             event: { tickId: id, ...by },
-            data: tickData(schedule, { nominalMs: nowMs, firedMs: nowMs, id }),
+            data: tickData(schedule, { nominalMs: nowMs, id }),
             meta: tickMeta(schedule, { id, name, gas, traceparent }),
           },
         ],

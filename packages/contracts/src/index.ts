@@ -68,6 +68,7 @@ export {
   formatId,
   type IdParts,
   idFromPosition,
+  idTimeMs,
   MAX_PARTITIONS,
   type Position,
   parseId,
@@ -105,6 +106,28 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
+export { AUDIT_METRICS } from './metrics/audit.ts'
+export { BUCKETS } from './metrics/buckets.ts'
+export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'
+export {
+  type LabelsOf,
+  labelNamesOf,
+  type MetricDefinition,
+  type MetricDefinitions,
+  OPEN_LABELS,
+  type OpenLabel,
+  OTHER,
+  type Rest,
+  SUBJECTS,
+  type Subject,
+  type SubjectLabels,
+  wordsOf,
+} from './metrics/definition.ts'
+export { JOB_METRICS } from './metrics/jobs.ts'
+export { PROCESS_METRICS } from './metrics/processes.ts'
+export { QUEUE_METRICS } from './metrics/queues.ts'
+export { SCHEDULE_METRICS } from './metrics/schedules.ts'
+export { SUBSCRIPTION_METRICS } from './metrics/subscriptions.ts'
 export { nameSchema, namespaceSchema, parseQueueAddress, QUEUE_KINDS, type QueueKind, queueAddress } from './names.ts'
 export {
   type FieldError,
@@ -141,6 +164,7 @@ export {
   type LedgerEntry,
   ledgerEntrySchema,
   ledgerQuerySchema,
+  ON_TIME_MS,
   previewRequestSchema,
   previewSchema,
   type ScheduleView,

@@ -25,6 +25,9 @@ export const scheduleViewSchema = z.object({
 })
 export type ScheduleView = z.infer<typeof scheduleViewSchema>
 
+/** Fired within this after its time a tick is on time, later it is `late`: what a look at the plan and a busy machine take. */
+export const ON_TIME_MS = 1000
+
 export const ledgerQuerySchema = z.strictObject({
   state: z.enum(LEDGER_STATES).optional(),
   reason: z.enum(LEDGER_REASONS).optional(),

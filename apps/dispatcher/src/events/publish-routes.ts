@@ -4,6 +4,7 @@ import {
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
+  OTHER,
   ProblemError,
   problemSchema,
   publishRequestSchema,
@@ -147,7 +148,7 @@ function checkSize(json: string, maxBytes: number): void {
 
 /** A namespace that no service has is whatever the client wrote, and labels have to be few. */
 function count({ metrics, registry }: PublishDeps, { namespace, deduplicated, warnings }: Published): void {
-  const label = registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : 'other'
+  const label = registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : OTHER
   const result = deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended'
   metrics.published.inc({ namespace: label, result })
 }

@@ -152,7 +152,7 @@ async function countMatching(
   range: Pick<StoredReplay, 'positions' | 'ends'>,
 ): Promise<z.infer<typeof countSchema>> {
   const view = await views.current()
-  const subscription = view.all.find((each) => each.address === address)
+  const subscription = view.byAddress.get(address)
   let { positions } = range
   const count = { matching: 0, looked: 0 }
   while (subscription) {

@@ -48,7 +48,7 @@ async function advance(deps: ReplayerDeps, partition: Partition, replay: StoredR
   const nowMs = deps.clock.now()
   if (nowMs < replay.nextAtMs) return undefined
   const view = await deps.views.current()
-  const subscription = view.all.find(({ address }) => address === replay.address)
+  const subscription = view.byAddress.get(replay.address)
   if (!subscription) return endReplay(deps, partition, { replay, state: 'stopped', why: 'the subscription is gone' })
   const limit = Math.max(1, Math.floor((replay.ratePerSecond * SWEEP_MS) / 1000))
   const page = await nextPage(deps.sources, replay, { subscription, view, replay: replay.id, limit })

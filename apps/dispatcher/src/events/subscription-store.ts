@@ -17,12 +17,14 @@ import {
   register,
 } from '@millrace/streams'
 import { findService } from '../intake/find-queue.ts'
+import type { ViewSource } from '../router/view-source.ts'
 
 export interface SubscriptionStoreDeps {
   readonly registry: RegistryView
   readonly registryPartition: Partition
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly views: ViewSource
 }
 
 export interface Found {
@@ -86,6 +88,8 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
       const stored = await register(registryPartition, { service, expectedVersion: current.version, event })
       if (stored !== 'registered') continue
       await registry.refresh()
+      // Once a removal is answered, nothing more goes into the subscription.
+      if (!definition) await deps.views.current(registry.revision())
       return service
     }
   }
