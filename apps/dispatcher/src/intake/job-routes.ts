@@ -93,7 +93,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
     },
     async (request, reply) => {
       const { id } = request.params
-      const { who = 'api', why } = request.body
+      const { who, why } = request.body
       const partition = deps.partitions.byNumber(parseId(id)?.partition ?? -1)
       const place = await partition?.redis.hget(partition.keys.deadIndex, id)
       const [address] = place?.split(' ') ?? []
