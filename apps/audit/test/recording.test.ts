@@ -99,8 +99,11 @@ describe.each(DATABASES)('with %s', (database) => {
     expect(Number(await rig.partition.redis.hget('{p0}:lease:recorder', 'end'))).toBe(0)
   })
 
-  it('refuses to start with a data folder that cannot be used, naming the variable', async () => {
-    await expect(rig.startAudit({ MILLRACE_HOME: '/dev/null' })).rejects.toThrow(/MILLRACE_HOME/)
+  it('refuses to start with a store that cannot be used, naming the variable', async () => {
+    const place =
+      database === 'SQLite' ? { MILLRACE_HOME: '/dev/null' } : { DATABASE_URL: 'postgres://nobody@localhost:1/x' }
+    await expect(rig.startAudit(place)).rejects.toThrow(Object.keys(place)[0])
+    await expect(rig.startAudit({ DATABASE_URL: 'mysql://localhost/x' })).rejects.toThrow(/DATABASE_URL: must be/)
   })
 })
 

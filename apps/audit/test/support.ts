@@ -139,7 +139,7 @@ async function startAudit(redis: RedisServer, home: string, env: Record<string, 
     file: new URL('../src/main.ts', import.meta.url),
     env: { REDIS_URL: redis.url, MILLRACE_HOME: home, MILLRACE_AUDIT_PORT: '0', ...env },
   })
-  const line = await child.waitForLine(/service\.listening/, 15_000)
+  const line = await child.waitForLine(/service\.listening/, 45_000)
   const url = `http://127.0.0.1:${(JSON.parse(line) as { port: number }).port}`
   return {
     process: child,
@@ -211,7 +211,7 @@ export async function appendEvents(partition: Partition, count: number, entities
 }
 
 /** Resolves when the trail holds so many records. */
-export async function recorded(rig: Rig, count: number, timeoutMs = 15_000): Promise<void> {
+export async function recorded(rig: Rig, count: number, timeoutMs = 40_000): Promise<void> {
   await eventually(async () => Number((await rig.sql('SELECT COUNT(*) AS n FROM records'))[0]?.n) === count, {
     timeoutMs,
     intervalMs: 25,
