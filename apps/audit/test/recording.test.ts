@@ -100,7 +100,7 @@ describe.each(DATABASES)('with %s', (database) => {
   })
 
   it('refuses to start with a store that cannot be used, naming the variable', async () => {
-    const place =
+    const place: Record<string, string> =
       database === 'SQLite' ? { MILLRACE_HOME: '/dev/null' } : { DATABASE_URL: 'postgres://nobody@localhost:1/x' }
     await expect(rig.startAudit(place)).rejects.toThrow(Object.keys(place)[0])
     await expect(rig.startAudit({ DATABASE_URL: 'mysql://localhost/x' })).rejects.toThrow(/DATABASE_URL: must be/)

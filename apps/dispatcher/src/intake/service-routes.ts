@@ -19,6 +19,7 @@ import {
   register,
 } from '@millrace/streams'
 import { z } from 'zod'
+import type { ViewSource } from '../router/view-source.ts'
 import { findService } from './find-queue.ts'
 
 export interface ServiceDeps {
@@ -26,6 +27,7 @@ export interface ServiceDeps {
   readonly registryPartition: Partition
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly views: ViewSource
   readonly urlTemplate?: string
 }
 
@@ -67,6 +69,9 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
       }
       const { result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
+      // Once this is answered, nothing more goes into a subscription that was taken out.
+      if (service.closing.some(({ kind }) => kind === 'subscription'))
+        await deps.views.current(deps.registry.revision())
       const names = (kind: string) =>
         declaredQueues(service)
           .filter((queue) => queue.kind === kind)
@@ -103,7 +108,7 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
 
 interface ApplyOptions {
   readonly url?: string | undefined
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
 }
 
@@ -111,7 +116,7 @@ interface ApplyOptions {
 async function apply(
   deps: ServiceDeps,
   declaration: Declaration,
-  { url, who = 'api', why }: ApplyOptions,
+  { url, who, why }: ApplyOptions,
 ): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
   const { namespace } = declaration
   // Read before the service is changed: what is published from then on is for its new subscriptions.
