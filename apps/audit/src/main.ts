@@ -37,8 +37,7 @@ import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
 import { READ_BLOCK_MS, startRecorder } from './recorder/recorder.ts'
 import { createSignals } from './recorder/signals.ts'
-import { openStore } from './store/open-store.ts'
-import type { Store } from './store/store.ts'
+import { openStore, type Store } from './store/open-store.ts'
 
 /** A batch takes milliseconds; what else may run is a long verification, which need not be waited for. */
 const DRAIN_MS = 10_000
