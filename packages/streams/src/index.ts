@@ -42,6 +42,7 @@ export {
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export {
+  changeService,
   declaredQueues,
   type FollowOptions,
   followRegistry,
@@ -49,6 +50,7 @@ export {
   type RegisteredQueue,
   type RegistryView,
   readService,
+  type ServiceChange,
 } from './registry.ts'
 export { restlessQueues } from './restless-queues.ts'
 export {

@@ -8,13 +8,12 @@ import {
 import { withoutSubscription, withSubscription } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import {
+  changeService,
   declaredQueues,
   logEnds,
   type Partition,
   type Partitions,
   type RegistryView,
-  readService,
-  register,
 } from '@millrace/streams'
 import { findService } from '../intake/find-queue.ts'
 
@@ -75,19 +74,19 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
     await findService(registry, namespace)
     const ends = await logEnds([...deps.partitions.all, registryPartition])
     const by = { who: 'api', at: new Date(deps.clock.now()).toISOString() }
-    for (;;) {
-      const current = (await readService(registryPartition.redis, namespace)) as Service
+    const { service } = await changeService(deps.registryPartition, namespace, (read) => {
+      // A service is never taken out of the registry, and this one was there.
+      const current = read as Service
       check(current, name, change)
       const service = definition
         ? withSubscription(current, definition, { ends, ...by })
         : withoutSubscription(current, name, by)
       const { version, url } = service
-      const event = { version, url, who: by.who, why: `${change} subscription ${name}` }
-      const stored = await register(registryPartition, { service, expectedVersion: current.version, event })
-      if (stored !== 'registered') continue
-      await registry.refresh()
-      return service
-    }
+      if (service === current) return { service }
+      return { service, event: { version, url, who: by.who, why: `${change} subscription ${name}` } }
+    })
+    await registry.refresh()
+    return service
   }
 
   return {
