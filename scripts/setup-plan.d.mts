@@ -7,15 +7,24 @@ export interface MachineFacts {
   readonly isRoot: boolean
   readonly sudoNeedsNoPassword: boolean
   readonly hasAptGet: boolean
-  readonly serverOnPath: boolean
+  /** The parts that are needed and not on this machine. */
+  readonly missing: readonly Part[]
   readonly redisUrl: string | undefined
   /** True where a server elsewhere is as good: to start, not to test. */
   readonly redisUrlSuffices: boolean
 }
 
-export type RedisPlan =
-  | { readonly kind: 'present' | 'not needed' }
-  | { readonly kind: 'install'; readonly prefix: readonly string[] }
+export type Part = 'redis' | 'postgresql' | 'prometheus'
+
+export type PartsPlan =
+  | { readonly kind: 'nothing to do' }
+  | {
+      readonly kind: 'install'
+      readonly prefix: readonly string[]
+      readonly packages: readonly string[]
+      /** Services that these packages bring along and that must not run. */
+      readonly units: readonly string[]
+    }
   | { readonly kind: 'stop'; readonly message: string }
 
 type Dependencies = Readonly<Record<string, string>>
@@ -35,8 +44,8 @@ export const OLDEST_NODE_MAJOR: number
 export const PROJECT_NODE_MAJOR: number
 export function nodeComplaint(version: string): string | undefined
 export function majorOf(version: string): number
-export function redisPlan(facts: MachineFacts): RedisPlan
-export function missingRedisMessage(facts: MachineFacts): string
+export function partsPlan(facts: MachineFacts): PartsPlan
+export function missingMessage(facts: MachineFacts): string
 export function parseOsRelease(text: string): { osId: string; osIdLike: string[] }
 export function installReason(state: {
   readonly lock: Lockfile

@@ -1,6 +1,8 @@
 // The decisions of setup.mjs, apart from the machine they are made about, so that a test can put any machine before them.
 // Plain JavaScript without dependencies, here and in the whole folder: it runs before anything is installed.
 
+import { INSTALL_COMMANDS, PARTS } from './setup-parts.mjs'
+
 export const OLDEST_NODE_MAJOR = 20
 export const PROJECT_NODE_MAJOR = 24
 
@@ -19,25 +21,31 @@ export function majorOf(version) {
 }
 
 /**
- * How to come to a Redis server on this machine.
+ * How to come to the programs that are no npm packages. `facts.missing` names the PARTS that are needed and not here.
  *
  * Only Debian and Ubuntu are installed on unasked, and only where that needs no password: `apt-get` is the one package
  * manager that the two commands promise to work with. Everybody else gets the command to run.
  */
-export function redisPlan(facts) {
-  if (facts.serverOnPath) return { kind: 'present' }
-  if (facts.redisUrl && facts.redisUrlSuffices) return { kind: 'not needed' }
+export function partsPlan(facts) {
+  const missing = facts.missing.filter((name) => !(name === 'redis' && facts.redisUrl && facts.redisUrlSuffices))
+  if (missing.length === 0) return { kind: 'nothing to do' }
   const canApt = facts.hasAptGet && isDebianLike(facts)
-  if (canApt && facts.isRoot) return { kind: 'install', prefix: [] }
-  if (canApt && facts.sudoNeedsNoPassword) return { kind: 'install', prefix: ['sudo', '-n'] }
-  return { kind: 'stop', message: missingRedisMessage(facts) }
+  const packages = missing.map((name) => PARTS[name].packages.apt)
+  const units = missing.flatMap((name) => PARTS[name].units)
+  if (canApt && facts.isRoot) return { kind: 'install', prefix: [], packages, units }
+  if (canApt && facts.sudoNeedsNoPassword) return { kind: 'install', prefix: ['sudo', '-n'], packages, units }
+  return { kind: 'stop', message: missingMessage({ ...facts, missing }) }
 }
 
-export function missingRedisMessage(facts) {
-  const lines = ['No redis-server (or valkey-server) on PATH. Install one and run the same command again:', '']
+/** What is not here, and the commands that bring it. */
+export function missingMessage(facts) {
+  const { missing } = facts
+  const what = missing.length > 1 ? 'them' : 'it'
+  const lines = missing.map((name) => PARTS[name].missing)
+  lines.push(`Install ${what} and run the same command again:`, '')
   lines.push(...installCommands(facts).map((command) => `  ${command}`))
-  if (facts.redisUrlSuffices) {
-    lines.push('', 'Or use a server that is already there, and nothing needs to be installed:', '')
+  if (missing.includes('redis') && facts.redisUrlSuffices) {
+    lines.push('', 'Or use a Redis that is already there, and nothing needs to be installed for it:', '')
     lines.push('  REDIS_URL=redis://host:6379 npm start')
   }
   return lines.join('\n')
@@ -45,23 +53,29 @@ export function missingRedisMessage(facts) {
 
 function installCommands(facts) {
   const sudo = facts.isRoot ? '' : 'sudo '
-  if (facts.platform === 'darwin') return ['brew install redis']
+  const command = (manager) =>
+    INSTALL_COMMANDS[manager](facts.missing.map((name) => PARTS[name].packages[manager]).join(' '), sudo)
   if (facts.platform === 'win32') return ['wsl --install   # then clone and start Millrace inside of it']
-  if (isDebianLike(facts)) return [`${sudo}apt-get update && ${sudo}apt-get install -y redis-server`]
+  const manager = packageManager(facts)
+  if (manager) return [command(manager)]
+  return [
+    `${command('apt')}   # Debian, Ubuntu`,
+    `${command('dnf')}   # Fedora`,
+    `${command('apk')}   # Alpine`,
+    `${command('brew')}   # macOS`,
+  ]
+}
+
+function packageManager(facts) {
+  if (facts.platform === 'darwin') return 'brew'
+  if (isDebianLike(facts)) return 'apt'
   const families = [facts.osId, ...(facts.osIdLike ?? [])]
   // dnf5 and Fedora come first: `rhel` is also what Fedora's children name as their family.
-  if (families.some((id) => id === 'fedora' || id === 'rhel' || id === 'centos'))
-    return [`${sudo}dnf install -y valkey`]
-  if (families.includes('alpine')) return [`${sudo}apk add valkey`]
-  if (families.includes('arch')) return [`${sudo}pacman -S --noconfirm valkey`]
-  if (families.some((id) => id === 'suse' || id === 'opensuse'))
-    return [`${sudo}zypper --non-interactive install valkey`]
-  return [
-    `${sudo}apt-get install -y redis-server   # Debian, Ubuntu`,
-    `${sudo}dnf install -y valkey             # Fedora`,
-    `${sudo}apk add valkey                    # Alpine`,
-    'brew install redis                     # macOS',
-  ]
+  if (families.some((id) => id === 'fedora' || id === 'rhel' || id === 'centos')) return 'dnf'
+  if (families.includes('alpine')) return 'apk'
+  if (families.includes('arch')) return 'pacman'
+  if (families.some((id) => id === 'suse' || id === 'opensuse')) return 'zypper'
+  return undefined
 }
 
 function isDebianLike(facts) {

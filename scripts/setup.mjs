@@ -1,10 +1,12 @@
-// Makes a machine ready for `npm start` and `npm test`: the dependencies, Node 24 in node_modules, a Redis server.
+// Makes a machine ready for `npm start` and `npm test`: the dependencies, Node 24 in node_modules, and
+// the programs that are no npm packages (a Redis server; for the tests also PostgreSQL and Prometheus).
 // What is there already is left alone, and then this takes a few milliseconds. Nothing here asks a question.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PARTS } from './setup-parts.mjs'
 import * as plan from './setup-plan.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -15,7 +17,7 @@ const binFolder = join(root, 'node_modules', '.bin')
  * Resolves with `{ node, env }`: the Node to run Millrace with, and an environment whose PATH finds it, and the tools in
  * node_modules, first. What cannot be made ready ends the process with a message that names the command to run.
  *
- * @param needs 'redis' when a redis-server is needed
+ * @param needs the programs that must be here, by their names in PARTS
  * @param redisUrlSuffices whether REDIS_URL makes a server on this machine unnecessary
  */
 export async function setup({ needs = [], redisUrlSuffices = false } = {}) {
@@ -23,8 +25,9 @@ export async function setup({ needs = [], redisUrlSuffices = false } = {}) {
   if (complaint) stop(complaint)
   await installDependencies()
   const node = await projectNode()
-  if (needs.includes('redis')) await provideRedis(redisUrlSuffices)
-  const folders = new Set([dirname(node), binFolder, ...(process.env.PATH ?? '').split(delimiter)])
+  await provideParts(needs, redisUrlSuffices)
+  const elsewhere = needs.flatMap((name) => foldersOf(PARTS[name]))
+  const folders = new Set([dirname(node), binFolder, ...pathFolders(), ...elsewhere])
   return { node, env: { ...process.env, PATH: [...folders].join(delimiter) } }
 }
 
@@ -70,23 +73,25 @@ function isProjectNode(file) {
   return status === 0 && plan.majorOf(stdout) === plan.PROJECT_NODE_MAJOR
 }
 
-async function provideRedis(redisUrlSuffices) {
-  const what = plan.redisPlan(machineFacts(redisUrlSuffices))
+async function provideParts(needs, redisUrlSuffices) {
+  const facts = () => machineFacts(needs, redisUrlSuffices)
+  const what = plan.partsPlan(facts())
   if (what.kind === 'stop') stop(what.message)
   if (what.kind !== 'install') return
-  const done = progress('Installing redis-server')
-  const { code, output } = await aptInstall(what.prefix)
-  const isThere = code === 0 && redisServerOnPath()
+  const done = progress(`Installing ${what.packages.join(', ')}`)
+  const { code, output } = await withoutServices(what, () => aptInstall(what))
+  const after = plan.partsPlan(facts())
+  const isThere = code === 0 && after.kind === 'nothing to do'
   done(isThere)
-  if (!isThere) stop(`${output}\n${plan.missingRedisMessage(machineFacts(redisUrlSuffices))}`)
+  if (!isThere) stop(`${output}\n${plan.missingMessage(facts())}`)
 }
 
-async function aptInstall(prefix) {
-  // `env` rather than our own environment, because sudo drops that. RUNLEVEL=1 tells the package that this is no time to
-  // start a service: Millrace runs a server of its own and leaves the system's alone, started or not.
+async function aptInstall({ prefix, packages }) {
+  // `env` rather than our own environment, because sudo drops that. RUNLEVEL=1 tells packages, where there is no systemd,
+  // that this is no time to start a service.
   const apt = ['env', 'DEBIAN_FRONTEND=noninteractive', 'NEEDRESTART_SUSPEND=1', 'RUNLEVEL=1', 'apt-get', '-q']
   // Another apt, such as the nightly upgrade, may hold the lock for a while.
-  const install = [...apt, '-o', 'DPkg::Lock::Timeout=120', 'install', '-y', '--no-install-recommends', 'redis-server']
+  const install = [...apt, '-o', 'DPkg::Lock::Timeout=120', 'install', '-y', '--no-install-recommends', ...packages]
   const [command, ...rest] = [...prefix, ...install]
   const first = await run(command, rest)
   if (first.code === 0) return first
@@ -97,28 +102,70 @@ async function aptInstall(prefix) {
   return { code: second.code, output: `${updated.output}\n${second.output}` }
 }
 
-function machineFacts(redisUrlSuffices) {
+/**
+ * Millrace runs servers of its own and wants only the programs: the services that come along are neither started now nor at
+ * the next boot. systemd starts what it may, so they are masked while the packages are installed. All of it is a
+ * courtesy; a system where it fails has a service more.
+ */
+async function withoutServices({ prefix, units }, install) {
+  if (!existsSync('/run/systemd/system')) return install()
+  const systemctl = (...args) => {
+    const [command, ...rest] = [...prefix, 'systemctl', '--quiet', ...args, ...units]
+    return run(command, rest)
+  }
+  await systemctl('mask', '--runtime')
+  const result = await install()
+  await systemctl('unmask', '--runtime')
+  await systemctl('disable')
+  return result
+}
+
+function machineFacts(needs, redisUrlSuffices) {
   const isRoot = process.getuid?.() === 0
   const hasAptGet = onPath('apt-get')
+  const missing = needs.filter((name) => !isHere(PARTS[name]))
   return {
     platform: process.platform,
     ...plan.parseOsRelease(readText('/etc/os-release') ?? ''),
     isRoot,
     hasAptGet,
     // Asked only where the answer matters: some systems report every sudo that is refused.
-    sudoNeedsNoPassword: !isRoot && hasAptGet && !redisServerOnPath() && spawnSync('sudo', ['-n', 'true']).status === 0,
-    serverOnPath: redisServerOnPath(),
+    sudoNeedsNoPassword: !isRoot && hasAptGet && missing.length > 0 && spawnSync('sudo', ['-n', 'true']).status === 0,
+    missing,
     redisUrl: process.env.REDIS_URL,
     redisUrlSuffices,
   }
 }
 
-function redisServerOnPath() {
-  return onPath('redis-server') || onPath('valkey-server')
+function isHere(part) {
+  const folders = [...pathFolders(), ...foldersOf(part)]
+  return part.programs.every((names) =>
+    folders.some((folder) => names.some((name) => isExecutable(join(folder, name)))),
+  )
+}
+
+/** The folders of a part besides PATH that are on this machine, the highest version first. */
+function foldersOf(part) {
+  return part.folders.flatMap((pattern) => {
+    const steps = pattern.split('/')
+    const star = steps.findIndex((step) => step.includes('*'))
+    const parent = steps.slice(0, star).join('/')
+    const [before, after] = steps[star].split('*')
+    const names = existsSync(parent) ? readdirSync(parent) : []
+    return names
+      .filter((name) => name.startsWith(before) && name.endsWith(after))
+      .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+      .map((name) => [parent, name, ...steps.slice(star + 1)].join('/'))
+      .filter(existsSync)
+  })
 }
 
 function onPath(name) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, name)))
+  return pathFolders().some((folder) => isExecutable(join(folder, name)))
+}
+
+function pathFolders() {
+  return (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
 }
 
 function isExecutable(file) {

@@ -17,7 +17,7 @@ const CHECKS = [
   { name: 'boundaries', command: ['turbo', 'boundaries'] },
 ]
 
-const { env: setupEnv } = await setup({ needs: ['redis'] })
+const { env: setupEnv } = await setup({ needs: ['redis', 'postgresql', 'prometheus'] })
 const env = { ...setupEnv, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }
 const selection = process.argv.slice(2)
 const total = { passed: 0, failed: 0 }

@@ -7,7 +7,7 @@ import {
   nodeComplaint,
   npmFailureHint,
   parseOsRelease,
-  redisPlan,
+  partsPlan,
 } from '../../scripts/setup-plan.mjs'
 
 const ubuntu: MachineFacts = {
@@ -17,27 +17,39 @@ const ubuntu: MachineFacts = {
   isRoot: false,
   sudoNeedsNoPassword: false,
   hasAptGet: true,
-  serverOnPath: false,
+  missing: ['redis'],
   redisUrl: undefined,
   redisUrlSuffices: true,
 }
 
-describe('redisPlan', () => {
-  it('uses the server that is there', () => {
-    expect(redisPlan({ ...ubuntu, serverOnPath: true })).toEqual({ kind: 'present' })
+describe('partsPlan', () => {
+  it('uses what is there', () => {
+    expect(partsPlan({ ...ubuntu, missing: [] })).toEqual({ kind: 'nothing to do' })
   })
 
   it('takes REDIS_URL for a server to start with, but not to test with', () => {
     const withUrl = { ...ubuntu, redisUrl: 'redis://host:6379' }
-    expect(redisPlan(withUrl)).toEqual({ kind: 'not needed' })
-    expect(redisPlan({ ...withUrl, redisUrlSuffices: false }).kind).toBe('stop')
+    expect(partsPlan(withUrl)).toEqual({ kind: 'nothing to do' })
+    expect(partsPlan({ ...withUrl, redisUrlSuffices: false }).kind).toBe('stop')
+    const alsoMissing = partsPlan({ ...withUrl, missing: ['redis', 'prometheus'], isRoot: true })
+    expect(alsoMissing).toMatchObject({ kind: 'install', packages: ['prometheus'] })
   })
 
   it('installs on Debian and Ubuntu as root, or with a sudo that asks no password', () => {
-    expect(redisPlan({ ...ubuntu, isRoot: true })).toEqual({ kind: 'install', prefix: [] })
-    expect(redisPlan({ ...ubuntu, sudoNeedsNoPassword: true })).toEqual({ kind: 'install', prefix: ['sudo', '-n'] })
+    const redis = { packages: ['redis-server'], units: ['redis-server.service'] }
+    expect(partsPlan({ ...ubuntu, isRoot: true })).toEqual({ kind: 'install', prefix: [], ...redis })
+    const withSudo = partsPlan({ ...ubuntu, sudoNeedsNoPassword: true })
+    expect(withSudo).toEqual({ kind: 'install', prefix: ['sudo', '-n'], ...redis })
     const mint = { ...ubuntu, osId: 'linuxmint', osIdLike: ['ubuntu', 'debian'], isRoot: true }
-    expect(redisPlan(mint).kind).toBe('install')
+    expect(partsPlan(mint).kind).toBe('install')
+  })
+
+  it('installs everything that is missing in one go, and knows which services come along', () => {
+    const plan = partsPlan({ ...ubuntu, isRoot: true, missing: ['postgresql', 'prometheus'] })
+    expect(plan).toMatchObject({
+      packages: ['postgresql', 'prometheus'],
+      units: ['postgresql.service', 'prometheus.service'],
+    })
   })
 
   it.each<[string, Partial<MachineFacts>, string]>([
@@ -49,14 +61,25 @@ describe('redisPlan', () => {
     ['Arch', { osId: 'arch', osIdLike: [], hasAptGet: false }, 'sudo pacman -S --noconfirm valkey'],
     ['a system nobody knows', { osId: 'plan9', osIdLike: [], hasAptGet: false }, 'brew install redis'],
   ])('names the command on %s', (_name, facts, command) => {
-    const plan = redisPlan({ ...ubuntu, ...facts })
+    const plan = partsPlan({ ...ubuntu, ...facts })
     expect(plan).toMatchObject({ kind: 'stop', message: expect.stringContaining(command) })
     expect(plan).toMatchObject({ message: expect.stringContaining('REDIS_URL=redis://host:6379 npm start') })
   })
 
+  it('names what is missing, each with its package, in one command', () => {
+    const plan = partsPlan({ ...ubuntu, missing: ['redis', 'postgresql', 'prometheus'], redisUrlSuffices: false })
+    const message = plan.kind === 'stop' ? plan.message : ''
+    expect(message).toContain('No redis-server')
+    expect(message).toContain('No PostgreSQL server')
+    expect(message).toContain('No prometheus')
+    expect(message).toContain('apt-get install -y redis-server postgresql prometheus')
+  })
+
   it('does not offer REDIS_URL where it would not help', () => {
-    const plan = redisPlan({ ...ubuntu, redisUrlSuffices: false })
-    expect(plan).toMatchObject({ kind: 'stop', message: expect.not.stringContaining('REDIS_URL') })
+    for (const facts of [{ redisUrlSuffices: false }, { missing: ['postgresql'] as const }]) {
+      const plan = partsPlan({ ...ubuntu, ...facts })
+      expect(plan).toMatchObject({ kind: 'stop', message: expect.not.stringContaining('REDIS_URL') })
+    }
   })
 })
 

@@ -129,7 +129,7 @@ describe('an app', () => {
     await client.until('logged', 'mail', { dead: 1 })
     await process.stop()
     const entries = process.lines().map((line) => JSON.parse(line) as Record<string, unknown>)
-    const known = { jobId: body.id, traceId, queue: 'logged/mail', reason: 'http_status', status: 500 }
+    const known = { jobId: body.id, trace_id: traceId, queue: 'logged/mail', reason: 'http_status', status: 500 }
     expect(entries.filter(({ event }) => String(event).startsWith('job.'))).toMatchObject([
       { ...known, event: 'job.retry', level: 'warn', attempt: 1 },
       { ...known, event: 'job.dead', level: 'error', attempt: 2 },

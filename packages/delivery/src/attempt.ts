@@ -6,6 +6,14 @@ export interface Attempted {
   readonly settlement: Settlement
   /** The queue is to wait for a person, by this word. */
   readonly pause?: Paused
+  /** Of the attempt, where it is traced. */
+  readonly span?: SpanIds
+}
+
+/** Where in a trace something happened; lower-case hex, as in a `traceparent`. */
+export interface SpanIds {
+  readonly traceId: string
+  readonly spanId: string
 }
 
 /** Why an attempt is ended from outside: somebody cancelled its job, or the job is in other hands now. */
@@ -37,15 +45,15 @@ export interface AttemptMaker {
 
 /** What is told of one queue's delivery, for logs and metrics. */
 export interface QueueReport {
-  /** A job started so long after it had become ready. */
-  waited(ms: number): void
+  /** This job started so long after it had become ready. */
+  waited(ms: number, job: ClaimedJob): void
   inFlight(count: number): void
   tookOver(count: number): void
   /** Jobs whose time was over before an attempt began. */
   expired(jobIds: readonly string[]): void
   /** An attempt ended, and this is what will be settled. */
-  attempted(job: ClaimedJob, settlement: Settlement): void
-  settled(settlement: Settlement, as: Settled): void
+  attempted(job: ClaimedJob, settlement: Settlement, span?: SpanIds): void
+  settled(settlement: Settlement, as: Settled, job: ClaimedJob): void
   /** An attempt ended whose job is in other hands. */
   lost(): void
 }

@@ -12,7 +12,16 @@
  * await delivery.drain(25_000)
  * ```
  */
-export type { Attempt, Attempted, AttemptMaker, DeliveryLog, EndReason, LogFields, QueueReport } from './attempt.ts'
+export type {
+  Attempt,
+  Attempted,
+  AttemptMaker,
+  DeliveryLog,
+  EndReason,
+  LogFields,
+  QueueReport,
+  SpanIds,
+} from './attempt.ts'
 export { logAttempt } from './attempt-log.ts'
 export { type Consumer, type ConsumerOptions, joinPartition } from './consumer.ts'
 export {

@@ -168,7 +168,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     if (result.kind === 'limited') alarm.in(result.waitMs)
     if (result.kind !== 'claimed') return
     if (result.expired.length > 0) report.expired(result.expired)
-    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms))
+    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms), job)
     start(result.jobs, consumer)
   }
 
@@ -211,11 +211,11 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
   }
 
-  const onEnd = (item: Running, { settlement, pause }: Attempted) => {
+  const onEnd = (item: Running, { settlement, pause, span }: Attempted) => {
     const { job, consumer } = item
     running.remove(item.slot)
     if (consumer.lost.aborted) return drop(consumer)
-    report.attempted(job, settlement)
+    report.attempted(job, settlement, span)
     finished.push({ job, settlement, consumer, pause })
     turnSoon()
   }
@@ -243,8 +243,8 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     inFlight -= attempts.length
     consumer.release(attempts.length)
     report.inFlight(inFlight)
-    attempts.forEach(({ settlement }, index) => {
-      report.settled(settlement, results?.[index] ?? 'late')
+    attempts.forEach(({ settlement, job }, index) => {
+      report.settled(settlement, results?.[index] ?? 'late', job)
     })
     const by = attempts.find((item) => item.pause)?.pause
     if (by) await pauseBy(by)

@@ -95,6 +95,16 @@ export function traceIdIn(traceparent: string): string {
   return traceparent.split('-')[1] ?? ''
 }
 
+/**
+ * The trace inside a `traceparent` whose producer records it, undefined where nobody does: what an exemplar may point to,
+ * since a trace that nobody records cannot be looked at.
+ */
+export function sampledTraceIdIn(traceparent: string | undefined): string | undefined {
+  if (traceparent === undefined) return undefined
+  // The lowest bit of the last two digits says sampled (W3C Trace Context, section 3.2.2.5).
+  return Number.parseInt(traceparent.slice(-1), 16) % 2 === 1 ? traceIdIn(traceparent) : undefined
+}
+
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** W3C trace context as a producer sent it, undefined when it is not valid: a bad one must not reach the worker. */

@@ -53,6 +53,7 @@ export {
   buildDelivery,
   type DeliveryInput,
   type DeliveryRequest,
+  sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
   traceparentOf,

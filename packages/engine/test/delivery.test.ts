@@ -1,7 +1,15 @@
 import { queueDefinitionSchema } from '@millrace/contracts'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { buildDelivery, rawElements, rawMember, traceIdOf, traceparentOf, validTraceparent } from '../src/index.ts'
+import {
+  buildDelivery,
+  rawElements,
+  rawMember,
+  sampledTraceIdIn,
+  traceIdOf,
+  traceparentOf,
+  validTraceparent,
+} from '../src/index.ts'
 
 const queue = queueDefinitionSchema.parse({ kind: 'queue', name: 'sync', endpoint: '/internal/x', concurrency: 5 })
 const schedule = queueDefinitionSchema.parse({
@@ -47,6 +55,15 @@ describe('the request of an attempt', () => {
     expect(own.map(validTraceparent)).toEqual(own)
     expect(own[0]).not.toBe(own[1])
     expect(own.every((value) => value.includes(traceIdOf(job.id)))).toBe(true)
+  })
+
+  it.each([
+    ['01', '0af7651916cd43dd8448eb211c80319c'],
+    ['03', '0af7651916cd43dd8448eb211c80319c'],
+    ['00', undefined],
+    ['02', undefined],
+  ])('names the trace of a producer with flags %s as %s: what nobody records cannot be looked at', (flags, traceId) => {
+    expect(sampledTraceIdIn(`00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-${flags}`)).toBe(traceId)
   })
 
   it.each([

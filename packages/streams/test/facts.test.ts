@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -7,6 +8,7 @@ import {
   enqueue,
   findJob,
   readCounts,
+  readLogAfter,
   readLogRange,
   settle,
   trimLog,
@@ -145,6 +147,50 @@ describe('settling many at once', () => {
   })
 })
 
+describe('large facts', () => {
+  const ENTRY_BYTES = 65_536
+  const large = Array.from({ length: 120 }, (_, index) => ({ index, text: 'x'.repeat(index === 60 ? 100_000 : 2000) }))
+  const entriesOf = async () => {
+    const { redis, keys } = bench.partition
+    const entries = await redis.xrange(keys.log, '-', '+')
+    return entries.map(([, fields]) => ({ facts: (fields.length - 8) / 4, bytes: fields.join('').length }))
+  }
+
+  it('make entries of 64 KiB at most, but for one that is larger by itself', async () => {
+    // Under 4 KiB a payload is not packed; noise would not shrink anyway.
+    const data = (bytes: number) => JSON.stringify(randomBytes(bytes / 2).toString('hex'))
+    const jobs = Array.from({ length: 120 }, (_, index) => data(index === 60 ? 100_000 : 2000))
+    const accepted = await enqueue(
+      bench.partition,
+      jobs.map((each) => ({ address: ADDRESS, lane: 'normal', data: each })),
+    )
+    const entries = await entriesOf()
+    for (const { facts, bytes } of entries) if (facts > 1) expect(bytes).toBeLessThan(ENTRY_BYTES + 500)
+    expect(entries.filter(({ bytes }) => bytes > ENTRY_BYTES + 500)).toEqual([{ facts: 1, bytes: expect.any(Number) }])
+    expect(entries.length, 'and are filled as far as that allows').toBeLessThan(8)
+
+    const facts = await readLogRange(bench.partition)
+    expect(facts.map(({ entityId }) => entityId)).toEqual(accepted.map(({ id }) => id))
+    const claimed = await bench.take('one', { want: 500, concurrency: 500 })
+    expect(claimed.map(({ id, data }) => [id, data])).toEqual(accepted.map(({ id }, index) => [id, jobs[index]]))
+  })
+
+  it('of many results that are settled at once stand in several entries', async () => {
+    await bench.add(...large.map(({ index }) => index))
+    const jobs = await bench.take('one', { want: 500, concurrency: 500 })
+    const attempts = jobs.map((job, index) => ({
+      job,
+      settlement: { ...success, result: JSON.stringify(large[index]) },
+    }))
+    await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })
+    const ends = (await readLogRange(bench.partition)).filter(({ type }) => type === 'job.succeeded')
+    expect(ends.map(({ entityId, data }) => [entityId, JSON.parse(data).result])).toEqual(
+      jobs.map(({ id }, index) => [id, large[index]]),
+    )
+    for (const { facts, bytes } of await entriesOf()) if (facts > 1) expect(bytes).toBeLessThan(ENTRY_BYTES + 500)
+  })
+})
+
 describe('trimming', () => {
   it('keeps facts, not entries', async () => {
     const { redis, keys } = bench.partition
@@ -157,6 +203,17 @@ describe('trimming', () => {
     expect(kept.length).toBeGreaterThanOrEqual(500)
     expect(kept.length).toBeLessThan(1000)
     expect(kept.at(-1)).toEqual(last)
+  })
+  it('keeps an entry whole while a group stands in the middle of it', async () => {
+    const { redis, keys } = bench.partition
+    // Larger than a node of the stream, so that this entry could go alone.
+    const ids = await bench.add(...payloads.map(({ index }) => ({ index, text: 'x'.repeat(500) })))
+    await bench.add(...payloads)
+    const stopped = (await readLogRange(bench.partition))[150]!
+    await redis.xgroup('CREATE', keys.log, 'audit', stopped.position)
+    await trimLog(bench.partition, { keep: 1 })
+    const rest = await readLogAfter(bench.partition, { after: stopped.position })
+    expect(rest[0]?.entityId).toBe(ids[151])
   })
 })
 

@@ -20,7 +20,7 @@ export function createQueueReport(
     expired(jobIds) {
       for (const jobId of jobIds) reportEnd({ metrics, logger }, { address, jobId, outcome: 'expired' })
     },
-    attempted: (job, settlement) => logAttempt(logger, address, job, settlement),
+    attempted: (job, settlement, span) => logAttempt(logger, address, { job, settlement, span }),
     settled: createAttemptCounter(metrics, labels),
     lost: () => metrics.attempts.inc({ ...labels, outcome: 'lost', reason: 'lease_lost' }),
   }

@@ -39,7 +39,9 @@ export function createPullReport(address: string, queue: string, options: Consum
     inFlight: nothing,
     tookOver: nothing,
     expired: nothing,
-    attempted: log ? (job, settlement) => guarded(tell, () => logAttempt(log, address, job, settlement)) : nothing,
+    attempted: log
+      ? (job, settlement, span) => guarded(tell, () => logAttempt(log, address, { job, settlement, span }))
+      : nothing,
     settled: onAttempt
       ? (settlement, as) => {
           if (settlement.kind === 'leased') return

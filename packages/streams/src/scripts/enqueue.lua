@@ -96,19 +96,19 @@ local function enqueue_plain(address, lane, from, n)
   end
   local ns, queue = split_address(address)
   local key, before = lane_key(address, lane), '{"lane":"' .. lane .. '","data":'
-  for first = from, from + n - 1, MAX_FACTS do
-    local last = math.min(first + MAX_FACTS, from + n) - 1
-    local facts = facts_of('job', 'job.enqueued', ns, queue)
-    for i = first, last do facts.add('', before .. ARGV[i] .. '}') end
-    local position = facts.flush()
+  local next_job = from
+  local facts = facts_of('job', 'job.enqueued', ns, queue, function(position, jobs)
     local ms, seq = split_position(position)
-    for i = first, last do
-      local id = ms .. '-' .. seq + i - first
-      local added = redis.pcall('XADD', key, id, 'data', ARGV[i])
-      if type(added) == 'table' then add_ready(address, lane, id, '', 0, 0, '', ARGV[i]) end
+    for i = 0, jobs - 1 do
+      local id, data = ms .. '-' .. seq + i, ARGV[next_job + i]
+      local added = redis.pcall('XADD', key, id, 'data', data)
+      if type(added) == 'table' then add_ready(address, lane, id, '', 0, 0, '', data) end
     end
-    results[#results + 1] = { 'run', position, last - first + 1 }
-  end
+    next_job = next_job + jobs
+    results[#results + 1] = { 'run', position, jobs }
+  end)
+  for i = from, from + n - 1 do facts.add('', before .. ARGV[i] .. '}') end
+  facts.flush()
   wake_if_idle(address)
   accepted[address] = (accepted[address] or 0) + n
 end

@@ -26,32 +26,39 @@ end
 -- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
 -- of each. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
 -- the log's last id keeps anybody else from getting.
-local MAX_FACTS = 100
+-- Readers, and scripts that look for one fact, take an entry whole: so its data have an end in bytes as well, and only a single
+-- fact that is larger goes beyond it.
+local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
 local SHARED_FIELDS, FIELDS_PER_FACT = 8, 4
+local FULL_FIELDS = SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT
 
 local function split_position(position)
   local dash = string.find(position, '-', 1, true)
   return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
 end
 
--- Collects facts: `add(entity, data)`, then `flush()`, which also answers the position of the first fact that was not yet
--- written. An entry that is full is written as soon as another fact comes.
-local function facts_of(kind, type, ns, queue)
+-- Collects facts: `add(entity, data)`, then `flush()`. An entry that is full is written as soon as another fact comes.
+-- `on_entry`, where there is one, is told of each entry that is written: the position of its first fact, and how many it has.
+local function facts_of(kind, type, ns, queue, on_entry)
   local shared = { 'kind', kind, 'type', type, 'ns', ns, 'queue', queue }
-  local fields, n = { unpack(shared) }, SHARED_FIELDS
+  local fields, n, bytes = { unpack(shared) }, SHARED_FIELDS, 0
   local function flush()
-    if n == SHARED_FIELDS then return nil end
+    if n == SHARED_FIELDS then return end
     local position = redis.call('XADD', LOG, '*', unpack(fields, 1, n))
     local facts = (n - SHARED_FIELDS) / FIELDS_PER_FACT
     if facts > 1 then
       local ms, seq = split_position(position)
       redis.call('XSETID', LOG, ms .. '-' .. whole(seq + facts - 1))
     end
-    n = SHARED_FIELDS
-    return position
+    n, bytes = SHARED_FIELDS, 0
+    if on_entry then on_entry(position, facts) end
   end
   local function add(entity, data)
-    if n == SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT then flush() end
+    bytes = bytes + #data
+    if n == FULL_FIELDS or bytes > MAX_ENTRY_BYTES then
+      flush()
+      bytes = #data
+    end
     fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = 'entity', entity, 'data', data
     n = n + FIELDS_PER_FACT
   end

@@ -4,11 +4,16 @@
 -- Whole stream nodes are dropped (about a hundred entries), which costs next to nothing.
 --
 -- An entry holds one fact, or up to a hundred. How many they hold now is read off the newest few: the least of them, so that
--- a burst of large entries does not take the small ones before it along.
-local SAMPLE = 10
-local facts_per_entry = MAX_FACTS
-for _, entry in ipairs(redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', SAMPLE)) do
+-- a burst of large entries does not take the small ones before it along. An entry of one fact may be of any size, but then
+-- there is no less, and it is the last that is looked at; the others are at most MAX_ENTRY_BYTES.
+local SAMPLE = 5
+local facts_per_entry, before = MAX_FACTS, '+'
+for _ = 1, SAMPLE do
+  local entry = redis.call('XREVRANGE', LOG, before, '-', 'COUNT', 1)[1]
+  if not entry then break end
   facts_per_entry = math.max(1, math.min(facts_per_entry, math.floor((#entry[2] - SHARED_FIELDS) / FIELDS_PER_FACT)))
+  if facts_per_entry == 1 then break end
+  before = '(' .. entry[1]
 end
 local surplus = redis.call('XLEN', LOG) - math.ceil(tonumber(ARGV[2]) / facts_per_entry)
 if surplus <= 0 then return 0 end
@@ -29,4 +34,7 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', LOG)) do
 end
 -- Without a reader nobody has seen anything: keep it all.
 if not slowest then return 0 end
-return redis.call('XTRIM', LOG, 'MINID', '~', slowest, 'LIMIT', surplus)
+-- It may stand in the middle of an entry, whose id is before its position: what is left of that entry is still to be read.
+local reached = redis.call('XREVRANGE', LOG, slowest, '-', 'COUNT', 1)[1]
+if not reached then return 0 end
+return redis.call('XTRIM', LOG, 'MINID', '~', reached[1], 'LIMIT', surplus)
