@@ -33,6 +33,7 @@ export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAd
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
   createLogReader,
+  LOG_READERS,
   type LogPosition,
   type LogReader,
   readLogAfter,

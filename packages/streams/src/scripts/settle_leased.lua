@@ -15,7 +15,10 @@ if action == 'extend' then
   return 'extended'
 end
 drop_lease(job)
-local entry = parse_entry(redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1][2])
+local found = redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1]
+-- Its group was destroyed, and somebody who got the job again has settled it.
+if not found then return 'lost' end
+local entry = parse_entry(found[2])
 conclude(leased.address, leased.lane, leased.entry, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
   detail = ARGV[7], last = ARGV[8], holds = entry.meta,
