@@ -1,4 +1,4 @@
-import { type ChildHandle, eventually, freePort, startProcess, startRedis } from '@millrace/testkit'
+import { type ChildHandle, eventually, freePort, startProcess, startRedis, withBy } from '@millrace/testkit'
 import { expect } from 'vitest'
 
 const DISPATCHER = new URL('../../apps/dispatcher/src/main.ts', import.meta.url)
@@ -23,7 +23,10 @@ export async function startSubscribeRig() {
   const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {
     const response = await fetch(url + path, {
       method,
-      ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      ...(body !== undefined && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(withBy(method, path, body)),
+      }),
     })
     return { status: response.status, body: await response.json() }
   }
@@ -38,11 +41,11 @@ export async function startSubscribeRig() {
     call,
     counts,
     /** The service of a manifest with these subscriptions; without any, what `subscribe` needs. */
-    apply: (subscriptions: readonly Record<string, unknown>[] = []) =>
-      call('PUT', '/services/shop', {
-        manifest: { metadata: { name: 'shop' }, spec: { subscriptions } },
-        url: 'http://127.0.0.1:1',
-      }),
+    async apply(subscriptions: readonly Record<string, unknown>[] = []): Promise<void> {
+      const manifest = { metadata: { name: 'shop' }, spec: { subscriptions } }
+      const { status, body } = await call('PUT', '/services/shop', { manifest, url: 'http://127.0.0.1:1' })
+      expect(status, JSON.stringify(body)).toBe(200)
+    },
     async publish(type: string, data: unknown, subject?: string): Promise<string> {
       const { status, body } = await call('POST', '/events', { type, data, ...(subject && { subject }) })
       expect(status, JSON.stringify(body)).toBe(202)

@@ -1,3 +1,4 @@
+import { DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -31,7 +32,6 @@ import { addQueueRoutes } from './intake/queue-routes.ts'
 import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
-import { createDispatcherMetrics } from './metrics.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
 
@@ -45,8 +45,8 @@ export async function startDispatcher(config: Config, logger: Logger) {
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
-  const metrics = createDispatcherMetrics(metricsRegistry)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
 
@@ -57,7 +57,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     title: 'Millrace dispatcher',
     version: VERSION,
     logger,
-    metrics: metricsRegistry,
+    metrics: appMetrics,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {
@@ -85,7 +85,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     durability: facts.durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
   })
-  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock })
+  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
   addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
@@ -95,6 +95,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     registryPartition: registryPartition(redis),
     partitions,
     clock,
+    views,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
@@ -128,7 +129,10 @@ export async function startDispatcher(config: Config, logger: Logger) {
       }),
     ),
   )
-  const collector = startCollector({ registry, partitions, metrics, clock, onError })
+  const collector = startCollector({
+    ...{ registry, partitions, metrics, clock, onError },
+    forget: (labels) => appMetrics.forget('queue', labels),
+  })
   const closer = startCloser({
     registry,
     registryPartition: registryPartition(redis),

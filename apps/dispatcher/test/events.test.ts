@@ -222,11 +222,7 @@ describe('subscriptions', () => {
     await publish(rig.client, 'ending.sent', { data: 1 })
     await rig.receiver.waitFor(path, 1)
     await subscribeTo(rig.client, 'ending', { subscriptions: [{ name: 'other', types: ['x'] }], url: rig.receiver.url })
-    // The router hears of it a moment after the apply was answered.
-    await eventually(async () => {
-      expect(await rig.redis.client().hkeys('{p0}:subscribed')).not.toContain('ending/subscription:mail')
-      return true
-    })
+    // Nothing to wait for: once a removal is answered, every partition was told.
     await publish(rig.client, 'ending.sent', { data: 2 })
     await subscribeTo(rig.client, 'ending', { subscriptions: [mail], url: rig.receiver.url })
     await publish(rig.client, 'ending.sent', { data: 3 })

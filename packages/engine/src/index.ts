@@ -95,7 +95,6 @@ export {
   type DueRule,
   decideTick,
   type Firing,
-  ON_TIME_MS,
   type PassedOver,
   type PlannedTime,
   planAfter,

@@ -1,17 +1,20 @@
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
+  claim,
   closeQueue,
   createPartitions,
   enqueue,
   type FanOut,
   fanOut,
   imbalance,
+  lease,
   logEnd,
   moveSubscription,
   openCursor,
   openQueues,
   type Partition,
+  pause,
   readBehind,
   readCounts,
   readLogAfter,
@@ -23,6 +26,7 @@ import {
 
 const [ALL, SLOW] = ['shop/subscription:all', 'shop/subscription:slow']
 const SOURCE = 7
+const MOVED = { who: 'ada', why: 'a bug', to: 'earliest' }
 
 let server: RedisServer
 let partition: Partition
@@ -157,17 +161,56 @@ describe('events that are put into subscriptions', () => {
     expect(await jobsOf(SLOW)).toEqual(['evt_1-0', 'evt_2-0', 'evt_3-0'])
   })
 
-  it('pass a queue that is closed', async () => {
+  it('never make more jobs wait than may, also for one that reads on its own', async () => {
+    await begin(ALL)
+    await sync({ [ALL]: '0-0', [SLOW]: '0-0' }, { revision: 2 })
+    const four = ['1-0', '2-0', '3-0', '4-0'].map((position) => event(position, SLOW))
+    const alone = { revision: 2, alone: SLOW, to: '9-0', maxWaiting: 3 }
+    expect(await route({ ...alone, events: four })).toEqual({ kind: 'routed', jobs: 3, left: 1 })
+    expect(await behind()).toEqual({ [SLOW]: '3-0' })
+    expect(await route({ ...alone, from: '3-0', events: four.slice(3) })).toEqual({ kind: 'full' })
+    // Ahead of the common cursor, without room: what lies behind its own cursor is still left to it.
+    expect(await route({ revision: 2, to: '4-0', maxWaiting: 3, events: four })).toMatchObject({ jobs: 0, left: 4 })
+    expect(await behind()).toEqual({ [SLOW]: '3-0' })
+    expect(await route({ ...alone, maxWaiting: 4, from: '3-0', to: '4-0', events: four.slice(3) })).toMatchObject({
+      jobs: 1,
+    })
+    expect(await jobsOf(SLOW)).toEqual(['evt_1-0', 'evt_2-0', 'evt_3-0', 'evt_4-0'])
+    expect(await behind()).toEqual({})
+  })
+
+  it('stay in the log for a queue that takes nothing: closed, or drained', async () => {
     await begin(ALL, SLOW)
     expect(await closeQueue(partition, SLOW)).toBe('closed')
-    expect(await route({ events: [event('1-0', ALL, SLOW)] })).toEqual({ kind: 'routed', jobs: 1, left: 1 })
+    await pause(partition, { action: 'drain', address: ALL, by: { who: 'ann', at: '' } })
+    expect(await route({ events: [event('1-0', ALL, SLOW)] })).toEqual({ kind: 'routed', jobs: 0, left: 2 })
+    expect(await behind()).toEqual({ [ALL]: '0-0', [SLOW]: '0-0' })
+    expect(await route({ alone: SLOW, events: [event('1-0', SLOW)] })).toEqual({ kind: 'full' })
+    await openQueues(partition, [{ address: SLOW }])
+    await pause(partition, { action: 'resume', address: ALL, by: { who: 'ann', at: '' } })
+    for (const alone of [ALL, SLOW]) await route({ alone, events: [event('1-0', alone)] })
+    expect([await jobsOf(ALL), await jobsOf(SLOW)]).toEqual([['evt_1-0'], ['evt_1-0']])
+    expect(await behind()).toEqual({})
+  })
+
+  it('lie packed in the lane when they are large, and are claimed as they were', async () => {
+    await begin(ALL)
+    const json = JSON.stringify({ id: 'large', data: 'the same words again and again '.repeat(400) })
+    await route({ events: [{ ...event('1-0', ALL), json }] })
+    const [entry] = await partition.redis.xrange(partition.keys.lane(ALL, 'normal'), '-', '+')
+    expect(entry?.[1].at(-1)).toMatch(/^~zstd:/)
+    await lease(partition, { action: 'join', consumer: 'one', ttlMs: 60_000 })
+    const claimed = await claim(partition, { consumer: 'one', address: ALL, concurrency: 1, want: 1 })
+    expect(claimed.kind === 'claimed' && claimed.jobs[0]?.data).toBe(json)
   })
 
   it('are marked when the subscription was taken back behind them', async () => {
     await begin(ALL)
     await route({ events: [event('1-0', ALL), event('2-0', ALL)], to: '2-0' })
-    expect(await moveSubscription(partition, { address: ALL, positions: { [SOURCE]: '1-0' } })).toBe('moved')
-    expect(await moveSubscription(partition, { address: SLOW, positions: {} })).toBe('unknown')
+    expect(await moveSubscription(partition, { address: ALL, positions: { [SOURCE]: '1-0' }, event: MOVED })).toBe(
+      'moved',
+    )
+    expect(await moveSubscription(partition, { address: SLOW, positions: {}, event: MOVED })).toBe('unknown')
     await route({ from: '2-0', to: '3-0', events: [event('3-0', ALL)] })
     await route({ alone: ALL, from: '1-0', to: '2-0', events: [event('2-0', ALL)] })
     await route({ alone: ALL, from: '2-0', to: '3-0', events: [event('3-0', ALL)] })
@@ -184,6 +227,18 @@ describe('a partition that is told of its subscriptions', () => {
     expect(await behind()).toEqual({ [ALL]: '1-0', [SLOW]: '2-0' })
     await sync({ [ALL]: '5-0' }, { revision: 3, since: 3 })
     expect(await behind()).toEqual({ [ALL]: '5-0' })
+  })
+
+  it('marks what it gives again to one that was removed and made again before it was told of either', async () => {
+    await begin(ALL)
+    const [second, third] = [event('2-0', ALL), event('3-0', ALL)]
+    // It was made again behind 1-0, and a router that knew the first one went on.
+    await route({ events: [event('1-0', ALL), second], to: '2-0' })
+    await sync({ [ALL]: '1-0' }, { revision: 3, since: 3 })
+    expect(await behind()).toEqual({ [ALL]: '1-0' })
+    await route({ revision: 3, from: '2-0', to: '3-0', events: [third] })
+    await route({ revision: 3, alone: ALL, from: '1-0', to: '3-0', events: [second, third] })
+    expect(await jobsOf(ALL)).toEqual(['evt_1-0', 'evt_2-0', 'evt_2-0 moved', 'evt_3-0'])
   })
 })
 

@@ -12,6 +12,7 @@ import {
   readCounts,
   readLogRange,
   redrive,
+  restlessQueues,
   type Settlement,
   settle,
   tick,
@@ -113,6 +114,21 @@ describe('claim', () => {
     expect(await claim(bench.partition, { consumer: 'stranger', address: ADDRESS, concurrency: 5, want: 5 })).toEqual({
       kind: 'fenced',
     })
+  })
+
+  it('is restless as soon as a job waits in it, also where the wake-up went to nobody', async () => {
+    const { redis, keys } = bench.partition
+    expect(await bench.take('d1')).toEqual([])
+    expect(await restlessQueues(bench.partition)).toEqual([])
+    // The mark is gone and the message lost: the next enqueue publishes none, and the sweep has the queue in its list.
+    await redis.srem(keys.idle, ADDRESS)
+    await bench.add(1)
+    expect(await restlessQueues(bench.partition)).toEqual([ADDRESS])
+    // A mark that is wrong lasts until the next enqueue.
+    await redis.sadd(keys.idle, ADDRESS)
+    expect(await restlessQueues(bench.partition)).toEqual([])
+    await bench.add(2)
+    expect(await restlessQueues(bench.partition)).toEqual([ADDRESS])
   })
 
   it('marks the queue idle, and only the first enqueue after that publishes a wake-up', async () => {

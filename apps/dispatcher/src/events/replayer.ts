@@ -48,7 +48,7 @@ async function advance(deps: ReplayerDeps, partition: Partition, replay: StoredR
   const nowMs = deps.clock.now()
   if (nowMs < replay.nextAtMs) return undefined
   const view = await deps.views.current()
-  const subscription = view.all.find(({ address }) => address === replay.address)
+  const subscription = view.byAddress.get(replay.address)
   if (!subscription) return endReplay(deps, partition, { replay, state: 'stopped', why: 'the subscription is gone' })
   const limit = Math.max(1, Math.floor((replay.ratePerSecond * SWEEP_MS) / 1000))
   const page = await nextPage(deps.sources, replay, { subscription, view, replay: replay.id, limit })
@@ -86,7 +86,6 @@ export async function endReplay(
   }: { replay: StoredReplay; state: 'finished' | 'stopped'; who?: string; why?: string | undefined },
 ): Promise<StoredReplay> {
   const ended = { ...replay, state, endedAt: new Date(clock.now()).toISOString() }
-  await saveReplay(partition, ended)
   const { namespace, queue } = splitAddress(replay.address)
   const type = state === 'finished' ? SUBSCRIPTION_EVENTS.replayFinished : SUBSCRIPTION_EVENTS.replayStopped
   const data = JSON.stringify({
@@ -95,6 +94,8 @@ export async function endReplay(
     replayId: replay.id,
     replayed: replay.replayed,
   })
+  // Said first, as at its start.
   await emit(partition, [{ kind: 'queue', type, namespace, queue, entityId: `queue/${queue}`, data }])
+  await saveReplay(partition, ended)
   return ended
 }

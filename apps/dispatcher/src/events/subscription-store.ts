@@ -8,6 +8,7 @@ import {
 import { withoutSubscription, withSubscription } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import {
+  type By,
   changeService,
   declaredQueues,
   logEnds,
@@ -16,12 +17,14 @@ import {
   type RegistryView,
 } from '@millrace/streams'
 import { findService } from '../intake/find-queue.ts'
+import type { ViewSource } from '../router/view-source.ts'
 
 export interface SubscriptionStoreDeps {
   readonly registry: RegistryView
   readonly registryPartition: Partition
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly views: ViewSource
 }
 
 export interface Found {
@@ -47,6 +50,12 @@ export async function findSubscription(registry: RegistryView, id: string): Prom
 
 type Change = 'make' | 'change' | 'remove'
 
+interface Asked {
+  readonly change: Change
+  readonly by: By
+  readonly definition?: QueueDefinition
+}
+
 /** Keep what was made through the API in the registry, beside what the manifest declares. */
 export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
   const { registry, registryPartition } = deps
@@ -70,28 +79,30 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
       throw new ProblemError('subscription.unknown', `There is no subscription "${id}". GET /subscriptions lists them.`)
   }
 
-  const store = async (namespace: string, name: string, change: Change, definition?: QueueDefinition) => {
+  const store = async (namespace: string, name: string, { change, by, definition }: Asked) => {
     await findService(registry, namespace)
     const ends = await logEnds([...deps.partitions.all, registryPartition])
-    const by = { who: 'api', at: new Date(deps.clock.now()).toISOString() }
+    const stamp = { who: by.who, at: new Date(deps.clock.now()).toISOString() }
     const { service } = await changeService(deps.registryPartition, namespace, (read) => {
       // A service is never taken out of the registry, and this one was there.
       const current = read as Service
       check(current, name, change)
       const service = definition
-        ? withSubscription(current, definition, { ends, ...by })
-        : withoutSubscription(current, name, by)
+        ? withSubscription(current, definition, { ends, ...stamp })
+        : withoutSubscription(current, name, stamp)
       const { version, url } = service
       if (service === current) return { service }
-      return { service, event: { version, url, who: by.who, why: `${change} subscription ${name}` } }
+      return { service, event: { version, url, ...by, change: `${change} subscription ${name}` } }
     })
     await registry.refresh()
+    // Once a removal is answered, nothing more goes into the subscription.
+    if (!definition) await deps.views.current(registry.revision())
     return service
   }
 
   return {
-    put: (namespace: string, definition: QueueDefinition, change: 'make' | 'change') =>
-      store(namespace, definition.name, change, definition),
-    remove: (namespace: string, name: string) => store(namespace, name, 'remove'),
+    put: (namespace: string, definition: QueueDefinition, asked: { change: 'make' | 'change'; by: By }) =>
+      store(namespace, definition.name, { ...asked, definition }),
+    remove: (namespace: string, name: string, by: By) => store(namespace, name, { change: 'remove', by }),
   }
 }

@@ -18,6 +18,7 @@ import {
   type RegistryView,
 } from '@millrace/streams'
 import { z } from 'zod'
+import type { ViewSource } from '../router/view-source.ts'
 import { findService } from './find-queue.ts'
 
 export interface ServiceDeps {
@@ -25,6 +26,7 @@ export interface ServiceDeps {
   readonly registryPartition: Partition
   readonly partitions: Partitions
   readonly clock: Clock
+  readonly views: ViewSource
   readonly urlTemplate?: string
 }
 
@@ -66,6 +68,9 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
       }
       const { kind: result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
+      // Once this is answered, nothing more goes into a subscription that was taken out.
+      if (service.closing.some(({ kind }) => kind === 'subscription'))
+        await deps.views.current(deps.registry.revision())
       const names = (kind: string) =>
         declaredQueues(service)
           .filter((queue) => queue.kind === kind)
@@ -102,14 +107,14 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
 
 interface ApplyOptions {
   readonly url?: string | undefined
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
 }
 
 async function apply(
   deps: ServiceDeps,
   declaration: Declaration,
-  { url, who = 'api', why }: ApplyOptions,
+  { url, who, why }: ApplyOptions,
 ): Promise<ApplyDecision> {
   const { namespace } = declaration
   // Read before the service is changed: what is published from then on is for its new subscriptions.

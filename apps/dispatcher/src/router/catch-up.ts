@@ -2,10 +2,12 @@ import { comparePositions } from '@millrace/contracts'
 import { type Loop, startLoop } from '@millrace/runtime'
 import {
   type Behind,
+  type Counts,
   fanOut,
   type Partition,
   type Partitions,
   readBehind,
+  readCounts,
   readLogAfter,
   readRouted,
 } from '@millrace/streams'
@@ -37,6 +39,7 @@ const BATCH_EVENTS = 500
  * moves with its jobs in one step, and one that is slow or full never makes another wait.
  */
 export function startCatchUp(deps: CatchUpDeps): Loop {
+  const full = new Set<string>()
   return startLoop({
     name: 'catch-up',
     intervalMs: QUIET_MS,
@@ -44,26 +47,55 @@ export function startCatchUp(deps: CatchUpDeps): Loop {
     async run(signal) {
       if (!deps.mayRun()) return SWEEP_MS
       if ((await deps.views.current()).all.length === 0) return QUIET_MS
-      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, signal)))
+      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { full, signal })))
       // Somebody has more to read: go on at once.
       return turns.includes('more') ? 0 : SWEEP_MS
     },
   })
 }
 
-async function serve(deps: CatchUpDeps, partition: Partition, signal: AbortSignal): Promise<'more' | 'done'> {
+/** What a turn came to: there is more to read, all was read, or the queue has enough. */
+type Turn = 'more' | 'done' | 'full'
+
+async function serve(
+  deps: CatchUpDeps,
+  partition: Partition,
+  /** Whose queue had enough when it was last looked at. */
+  { full, signal }: { full: Set<string>; signal: AbortSignal },
+): Promise<Turn> {
   const behind = (await readBehind(partition)).filter(({ source }) => source === deps.source.number)
   if (behind.length === 0) return 'done'
   const view = await deps.views.current()
   // The common cursor first: what lies before it is in the log that is read then.
   const common = (await readRouted(partition)).get(deps.source.number)?.position
-  let turn: 'more' | 'done' = 'done'
+  const stillFull = await withoutRoom(deps, partition, full)
+  let turn: Turn = 'done'
   for (const one of behind) {
-    const subscription = view.all.find(({ address }) => address === one.address)
-    if (!subscription || common === undefined || signal.aborted) continue
-    if ((await step(deps, { one, subscription, view, common })) === 'more') turn = 'more'
+    const subscription = view.byAddress.get(one.address)
+    if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
+    const stepped = await step(deps, { one, subscription, view, common })
+    if (stepped === 'full') full.add(one.address)
+    else full.delete(one.address)
+    if (stepped === 'more') turn = 'more'
   }
   return turn
+}
+
+/** Which of these still have enough: asking costs less than reading five hundred events for nothing, four times a second. */
+async function withoutRoom(
+  { partitions, maxWaiting }: CatchUpDeps,
+  partition: Partition,
+  full: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
+  const here = [...full].filter((address) => partitions.of(address) === partition)
+  if (here.length === 0) return new Set()
+  const counts = await readCounts(partition, here)
+  return new Set(
+    here.filter((_, index) => {
+      const { waiting, scheduled, running, draining } = counts[index] as Counts
+      return draining !== undefined || waiting + scheduled + running >= maxWaiting
+    }),
+  )
 }
 
 async function step(
@@ -74,11 +106,10 @@ async function step(
     view,
     common,
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
-): Promise<'more' | 'done'> {
-  const count = Math.min(BATCH_EVENTS, maxWaiting)
-  const events = await readLogAfter(source, { after: one.position, count })
+): Promise<Turn> {
+  const events = await readLogAfter(source, { after: one.position, count: BATCH_EVENTS })
   const last = events.at(-1)?.position ?? one.position
-  const atEnd = events.length < count
+  const atEnd = events.length < BATCH_EVENTS
   const to = atEnd && comparePositions(common, last) > 0 ? common : last
   const result = await fanOut(subscription.partition, {
     source: source.number,
@@ -91,7 +122,9 @@ async function step(
     events: routeAlone(events, { subscription, view }),
   })
   if (result.kind === 'stale') views.outdated()
+  if (result.kind === 'full') return 'full'
   if (result.kind !== 'routed') return 'done'
-  metrics.routed.inc(result.jobs)
+  metrics.routed.inc({}, result.jobs)
+  if (result.left > 0) return 'full'
   return atEnd ? 'done' : 'more'
 }

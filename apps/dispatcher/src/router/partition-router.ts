@@ -167,9 +167,9 @@ class Routing {
 
   async #readOn(signal: AbortSignal) {
     try {
-      const { reader, leaseMs, maxWaiting } = this.#deps
+      const { reader, leaseMs } = this.#deps
       const blockMs = Math.min(READ_BLOCK_MS, Math.ceil(leaseMs / 3))
-      return await reader.read({ after: this.#read.position, count: Math.min(BATCH_EVENTS, maxWaiting), blockMs })
+      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs })
     } catch (error) {
       if (signal.aborted) return []
       throw error
@@ -207,7 +207,7 @@ class Routing {
       events,
     })
     if (result.kind === 'routed') {
-      this.#deps.metrics.routed.inc(result.jobs)
+      this.#deps.metrics.routed.inc({}, result.jobs)
       cursors.set(partition, { position: to, entriesRead })
       return true
     }

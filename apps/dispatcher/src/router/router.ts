@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { Retention } from '@millrace/engine'
 import type { Clock, Logger } from '@millrace/runtime'
 import {
   connectBlocking,
   createLogReader,
   LOG_READERS,
+  newHolder,
   type Partition,
   type Partitions,
   type RegistryView,
@@ -39,7 +38,7 @@ export interface Router {
 /** Everything that turns events into jobs of subscriptions in this process: one router and one catch-up for each log. */
 export function startRouter(deps: RouterDeps): Router {
   const { partitions, registry, views, logger, redisUrl } = deps
-  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const holder = newHolder()
   const onError = reportOutside(logger, 'router.failed')
 
   const sources = [...partitions.all, deps.registryPartition]

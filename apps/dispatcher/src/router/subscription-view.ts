@@ -37,6 +37,7 @@ export type Grants = Readonly<Record<string, readonly string[]>>
 export interface SubscriptionView {
   readonly revision: number
   readonly all: readonly Subscription[]
+  readonly byAddress: ReadonlyMap<string, Subscription>
   readonly index: SubscriptionIndex<Subscription>
   /** Whether an event, whose type fits already, becomes a job of a subscription. */
   accepts(subscription: Subscription, event: LogEvent, logged: () => LoggedEvent): boolean
@@ -54,6 +55,7 @@ export function viewOf(
   return {
     revision,
     all,
+    byAddress: new Map(all.map((subscription) => [subscription.address, subscription])),
     index: indexSubscriptions(all),
     accepts({ namespace, matches }, event, logged) {
       if (event.kind === 'event') return matches(logged().attributes)

@@ -2,8 +2,8 @@ import { type Partition, type Partitions, type RegistryView, syncSubscriptions }
 import { type Grants, type Subscription, type SubscriptionView, viewOf } from './subscription-view.ts'
 
 export interface ViewSource {
-  /** The subscriptions as every partition has been told of them. */
-  current(): Promise<SubscriptionView>
+  /** The subscriptions as every partition has been told of them, at this revision of the registry or a later one. */
+  current(atLeast?: number): Promise<SubscriptionView>
   /** A partition knows of something newer. */
   outdated(): void
 }
@@ -36,23 +36,27 @@ export function createViewSource({
       return next
     }
   }
-  registry.onChange(() => {
+  const makeOnce = () => {
+    making ??= make().finally(() => {
+      making = undefined
+    })
+    return making
+  }
+  const outdated = () => {
     changes++
     view = undefined
-  })
+  }
+  registry.onChange(outdated)
 
   return {
-    async current() {
-      if (view) return view
-      making ??= make().finally(() => {
-        making = undefined
-      })
-      return making
+    async current(atLeast = 0) {
+      for (;;) {
+        const known = view ?? (await makeOnce())
+        if (known.revision >= atLeast) return known
+        outdated()
+      }
     },
-    outdated() {
-      changes++
-      view = undefined
-    },
+    outdated,
   }
 }
 

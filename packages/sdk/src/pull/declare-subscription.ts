@@ -30,7 +30,8 @@ export async function declareSubscription(
   const registry = registryPartition((partitions.all[0] as Partitions['all'][number]).redis)
   // Read before the subscription is there: what is published from then on is for it.
   const ends = await logEnds([...partitions.all, registry])
-  const by = { who: 'sdk', at: new Date().toISOString() }
+  // The service asks for it, and the audit trail says so.
+  const by = { who: namespace, at: new Date().toISOString() }
   await changeService(registry, namespace, (current) => {
     if (!current) throw new MillraceError(noService(namespace), { code: 'sdk.queue_not_pulled' })
     if (current.queues.some(({ kind, name: declared }) => kind === 'subscription' && declared === name)) {
@@ -40,7 +41,7 @@ export async function declareSubscription(
     const service = withSubscription(current, read.queue, { ends, ...by })
     if (service === current) return { service }
     const { version, url } = service
-    return { service, event: { version, url, who: by.who, why: `subscribe ${name}` } }
+    return { service, event: { version, url, who: by.who, change: `subscribe subscription ${name}` } }
   })
 }
 

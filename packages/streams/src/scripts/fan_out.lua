@@ -8,7 +8,8 @@
 -- ARGV[8] so many jobs may wait in a subscription's queue; one that has more falls behind and reads on its own later
 -- then per event: event id, position, CloudEvent JSON, how many jobs; and for each of these: address, meta JSON or ''
 -- Returns {'routed', jobs put in, jobs left to subscriptions that are behind}; {'moved', position} the cursor is elsewhere;
---   {'stale', revision} subscriptions have changed since; {'full'} the one that reads on its own has enough.
+--   {'stale', revision} subscriptions have changed since; {'full'} the one that reads on its own has enough. One that reads on
+--   its own and gets enough in the middle has its cursor moved to the last event that it got, and the rest is left.
 -- A subscription without a cursor of its own in `behind` goes with the common one. With one it gets what lies behind its own
 --   cursor, and goes with the common one again as soon as nothing lies between the two.
 local source, from, to, entries, revision = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -17,13 +18,6 @@ local routed, behind = TAG .. ':routed', TAG .. ':behind'
 
 local known_revision = tonumber(redis.call('HGET', routed, 'revision') or 0)
 if known_revision > revision then return { 'stale', whole(known_revision) } end
-
-local function less(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
-  return tonumber(a_seq) < tonumber(b_seq)
-end
 
 local cursors = {}
 local function cursor_of(address)
@@ -39,9 +33,19 @@ local function cursor_of(address)
   return cursors[address]
 end
 
-local function waiting(address)
-  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-  return redis.call('XLEN', lane_key(address, 'normal')) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
+-- How many wait in the queue of a subscription, or run.
+local waits = {}
+
+-- A queue that takes nothing has no room: it is drained, or closed, because its subscription is gone and the router has not
+-- heard of it, or is back and the queue not open yet. What comes meanwhile stays in the log.
+local function has_room(address)
+  if refusal_of(address) then return false end
+  if not waits[address] then
+    local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
+    local ready = redis.call('XLEN', lane_key(address, 'normal'))
+    waits[address] = ready + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
+  end
+  return waits[address] < limit
 end
 
 if alone == '' then
@@ -50,28 +54,31 @@ if alone == '' then
 else
   local cursor = cursor_of(alone)
   if not cursor or cursor.at ~= from then return { 'moved', cursor and cursor.at or '' } end
-  if #ARGV > 8 and waiting(alone) >= limit then return { 'full' } end
+  if #ARGV > 8 and not has_room(alone) then return { 'full' } end
 end
 
 local put_in, left = 0, 0
 local accepted = {}
--- How many wait in the queue of a subscription, and the last event that it got.
-local waits, last = {}, {}
+-- The last event that a subscription got, and whether the one that reads on its own has got enough.
+local last, enough = {}, false
 
--- Whether a subscription gets this event now.
+-- Whether a subscription gets this event now. One that does not, for want of room, gets none behind it either: else it would
+-- get them out of order, and no cursor could say which it has.
 local function takes(address, position)
   local cursor = cursor_of(address)
-  if alone ~= '' then return true end
-  if cursor then return not cursor.late and less(cursor.at, position) end
-  waits[address] = waits[address] or waiting(address)
-  if waits[address] < limit then
+  if alone == '' and cursor and (cursor.late or not less(cursor.at, position)) then return false end
+  if not enough and has_room(address) then
     waits[address] = waits[address] + 1
     last[address] = position
     return true
   end
-  local at = last[address] or from
-  redis.call('HSET', behind, address .. ' ' .. source, at)
-  cursors[address] = { at = at, again = '', late = true }
+  if alone ~= '' then
+    enough = true
+  else
+    local at, again = last[address] or cursor and cursor.at or from, cursor and cursor.again or ''
+    redis.call('HSET', behind, address .. ' ' .. source, again == '' and at or at .. ' ' .. again)
+    cursors[address] = { at = at, again = again, late = true }
+  end
   return false
 end
 
@@ -94,8 +101,7 @@ while i <= #ARGV do
   for _ = 1, jobs do
     local address, meta = ARGV[i], ARGV[i + 1]
     i = i + 2
-    -- A closed queue is one whose subscription is gone.
-    if takes(address, position) and not is_closed(address) then
+    if takes(address, position) then
       put(address, event, position, meta, data)
     else
       left = left + 1
@@ -111,7 +117,10 @@ if alone == '' then
   for address, cursor in pairs(cursors) do
     if cursor and not cursor.late and not less(to, cursor.at) then redis.call('HDEL', behind, address .. ' ' .. source) end
   end
-elseif redis.call('HGET', routed, source) == to then
+  return { 'routed', put_in, left }
+end
+if enough then to = last[alone] end
+if redis.call('HGET', routed, source) == to then
   redis.call('HDEL', behind, alone .. ' ' .. source)
 else
   local again = cursors[alone].again

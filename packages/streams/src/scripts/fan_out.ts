@@ -1,4 +1,5 @@
 import type { Partition } from '../partition.ts'
+import { packPayload } from '../payload.ts'
 import { loadScript, runScript } from './load.ts'
 
 /** One event with the jobs that it becomes. */
@@ -37,7 +38,7 @@ export async function fanOut(partition: Partition, call: FanOut): Promise<Fanned
   const { source, from, to, entries, revision, alone = '', maxWaiting, events } = call
   const args: (string | number)[] = [source, from, to, entries, revision, alone, maxWaiting]
   for (const { eventId, position, json, jobs } of events) {
-    args.push(eventId, position, json, jobs.length)
+    args.push(eventId, position, packPayload(json), jobs.length)
     for (const { address, meta } of jobs) args.push(address, meta)
   }
   const [kind, first, second] = (await runScript(partition, script, args)) as [FannedOut['kind'], unknown, unknown]

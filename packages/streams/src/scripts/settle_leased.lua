@@ -16,11 +16,10 @@ if action == 'extend' then
 end
 drop_lease(job)
 local found = redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1]
--- Its group was destroyed, and somebody who got the job again has settled it.
+-- Its group was destroyed, and somebody who got the job again has settled it; or a server lost it.
 if not found then return 'lost' end
-local entry = parse_entry(found[2])
-conclude(leased.address, leased.lane, leased.entry, job, {
+local ended = conclude(leased.address, leased.lane, leased.entry, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
-  detail = ARGV[7], last = ARGV[8], holds = entry.meta,
+  detail = ARGV[7], last = ARGV[8], holds = parse_entry(found[2]).meta,
 }, true)
-return 'settled'
+return ended and 'settled' or 'lost'

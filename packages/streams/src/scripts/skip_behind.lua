@@ -8,10 +8,7 @@ local field = address .. ' ' .. source
 local text = redis.call('HGET', TAG .. ':behind', field)
 if not text then return { 'unchanged' } end
 local at, again = string.match(text, '^(%S+) ?(.*)$')
-local at_ms, at_seq = string.match(at, '^(%d+)-(%d+)$')
-local to_ms, to_seq = string.match(to, '^(%d+)-(%d+)$')
-local later = tonumber(to_ms) > tonumber(at_ms) or tonumber(to_ms) == tonumber(at_ms) and tonumber(to_seq) > tonumber(at_seq)
-if not later then return { 'unchanged' } end
+if not less(at, to) then return { 'unchanged' } end
 redis.call('HSET', TAG .. ':behind', field, again == '' and to or to .. ' ' .. again)
 local ns, queue = split_address(address)
 append('queue', 'subscription.lost_events', ns, queue, 'queue/' .. queue,

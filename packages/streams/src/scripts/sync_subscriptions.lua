@@ -16,14 +16,24 @@ local function forget(address)
   end
 end
 
+-- Where one begins that was removed and made again between two calls. Routers that knew the first may have put events behind
+-- the second's beginning into its queue. It gets them again, since its filters may be others, and marked (`move_subscription`).
+local function begin(address, partition, position)
+  local was = redis.call('HGET', behind, address .. ' ' .. partition) or redis.call('HGET', routed, partition)
+  local reached = was and string.match(was, '^%S+')
+  return reached and less(position, reached) and position .. ' ' .. reached or position
+end
+
 local began, went = 0, 0
 local here = {}
 for i = 3, #ARGV, 3 do
-  local address, since, starts = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local address, since, starts = ARGV[i], ARGV[i + 1], cjson.decode(ARGV[i + 2])
+  local known = redis.call('HGET', subscribed, address)
   here[address] = true
-  if redis.call('HGET', subscribed, address) ~= since then
+  if known ~= since then
+    for partition, position in pairs(known and starts or {}) do starts[partition] = begin(address, partition, position) end
     forget(address)
-    for partition, position in pairs(cjson.decode(starts)) do redis.call('HSET', behind, address .. ' ' .. partition, position) end
+    for partition, position in pairs(starts) do redis.call('HSET', behind, address .. ' ' .. partition, position) end
     redis.call('HSET', subscribed, address, since)
     began = began + 1
   end

@@ -18,13 +18,6 @@ end
 local surplus = redis.call('XLEN', LOG) - math.ceil(tonumber(ARGV[2]) / facts_per_entry)
 if surplus <= 0 then return 0 end
 
-local function less(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
-  return tonumber(a_seq) < tonumber(b_seq)
-end
-
 local slowest
 local known = {}
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', LOG)) do
