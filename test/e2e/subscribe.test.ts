@@ -70,6 +70,8 @@ describe('subscribe', () => {
     const seen: unknown[] = []
     const handler: EventHandler = ({ data }) => void seen.push(data)
     const first = await start('changing', { types: ['changing.*'], filters: [{ exact: { subject: 'a' } }] }, handler)
+    // A dispatcher hears of it a moment later.
+    await eventually(async () => (await shown('changing')).id === 'shop.changing')
     const { version } = (await rig.call('GET', '/services/shop')).body
     await start('changing', { types: ['changing.*'], filters: [{ exact: { subject: 'a' } }] }, handler)
     expect((await rig.call('GET', '/services/shop')).body.version).toBe(version)
@@ -78,7 +80,6 @@ describe('subscribe', () => {
     await rig.until('changing', { succeeded: 1 })
     await first.close()
     await start('changing', { types: ['changing.*'], filters: [{ sql: "subject = 'b'" }] }, handler)
-    // A dispatcher hears of it a moment later.
     await eventually(async () => JSON.stringify((await shown('changing')).filters).includes('sql'))
     await rig.publish('changing.sent', 3, 'a')
     await rig.publish('changing.sent', 4, 'b')
