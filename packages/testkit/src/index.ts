@@ -18,6 +18,7 @@
  * await redis.stop()
  * ```
  */
+export { asyncApiFaults, followReference } from './asyncapi.ts'
 export { type ChildExit, type ChildHandle, type StartProcessOptions, startProcess } from './child-process.ts'
 export { type EventuallyOptions, eventually } from './eventually.ts'
 export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
