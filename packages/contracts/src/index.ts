@@ -105,6 +105,7 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
+export { type MessagingOperation, messagingSpan } from './messaging-spans.ts'
 export { nameSchema, namespaceSchema, parseQueueAddress, QUEUE_KINDS, type QueueKind, queueAddress } from './names.ts'
 export {
   type FieldError,

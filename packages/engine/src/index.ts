@@ -56,6 +56,7 @@ export {
   sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
+  traceOf,
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tracingConfig } from './tracing-config.ts'
 
 /** The configuration as read is wrong; the message lists every mistake at once, with the variable and the fix. */
 export class ConfigError extends Error {
@@ -34,6 +35,7 @@ export const commonConfig = {
   MILLRACE_HOST: z.string().default('127.0.0.1'),
   MILLRACE_HOME: z.string().default('.millrace'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ...tracingConfig,
 } as const
 
 export function portConfig(fallback: number) {

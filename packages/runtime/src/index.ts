@@ -3,8 +3,8 @@
  *
  * ```ts
  * const config = parseConfig(z.object({ ...commonConfig, PORT: portConfig(8080) }), process.env)
- * const logger = createLogger({ app: 'demo', level: config.LOG_LEVEL })
- * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION }), bodyLimitBytes: 1e6, ready: async () => ({}) })
+ * const { logger, tracing } = await startTelemetry(config, { app: 'demo', loadSdk: () => import('./otel-sdk.ts') })
+ * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION }), tracing, bodyLimitBytes: 1e6, ready: async () => ({}) })
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
  * ```
  */
@@ -14,5 +14,8 @@ export { type AppServer, createHttpServer, type HttpServerOptions, listen } from
 export { InvariantError, invariant } from './invariant.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { BUCKETS, Counter, createMetrics, Gauge, Histogram, Registry } from './metrics.ts'
+export { carrierOf, contextIn, type SendSpan, type Sent, startSend, type TraceCarrier } from './send-span.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
+export { startTelemetry, type Telemetry } from './telemetry.ts'
+export type { Tracing, TracingSdk } from './tracing.ts'
 export { VERSION } from './version.ts'

@@ -12,7 +12,8 @@ import { rawElements } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { redrive, splitAddress } from '@millrace/streams'
 import { z } from 'zod'
-import { type Accepted, type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
+import { createEnqueueTraces } from './enqueue-traces.ts'
+import { type Accepted, type AskedJob, createIntake, type Intake, type IntakeDeps } from './intake.ts'
 import { parseJob, type RequestHeaders } from './job-request.ts'
 import { redrivableAddress } from './letter-queues.ts'
 
@@ -23,6 +24,7 @@ const MAX_BATCH_BYTES = 33_554_432
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
   const intake = createIntake(deps)
+  const traces = createEnqueueTraces(deps.tracing)
 
   server.post(
     '/jobs',
@@ -42,11 +44,9 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       },
     },
     async (request, reply) => {
-      const accepted = await intake.accept({
-        request: request.body,
-        text: request.rawBody,
-        headers: headersOf(request.headers),
-      })
+      const accepted = await traces.one(request.body, headersOf(request.headers), (headers) =>
+        intake.accept({ request: request.body, text: request.rawBody, headers }),
+      )
       if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
       return reply.status(statusOf(accepted)).send({ ...accepted, durability: deps.durability })
     },
@@ -64,26 +64,19 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
     },
     async (request) => {
       const { durability } = deps
-      const { traceparent } = headersOf(request.headers)
       // A header can name one job only; in a batch each job brings its own idempotency key.
-      const headers = { ...(traceparent !== undefined && { traceparent }) }
+      const { idempotencyKey: _one, ...sent } = headersOf(request.headers)
+      const { atomic, jobs } = request.body
       const texts = rawElements(request.rawBody, 'jobs')
-      const ask = (value: unknown, index: number): AskedJob => ({
-        request: parseJob(value),
-        text: texts[index] as string,
-        headers,
+      const results = await traces.many(jobs.length, sent, (headers) => {
+        const ask = (value: unknown, index: number): AskedJob => ({
+          request: parseJob(value),
+          text: texts[index] as string,
+          headers,
+        })
+        return atomic ? acceptTogether(intake, jobs, ask) : acceptEach(intake, jobs, ask)
       })
-      if (request.body.atomic) {
-        const results = await intake.acceptTogether(parseAll(request.body.jobs, ask))
-        return {
-          durability,
-          results: results.map((result) => (result instanceof ProblemError ? refused(result) : acceptedItem(result))),
-        }
-      }
-      const results = await Promise.allSettled(
-        request.body.jobs.map(async (value, index) => intake.accept(ask(value, index))),
-      )
-      return { durability, results: results.map(toItemResult) }
+      return { durability, results }
     },
   )
 
@@ -115,10 +108,11 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
 }
 
 function headersOf(headers: Record<string, unknown>): RequestHeaders {
-  const { 'idempotency-key': idempotencyKey, traceparent } = headers
+  const { 'idempotency-key': idempotencyKey, traceparent, tracestate } = headers
   return {
     ...(typeof idempotencyKey === 'string' && { idempotencyKey }),
     ...(typeof traceparent === 'string' && { traceparent }),
+    ...(typeof tracestate === 'string' && { tracestate }),
   }
 }
 
@@ -126,8 +120,20 @@ function statusOf({ deduplicated }: Accepted): 200 | 202 {
   return deduplicated === undefined ? 202 : 200
 }
 
+type Ask = (value: unknown, index: number) => AskedJob
+
+async function acceptEach(intake: Intake, jobs: readonly unknown[], ask: Ask): Promise<unknown[]> {
+  const results = await Promise.allSettled(jobs.map(async (value, index) => intake.accept(ask(value, index))))
+  return results.map(toItemResult)
+}
+
+async function acceptTogether(intake: Intake, jobs: readonly unknown[], ask: Ask): Promise<unknown[]> {
+  const results = await intake.acceptTogether(parseAll(jobs, ask))
+  return results.map((result) => (result instanceof ProblemError ? refused(result) : acceptedItem(result)))
+}
+
 /** Of an atomic batch every job must be right before any is accepted; all mistakes are named at once. */
-function parseAll(values: readonly unknown[], ask: (value: unknown, index: number) => AskedJob): AskedJob[] {
+function parseAll(values: readonly unknown[], ask: Ask): AskedJob[] {
   const asked: AskedJob[] = []
   const errors = values.flatMap((value, index) => {
     try {
