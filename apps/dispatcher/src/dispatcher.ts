@@ -1,3 +1,4 @@
+import { DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -17,12 +18,14 @@ import { createAttemptTraces } from './delivery/attempt-traces.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
+import { addAsyncApiRoute } from './events/asyncapi-route.ts'
 import { addFeedRoutes } from './events/feed-routes.ts'
 import { addPublishRoutes } from './events/publish-routes.ts'
 import { createPublisher } from './events/publisher.ts'
 import { addReplayRoutes } from './events/replay-routes.ts'
 import { addSubscriptionRoutes } from './events/subscription-routes.ts'
 import { addTryRoute } from './events/try-route.ts'
+import { createTypeNotes } from './events/type-notes.ts'
 import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
 import { addJobCommandRoutes } from './intake/job-command-routes.ts'
 import { homeOf } from './intake/job-home.ts'
@@ -32,7 +35,6 @@ import { addQueueRoutes } from './intake/queue-routes.ts'
 import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
-import { createDispatcherMetrics } from './metrics.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
 
@@ -46,8 +48,8 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
-  const metrics = createDispatcherMetrics(metricsRegistry)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
   const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
@@ -59,7 +61,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     title: 'Millrace dispatcher',
     version: VERSION,
     logger,
-    metrics: metricsRegistry,
+    metrics: appMetrics,
     tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
@@ -83,7 +85,12 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   })
   const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
   await addPublishRoutes(server, {
-    publisher: createPublisher({ registry, partitions }),
+    registry,
+    publisher: createPublisher({
+      registry,
+      partitions,
+      types: createTypeNotes({ redis, clock, onError }),
+    }),
     metrics,
     clock,
     durability: facts.durability,
@@ -94,6 +101,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
   addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addAsyncApiRoute(server, { registry, redis, clock })
   addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
     registry,
@@ -135,7 +143,10 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       }),
     ),
   )
-  const collector = startCollector({ registry, partitions, metrics, clock, onError })
+  const collector = startCollector({
+    ...{ registry, partitions, metrics, clock, onError },
+    forget: (labels) => appMetrics.forget('queue', labels),
+  })
   const closer = startCloser({
     registry,
     registryPartition: registryPartition(redis),

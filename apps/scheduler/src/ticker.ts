@@ -196,7 +196,7 @@ function report(
     }
     if (fired.kind !== 'fired') continue
     metrics.ticks.inc({ ...labels, result: 'fired' })
-    metrics.lateness.observe(labels, fired.lateMs / 1000)
+    metrics.delay.observe(labels, fired.lateMs / 1000)
     logger.info({ event: 'schedule.fired', ...fields, jobId: fired.id, lateMs: fired.lateMs }, 'schedule fired')
   }
 }

@@ -16,7 +16,7 @@ export interface TriggerDeps {
 }
 
 export interface Trigger {
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
   /** The trace context of whoever asks. */
   readonly carrier?: TraceCarrier | undefined
@@ -29,7 +29,7 @@ export interface Trigger {
  */
 export async function runNow(
   schedule: Schedule,
-  { who = 'api', why, carrier, idempotencyKey }: Trigger,
+  { who, why, carrier, idempotencyKey }: Trigger,
   { metrics, gas, keep, tz, traces }: TriggerDeps,
 ): Promise<{ id: string; tickId: string; replayed: boolean }> {
   const nowMs = await storeTime(schedule.partition)

@@ -4,16 +4,27 @@
  * ```ts
  * const config = parseConfig(z.object({ ...commonConfig, PORT: portConfig(8080) }), process.env)
  * const { logger, tracing } = await startTelemetry(config, { app: 'demo', loadSdk: () => import('./otel-sdk.ts') })
- * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION }), tracing, bodyLimitBytes: 1e6, ready: async () => ({}) })
+ * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION, maxNames: 200 }), tracing, bodyLimitBytes: 1e6, ready: async () => ({}) })
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
  * ```
  */
-export { type Clock, type Loop, type LoopOptions, startLoop, systemClock } from '@millrace/time'
+export {
+  type Clock,
+  type Loop,
+  type LoopOptions,
+  type StepsOptions,
+  startLoop,
+  startSteps,
+  systemClock,
+} from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { createLogger, type Logger } from './logger.ts'
-export { BUCKETS, Counter, createMetrics, Gauge, Histogram, Registry } from './metrics.ts'
+export type { Counter } from './metrics/counter.ts'
+export type { Gauge } from './metrics/gauge.ts'
+export type { Histogram } from './metrics/histogram.ts'
+export { createMetrics, type InstrumentsOf, type Metrics, type MetricsOptions } from './metrics/metrics.ts'
 export { carrierOf, contextIn, type SendSpan, type Sent, startSend, type TraceCarrier } from './send-span.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
 export { startTelemetry, type Telemetry } from './telemetry.ts'

@@ -1,7 +1,7 @@
 import type { EnqueueRequest } from '@millrace/contracts'
 import { startSend, type Tracing } from '@millrace/runtime'
 import { fullAddress } from '@millrace/streams'
-import type { Accepted } from './intake.ts'
+import type { Accepted } from './accepted.ts'
 import type { RequestHeaders } from './job-request.ts'
 
 /** Enqueues under a span, where there are traces. What is accepted gets the headers with the context that its jobs carry. */
