@@ -57,8 +57,12 @@ beforeAll(async () => {
   const apps = await Promise.all([startApp('dispatcher'), startApp('scheduler')])
   dispatcher = apps[0]
   scheduler = apps[1]
-  const applied = await send('PUT', `${dispatcher.url}/services/shop`, { manifest: MANIFEST, url: worker.url })
-  expect(applied.body).not.toHaveProperty('detail')
+  const applied = await send('PUT', `${dispatcher.url}/services/shop`, {
+    manifest: MANIFEST,
+    url: worker.url,
+    who: 'test',
+  })
+  expect(applied.body.detail).toBeUndefined()
 })
 afterAll(async () => {
   await Promise.all([dispatcher?.process.stop(), scheduler?.process.stop()])
