@@ -100,7 +100,11 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
-  addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addFeedRoutes(server, {
+    sources,
+    grants: config.MILLRACE_EVENT_GRANTS,
+    maxReaders: config.MILLRACE_EVENT_READERS,
+  })
   addAsyncApiRoute(server, { registry, redis, clock })
   addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
