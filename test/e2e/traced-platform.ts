@@ -72,3 +72,13 @@ export const contextOf = ({ traceId, spanId }: SpanContext): SpanContext => ({ t
 export function traceparentOf({ traceId, spanId }: SpanContext, flags = '01'): string {
   return `00-${traceId}-${spanId}-${flags}`
 }
+
+/** Spans of this name, in a trace or in any. */
+export const named = (name: string, trace?: string) => (span: SentSpan) =>
+  span.name === name && (trace === undefined || span.traceId === trace)
+
+/** Deliveries of these jobs. */
+export const deliveryOf =
+  (...ids: readonly string[]) =>
+  (span: SentSpan) =>
+    span.name.startsWith('deliver ') && ids.includes(String(span.attributes['messaging.message.id']))

@@ -11,6 +11,8 @@ import { type SentSpan, spansIn } from './otlp-receiver.ts'
 import {
   type Answer,
   contextOf,
+  deliveryOf,
+  named,
   send,
   startTraced,
   type TracedApp,
@@ -43,12 +45,6 @@ const startApp = (name: 'dispatcher' | 'scheduler', env: Record<string, string> 
 const add = (queue: string, data: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
   send('POST', `${dispatcher.url}/jobs`, { namespace: 'shop', queue, data }, headers)
 const spans = (count: number, fits: (span: SentSpan) => boolean) => waitForSpans(collector, count, fits)
-const named = (name: string, trace?: string) => (span: SentSpan) =>
-  span.name === name && (trace === undefined || span.traceId === trace)
-const deliveryOf =
-  (...ids: string[]) =>
-  (span: SentSpan) =>
-    span.name.startsWith('deliver ') && ids.includes(String(span.attributes['messaging.message.id']))
 
 beforeAll(async () => {
   redis = await startRedis()
