@@ -17,7 +17,7 @@ export async function generateDocs() {
   return new Map([
     ['docs/redis-keys.md', NOTE + redisKeysPage()],
     ['docs/errors.md', NOTE + errorsPage()],
-    ['docs/metrics.md', NOTE + (await metricsPage())],
+    ['docs/metrics.md', NOTE + metricsPage()],
     ['docs/operations.md', withPart('docs/operations.md', 'environment', await environmentTable())],
   ])
 }

@@ -36,6 +36,8 @@ const WORDS = {
     'The address to listen on. There is no authentication: see [SECURITY.md](../SECURITY.md) before changing it.',
   MILLRACE_HOME:
     'The data folder: embedded Redis, the audit store, logs of `millrace up`. Only audit and `up` write there.',
+  MILLRACE_METRICS_NAMES:
+    'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
   LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:

@@ -1,5 +1,5 @@
 import type { DeadLetter } from '@millrace/contracts'
-import { eventually, type Receiver, startReceiver } from '@millrace/testkit'
+import { eventually, type Receiver, startReceiver, withBy } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getJson } from '../e2e/platform.ts'
 import { codeBlocks, readPage, tableRows } from './pages.ts'
@@ -19,8 +19,9 @@ afterAll(async () => {
 
 const post = async (path: string, body: unknown) => {
   const url = `${playground.place.urls.dispatcher}${path}`
-  const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-  return fetch(url, { method: path.startsWith('/services/') ? 'PUT' : 'POST', ...init })
+  const method = path.startsWith('/services/') ? 'PUT' : 'POST'
+  const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(withBy(method, path, body)) }
+  return fetch(url, { method, ...init })
 }
 const enqueue = async (data: unknown, more: Record<string, unknown> = {}) => {
   const response = await post('/jobs', { namespace: 'hello', queue: 'greet', data, ...more })

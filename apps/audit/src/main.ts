@@ -63,8 +63,8 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   })
   const store = open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'))
 
-  const registry = createMetrics({ app: 'audit', version: VERSION })
-  const metrics = createAuditMetrics(registry)
+  const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const metrics = createAuditMetrics(appMetrics)
   const signals = createSignals()
   const stopping = new AbortController()
   // Every request that waits listens to it; there is no number of them that would be a leak.
@@ -90,7 +90,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
 
   const server = await createHttpServer({
-    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: registry, bodyLimitBytes: BODY_LIMIT_BYTES },
+    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: appMetrics, bodyLimitBytes: BODY_LIMIT_BYTES },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
   })
@@ -118,7 +118,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   // The package's types name as default what is the module itself.
   await server.register(fastifySse as unknown as typeof fastifySse.default, { heartbeatInterval: HEARTBEAT_MS })
   addProgressRoutes(server, {
-    ...{ read, partitions, feed, readCursor: store.trail.readCursor, openStreams: metrics.openStreams },
+    ...{ read, partitions, feed, readCursor: store.trail.readCursor, openStreams: metrics.openStreams.labels({}) },
     ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
   })
 

@@ -1,3 +1,4 @@
+import { DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -31,7 +32,6 @@ import { addQueueRoutes } from './intake/queue-routes.ts'
 import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
-import { createDispatcherMetrics } from './metrics.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
 
@@ -45,8 +45,8 @@ export async function startDispatcher(config: Config, logger: Logger) {
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const metricsRegistry = createMetrics({ app: 'dispatcher', version: VERSION })
-  const metrics = createDispatcherMetrics(metricsRegistry)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
 
@@ -57,7 +57,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     title: 'Millrace dispatcher',
     version: VERSION,
     logger,
-    metrics: metricsRegistry,
+    metrics: appMetrics,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {
@@ -129,7 +129,10 @@ export async function startDispatcher(config: Config, logger: Logger) {
       }),
     ),
   )
-  const collector = startCollector({ registry, partitions, metrics, clock, onError })
+  const collector = startCollector({
+    ...{ registry, partitions, metrics, clock, onError },
+    forget: (labels) => appMetrics.forget('queue', labels),
+  })
   const closer = startCloser({
     registry,
     registryPartition: registryPartition(redis),

@@ -1,3 +1,4 @@
+import type { FailureReason } from '@millrace/contracts'
 import type { Logger } from '@millrace/runtime'
 import { splitAddress } from '@millrace/streams'
 import type { DispatcherMetrics } from './metrics.ts'
@@ -8,11 +9,11 @@ export interface JobEnd {
   readonly jobId: string
   readonly outcome: 'succeeded' | 'dead' | 'cancelled' | 'expired'
   /** Of a dead one. */
-  readonly reason?: string
+  readonly reason?: FailureReason
 }
 
 export interface JobEndDeps {
-  readonly metrics: Pick<DispatcherMetrics, 'finished'>
+  readonly metrics: Pick<DispatcherMetrics, 'finished' | 'deadLetters'>
   readonly logger: Logger
 }
 
@@ -26,7 +27,9 @@ const TEXTS = {
 
 /** Count and log it, like the end of an attempt. */
 export function reportEnd({ metrics, logger }: JobEndDeps, { address, jobId, outcome, reason }: JobEnd): void {
-  metrics.finished.inc({ ...splitAddress(address), outcome })
+  const labels = splitAddress(address)
+  metrics.finished.inc({ ...labels, outcome })
+  if (outcome === 'dead' && reason !== undefined) metrics.deadLetters.inc({ ...labels, reason })
   const fields = { event: `job.${outcome}`, jobId, queue: address, ...(reason !== undefined && { reason }) }
   logger[LEVELS[outcome]](fields, TEXTS[outcome])
 }

@@ -1,4 +1,4 @@
-import { manifestQueueSchema } from '@millrace/contracts'
+import { DISPATCHER_METRICS, manifestQueueSchema } from '@millrace/contracts'
 import { type Consumer, createQueueRunner, joinPartition } from '@millrace/delivery'
 import { createLogger, createMetrics, systemClock } from '@millrace/runtime'
 import { connect, createPartitions, enqueue, openQueues, type Partition, whenReady } from '@millrace/streams'
@@ -10,7 +10,6 @@ import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
 import { createHttpAttempts } from '../src/delivery/http-attempts.ts'
 import { createQueueReport } from '../src/delivery/queue-report.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
-import { createDispatcherMetrics } from '../src/metrics.ts'
 
 let server: RedisServer
 let receiver: Receiver
@@ -40,7 +39,7 @@ async function runnerOf(name: string) {
   const address = `shop/${name}`
   await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
-  const metrics = createDispatcherMetrics(createMetrics({ app: 'test', version: '0' }))
+  const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
   const maker = createHttpAttempts(address, targetOf(definition, receiver.url), {
     sender,
     metrics,
@@ -53,7 +52,7 @@ async function runnerOf(name: string) {
   const runner = createQueueRunner(address, maker, {
     partition,
     logger,
-    report: createQueueReport(address, { metrics, logger }),
+    report: createQueueReport(address, { metrics, logger, clock: systemClock }),
     consumer: () => consumer,
     onAmbiguousClaim: () => undefined,
   })

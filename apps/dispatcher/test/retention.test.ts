@@ -26,8 +26,8 @@ describe('a subscription that never gets on', () => {
     for (const data of [1, 2, 3, 4, 5, 6]) await publish(rig.client, 'stuck.sent', { data })
     await eventually(async () => {
       expect(await metric('behind')).toBe(1)
-      expect(await metric('lag_jobs')).toBeGreaterThanOrEqual(2)
-      expect(await metric('oldest_unread_age_seconds')).toBeGreaterThan(0)
+      expect(await metric('undelivered_events')).toBeGreaterThanOrEqual(2)
+      expect(await metric('oldest_undelivered_timestamp_seconds')).toBeGreaterThan(0)
       return true
     })
     await eventually(async () => ((await metric('lost_events_total')) ?? 0) > 0)
@@ -43,7 +43,7 @@ describe('a subscription that never gets on', () => {
     expect(dataAt(rig.receiver, path)).not.toContain(6)
     await eventually(async () => {
       expect(await metric('behind')).toBe(0)
-      expect(await metric('oldest_unread_age_seconds')).toBe(0)
+      expect(await metric('oldest_undelivered_timestamp_seconds')).toBe(0)
       return true
     })
   })

@@ -24,6 +24,8 @@ export interface PlannerDeps {
   readonly partitions: Partitions
   readonly metrics: SchedulerMetrics
   readonly logger: Logger
+  /** A schedule is declared no more: its series go. */
+  forget(labels: ScheduleLabels): void
   /** The version of the time-zone database, `2026a`. */
   readonly tz: string
 }
@@ -42,6 +44,7 @@ export interface Planner {
 export function createPlanner(deps: PlannerDeps): Planner {
   /** Limits of queues as we opened them last. */
   const opened = new Map<string, string>()
+  let known = new Map<string, Schedule>()
   const planAll = async () => {
     const schedules = schedulesOf(deps.registry, deps.partitions)
     const states = []
@@ -51,8 +54,24 @@ export function createPlanner(deps: PlannerDeps): Planner {
       states.push(...(await planPartition(partition, here, deps)))
     }
     setGauges(states, deps.metrics)
+    known = forgetRemoved(known, schedules, deps)
   }
   return { planAll, reopen: (address) => void opened.delete(address) }
+}
+
+interface ScheduleLabels {
+  readonly namespace: string
+  readonly schedule: string
+}
+
+function labelsOf({ namespace, name }: Schedule): ScheduleLabels {
+  return { namespace, schedule: name }
+}
+
+function forgetRemoved(known: Map<string, Schedule>, schedules: readonly Schedule[], { forget }: PlannerDeps) {
+  const now = new Map(schedules.map((schedule) => [schedule.address, schedule]))
+  for (const [address, schedule] of known) if (!now.has(address)) forget(labelsOf(schedule))
+  return now
 }
 
 interface State {
@@ -88,9 +107,9 @@ async function planPartition(partition: Partition, schedules: Schedule[], deps: 
 
 /** All at once, so that what is no longer declared leaves no time behind that looks overdue. */
 function setGauges(states: readonly State[], { next, lastSuccess, paused }: SchedulerMetrics): void {
-  for (const gauge of [next, lastSuccess, paused]) gauge.reset()
+  for (const gauge of [next, lastSuccess, paused]) gauge.clear()
   for (const { schedule, ...state } of states) {
-    const labels = { namespace: schedule.namespace, schedule: schedule.name }
+    const labels = labelsOf(schedule)
     next.set(labels, state.fireMs / 1000)
     lastSuccess.set(labels, state.succeededMs / 1000)
     paused.set(labels, state.paused ? 1 : 0)

@@ -1,3 +1,4 @@
+import { SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
@@ -10,7 +11,6 @@ import {
 import { joinPlatform, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
-import { createSchedulerMetrics } from './metrics.ts'
 import { createPlanner } from './planner.ts'
 import { addBackfillRoutes } from './routes/backfill-routes.ts'
 import { addLedgerRoute } from './routes/ledger-route.ts'
@@ -32,8 +32,8 @@ export async function startScheduler(config: Config, logger: Logger) {
   })
   const { redis, partitions, registry, onError } = platform
   const clock = systemClock
-  const metricsRegistry = createMetrics({ app: 'scheduler', version: VERSION })
-  const metrics = createSchedulerMetrics(metricsRegistry)
+  const appMetrics = createMetrics({ app: 'scheduler', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const metrics = appMetrics.instruments(SCHEDULE_METRICS)
 
   const production = config.MILLRACE_ENV === 'production'
   const duties = {
@@ -45,7 +45,10 @@ export async function startScheduler(config: Config, logger: Logger) {
   }
 
   let plannedAt = 0
-  const { planAll, reopen } = createPlanner(duties)
+  const { planAll, reopen } = createPlanner({
+    ...duties,
+    forget: (labels) => appMetrics.forget('schedule', labels),
+  })
   const tickers = partitions.all.map((partition) => startTicker({ ...duties, partition, onClosed: reopen }))
   const backfiller = startBackfiller(duties)
   const planner = startLoop({
@@ -65,7 +68,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     title: 'Millrace scheduler',
     version: VERSION,
     logger,
-    metrics: metricsRegistry,
+    metrics: appMetrics,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {

@@ -1,12 +1,13 @@
 import type { PassedOver, SkippedGap, TickDecision } from '@millrace/engine'
-import { ON_TIME_MS, wallText } from '@millrace/engine'
-import type { NamedRow, StoredPlan, Tick, TickFire } from '@millrace/streams'
+import { wallText } from '@millrace/engine'
+import type { DueTick, NamedRow, Tick, TickFire } from '@millrace/streams'
 import type { Schedule } from './schedules.ts'
 import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
 
 export interface TickContext {
-  readonly plan: StoredPlan & { readonly nominalMs: number }
-  /** By the store's clock. */
+  /** As it was seen, and is compared. */
+  readonly due: DueTick
+  /** What the decision was made for, by the store's clock. */
   readonly nowMs: number
   readonly tz: string
   /** Tokens that a delivered tick costs. */
@@ -16,13 +17,13 @@ export interface TickContext {
 /** A decision about a due schedule as the one script call that carries it out. */
 export function toTick(schedule: Schedule, decision: TickDecision, context: TickContext): Tick {
   const { address, declared } = schedule
-  const { plan, tz } = context
+  const { due, tz } = context
   const { passedOver, gaps, fire, next } = decision
-  const latest = Math.max(plan.nominalMs, ...fire.map((each) => each.nominalMs), ...passedOver.map((each) => each.toMs))
+  const { rule, nominalMs: plannedMs = 0, fireMs = 0 } = due.plan
+  const latest = Math.max(plannedMs, ...fire.map((each) => each.nominalMs), ...passedOver.map((each) => each.toMs))
   return {
     address,
-    planned: { rule: plan.rule, nominalMs: plan.nominalMs },
-    next: { ...next, afterMs: latest, tz },
+    planned: { text: due.planText, fireMs, next: { rule, ...next, afterMs: latest, tz } },
     rows: [...gaps.map((gap) => gapRow(gap, tz)), ...passedOver.map((stretch) => passedRow(stretch, tz))],
     events: [...gaps.map(gapEvent), ...passedEvents(passedOver)],
     fires: fire.map((firing) => toFire(schedule, firing, context)),
@@ -38,14 +39,13 @@ function toFire(
 ): TickFire {
   const name = rowName(nominalMs)
   const id = tickIdOf(schedule, name)
-  const late = Math.max(0, Math.round(lateMs))
-  const state = late > ON_TIME_MS ? 'late' : 'fired'
   return {
     name,
-    row: { atMs: nominalMs, kind: 'planned', state, lateMs: late, tickId: id, tz },
+    row: { atMs: nominalMs, kind: 'planned', tickId: id, tz },
+    fireMs: nowMs - lateMs,
     type: 'schedule.fired',
-    event: { tickId: id, scheduledAt: name, lateMs: late, tz },
-    data: tickData(schedule, { nominalMs, firedMs: nowMs, id }),
+    event: { tickId: id, scheduledAt: name, tz },
+    data: tickData(schedule, { nominalMs, id }),
     meta: tickMeta(schedule, { id, name, gas }),
   }
 }

@@ -15,18 +15,14 @@ export function tickIdOf({ namespace, name }: Pick<Schedule, 'namespace' | 'name
   return `${namespace}/${name}@${row}`
 }
 
-/** The payload of a tick's job; the attempt is added at delivery. */
-export function tickData(
-  schedule: Schedule,
-  { nominalMs, firedMs, id }: { nominalMs: number; firedMs: number; id: string },
-): string {
+/** The payload of a tick's job; the attempt, and when it fired, are added at delivery. */
+export function tickData(schedule: Schedule, { nominalMs, id }: { nominalMs: number; id: string }): string {
   const { cron, timezone, payload } = schedule.declared
   return JSON.stringify({
     schedule: schedule.name,
     cron,
     timezone,
     scheduledAt: new Date(nominalMs).toISOString(),
-    firedAt: new Date(firedMs).toISOString(),
     tickId: id,
     ...(payload !== undefined && { payload }),
   })

@@ -1,17 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { decideTick, type TickDecision } from '@millrace/engine'
 import { type Logger, type Loop, startLoop } from '@millrace/runtime'
 import {
+  type DueTick,
   dueTicks,
   type Partition,
   type Partitions,
+  type PreparedTick,
+  prepareTick,
   type RegistryView,
-  type StoredPlan,
+  sendTicks,
   type Ticked,
-  tick,
 } from '@millrace/streams'
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
-import { type TickContext, toTick } from './tick-call.ts'
+import { toTick } from './tick-call.ts'
 
 export interface TickerDeps {
   readonly partition: Partition
@@ -30,18 +33,40 @@ export interface TickerDeps {
 
 /** A look at the plan at least this often, in case it changed without our hearing of it. */
 const SWEEP_MS = 1000
-/** Schedules per script call: enough to make a call worth its while, few enough that the store serves others in between. */
-const BATCH = 50
+/**
+ * What fires so soon is decided before its time and then only sent: a decision takes 30 to 60 µs, and of a thousand due at
+ * once the last would wait for all of them. A plan that is made meanwhile and due even sooner is found that much late at most.
+ */
+const AHEAD_MS = 150
+/** Schedules per script call, 4 to 5 ms of the store: enough to make a call worth its while, few enough that others are served in between. */
+const BATCH = 100
+/** Due so close together that they share a call; the first of them is that much late. */
+const TOGETHER_MS = 5
+/** A call that could not be sent for so long was decided for another time: what is late may have to be passed over. */
+const OUTDATED_MS = 500
 
 interface DueSchedule {
   readonly schedule: Schedule
-  readonly plan: TickContext['plan']
+  readonly due: DueTick
+  readonly fireMs: number
+}
+
+/** Schedules that fire together, once the last of them is due. */
+interface Batch {
+  readonly sendMs: number
+  readonly due: readonly DueSchedule[]
+}
+
+interface Prepared {
+  readonly schedule: Schedule
+  readonly decision: TickDecision
+  readonly call: PreparedTick
 }
 
 /**
- * Fire what is due in one partition, then sleep until the next planned time. There is no leader: the `tick` script
- * compares the nominal time with the planned one, so of many schedulers one fires and the others find it done. What is due
- * is judged by the store's clock; ours only measures how long to sleep.
+ * Fire what is due in one partition, then sleep until shortly before the next planned time. There is no leader: the `tick`
+ * script compares the plan with the one we saw, so of many schedulers one fires and the others find it done. What is due is
+ * judged by the store's clock; ours only measures how long to sleep.
  */
 export function startTicker(deps: TickerDeps): Loop {
   const { partition, onError } = deps
@@ -49,60 +74,86 @@ export function startTicker(deps: TickerDeps): Loop {
     name: `ticker-${partition.number}`,
     intervalMs: SWEEP_MS,
     onError,
-    async run() {
-      const look = await dueTicks(partition)
+    async run(signal) {
+      const look = await dueTicks(partition, { aheadMs: AHEAD_MS })
       const lookedAt = performance.now()
-      const elapsedMs = () => performance.now() - lookedAt
-      const due = known(look.due, deps)
-      const batches = []
-      // The next batch is decided while the store carries out the one before.
-      for (let at = 0; at < due.length; at += BATCH)
-        batches.push(fireBatch(due.slice(at, at + BATCH), () => look.nowMs + elapsedMs(), deps))
-      const fired = await Promise.all(batches)
+      const now = () => look.nowMs + performance.now() - lookedAt
+      const batches = inBatches(known(look.due, deps), look.nowMs)
+      const due = batches.filter(({ sendMs }) => sendMs <= look.nowMs)
+      const soon = batches.filter(({ sendMs }) => sendMs > look.nowMs)
+      // What is due already is on its way while the rest is decided.
+      const sent = due.map((batch) => fire(prepare(batch, Math.floor(now()), deps), deps))
+      const prepared = soon.map((batch) => ({ sendMs: batch.sendMs, calls: prepare(batch, batch.sendMs, deps) }))
+      for (const { sendMs, calls } of prepared) {
+        if (!(await sleepUntil(sendMs, now, signal)) || now() > sendMs + OUTDATED_MS) break
+        sent.push(fire(calls, deps))
+      }
+      const fired = await Promise.all(sent)
       // What fired is planned anew, maybe as the next of all: look when that is, or each second would begin where the last ended.
       if (fired.includes(true)) return 0
-      return look.nextInMs === undefined ? undefined : Math.max(0, look.nextInMs - elapsedMs())
+      return look.nextInMs === undefined ? undefined : Math.max(0, look.nextInMs - AHEAD_MS - (now() - look.nowMs))
     },
   })
 }
 
 /** Those that this view of the registry knows; the planner sees to the others. */
-function known(due: readonly { address: string; plan: StoredPlan }[], deps: TickerDeps): DueSchedule[] {
+function known(due: readonly DueTick[], deps: TickerDeps): DueSchedule[] {
   if (due.length === 0) return []
   const schedules = new Map(schedulesOf(deps.registry, deps.partitions).map((each) => [each.address, each]))
-  return due.flatMap(({ address, plan: { nominalMs, ...plan } }) => {
-    const schedule = schedules.get(address)
+  return due.flatMap((each) => {
+    const schedule = schedules.get(each.address)
+    const { rule, nominalMs, fireMs = nominalMs } = each.plan
     // Planned by another rule than we know: whoever knows that one fires it, or the planner plans anew.
-    if (!schedule || nominalMs === undefined || schedule.ruleText !== plan.rule) return []
-    return [{ schedule, plan: { ...plan, nominalMs } }]
+    if (!schedule || fireMs === undefined || schedule.ruleText !== rule) return []
+    return [{ schedule, due: each, fireMs }]
+  })
+}
+
+/** In the order of their times. */
+function inBatches(due: readonly DueSchedule[], nowMs: number): Batch[] {
+  const batches: { firstMs: number; sendMs: number; due: DueSchedule[] }[] = []
+  for (const each of due) {
+    const sendMs = Math.max(each.fireMs, nowMs)
+    const last = batches.at(-1)
+    if (last && last.due.length < BATCH && sendMs <= last.firstMs + TOGETHER_MS) {
+      last.due.push(each)
+      last.sendMs = sendMs
+    } else batches.push({ firstMs: sendMs, sendMs, due: [each] })
+  }
+  return batches
+}
+
+function prepare({ due }: Batch, nowMs: number, { tz, gas }: TickerDeps): Prepared[] {
+  return due.map(({ schedule, due: seen }) => {
+    const { nominalMs: plannedMs = nowMs, afterMs } = seen.plan
+    const decision = decideTick(schedule.rule, { plannedMs, afterMs, nowMs })
+    return { schedule, decision, call: prepareTick(toTick(schedule, decision, { due: seen, nowMs, tz, gas })) }
   })
 }
 
 /** True when the plan of any of them moved. */
-async function fireBatch(due: readonly DueSchedule[], now: () => number, deps: TickerDeps): Promise<boolean> {
-  const { partition, tz, gas, keep } = deps
-  const nowMs = Math.floor(now())
-  const decided = due.map(({ schedule, plan }) => {
-    const { nominalMs: plannedMs, afterMs } = plan
-    const decision = decideTick(schedule.rule, { plannedMs, afterMs, nowMs })
-    return { schedule, decision, call: toTick(schedule, decision, { plan, nowMs, tz, gas }) }
-  })
-  const results = await tick(
-    partition,
-    decided.map(({ call }) => call),
-    { keep },
-  )
-  const firedMs = now()
-  for (const [index, { schedule, decision }] of decided.entries())
-    report(schedule, decision, { result: results[index] as Ticked, afterMs: firedMs - nowMs }, deps)
+async function fire(prepared: readonly Prepared[], deps: TickerDeps): Promise<boolean> {
+  const calls = prepared.map(({ call }) => call)
+  const results = await sendTicks(deps.partition, calls, { keep: deps.keep })
+  for (const [index, { schedule, decision }] of prepared.entries())
+    report(schedule, decision, results[index] as Ticked, deps)
   return results.some(({ kind }) => kind === 'done')
+}
+
+/** False when told to stop before. */
+async function sleepUntil(atMs: number, now: () => number, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted && now() < atMs) {
+    // A timer may end a fraction of a millisecond early.
+    await delay(Math.ceil(atMs - now()), undefined, { signal }).catch(() => undefined)
+  }
+  return !signal.aborted
 }
 
 /** Count and log what a call came to, where we were the one whose call counted. */
 function report(
   { namespace, name, address }: Schedule,
   { fire, passedOver, next }: TickDecision,
-  { result, afterMs }: { result: Ticked; afterMs: number },
+  result: Ticked,
   { metrics, logger, onClosed }: TickerDeps,
 ): void {
   if (result.kind === 'closed') onClosed(address)
@@ -117,16 +168,15 @@ function report(
     logger.warn({ event: 'schedule.missed', ...fields }, 'nominal times were passed over')
   }
   for (const [index, fired] of result.fires.entries()) {
-    const { lateMs, nominalMs } = fire[index] as TickDecision['fire'][number]
+    const { nominalMs } = fire[index] as TickDecision['fire'][number]
     const fields = { schedule: address, scheduledAt: new Date(nominalMs).toISOString() }
     if (fired.kind === 'skipped') {
       metrics.ticks.inc({ ...labels, result: 'skipped' })
       logger.info({ event: 'schedule.skipped', ...fields, reason: fired.reason }, 'schedule did not fire')
     }
     if (fired.kind !== 'fired') continue
-    const totalMs = Math.max(0, lateMs) + afterMs
     metrics.ticks.inc({ ...labels, result: 'fired' })
-    metrics.lateness.observe(labels, totalMs / 1000)
-    logger.info({ event: 'schedule.fired', ...fields, jobId: fired.id, lateMs: Math.round(totalMs) }, 'schedule fired')
+    metrics.delay.observe(labels, fired.lateMs / 1000)
+    logger.info({ event: 'schedule.fired', ...fields, jobId: fired.id, lateMs: fired.lateMs }, 'schedule fired')
   }
 }

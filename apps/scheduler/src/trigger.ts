@@ -13,7 +13,7 @@ export interface TriggerDeps {
 }
 
 export interface Trigger {
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
   readonly traceparent?: string | undefined
   readonly idempotencyKey?: string | undefined
@@ -25,7 +25,7 @@ export interface Trigger {
  */
 export async function runNow(
   schedule: Schedule,
-  { who = 'api', why, traceparent, idempotencyKey }: Trigger,
+  { who, why, traceparent, idempotencyKey }: Trigger,
   { metrics, gas, keep, tz }: TriggerDeps,
 ): Promise<{ id: string; tickId: string; replayed: boolean }> {
   const nowMs = await storeTime(schedule.partition)
@@ -41,10 +41,10 @@ export async function runNow(
         fires: [
           {
             name,
-            row: { atMs: nowMs, kind: 'manual', state: 'fired', lateMs: 0, tickId: id, tz, ...by },
+            row: { atMs: nowMs, kind: 'manual', tickId: id, tz, ...by },
             type: 'schedule.triggered',
             event: { tickId: id, ...by },
-            data: tickData(schedule, { nominalMs: nowMs, firedMs: nowMs, id }),
+            data: tickData(schedule, { nominalMs: nowMs, id }),
             meta: tickMeta(schedule, { id, name, gas, traceparent }),
           },
         ],

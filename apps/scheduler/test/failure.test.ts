@@ -71,7 +71,7 @@ describe('while Redis is away', () => {
     await redis.restart()
     await eventually(async () => (await client.call('GET', '/readyz')).status === 200)
     await eventually(async () => (await tickIdsOf('away')).length === 1)
-    expect(await metricOf(client, 'millrace_schedule_lateness_seconds_count', { namespace: 'away' })).toBe(1)
+    expect(await metricOf(client, 'millrace_schedule_delay_seconds_count', { namespace: 'away' })).toBe(1)
 
     await redis.kill()
     await eventually(async () => (await client.call('GET', '/readyz')).status === 503)
@@ -92,7 +92,7 @@ describe('a scheduler', () => {
     await eventually(
       async () => (await metricOf(client, 'millrace_schedule_ticks_total', { ...labels, result: 'fired' })) === 1,
     )
-    const late = (await metricOf(client, 'millrace_schedule_lateness_seconds_sum', labels)) ?? 0
+    const late = (await metricOf(client, 'millrace_schedule_delay_seconds_sum', labels)) ?? 0
     expect(late).toBeGreaterThanOrEqual(3)
     expect(late).toBeLessThan(10)
     const next = (await metricOf(client, 'millrace_schedule_next_fire_timestamp_seconds', labels)) ?? 0

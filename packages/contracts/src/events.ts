@@ -22,6 +22,7 @@ export const JOB_EVENTS = {
   progress: 'job.progress',
   updated: 'job.updated',
   rescheduled: 'job.rescheduled',
+  cancelRequested: 'job.cancel_requested',
   cancelled: 'job.cancelled',
   discarded: 'job.discarded',
 } as const
@@ -54,6 +55,7 @@ export const QUEUE_EVENTS = {
   drainStarted: 'queue.drain_started',
   resumed: 'queue.resumed',
   purgeRequested: 'queue.purge_requested',
+  purged: 'queue.purged',
 } as const
 
 export const REDRIVE_EVENTS = {

@@ -22,6 +22,7 @@ export {
   type JobView,
   jobViewSchema,
 } from './audit-api.ts'
+export { bySchema, destructiveBySchema } from './by.ts'
 export {
   CLOUD_EVENT_BATCH_TYPE,
   CLOUD_EVENT_TYPE,
@@ -68,6 +69,7 @@ export {
   formatId,
   type IdParts,
   idFromPosition,
+  idTimeMs,
   MAX_PARTITIONS,
   type Position,
   parseId,
@@ -76,7 +78,7 @@ export {
 } from './ids.ts'
 export {
   batchRequestSchema,
-  bySchema,
+  cancelRequestSchema,
   DURABILITIES,
   type Durability,
   drainRequestSchema,
@@ -105,6 +107,28 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
+export { AUDIT_METRICS } from './metrics/audit.ts'
+export { BUCKETS } from './metrics/buckets.ts'
+export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'
+export {
+  type LabelsOf,
+  labelNamesOf,
+  type MetricDefinition,
+  type MetricDefinitions,
+  OPEN_LABELS,
+  type OpenLabel,
+  OTHER,
+  type Rest,
+  SUBJECTS,
+  type Subject,
+  type SubjectLabels,
+  wordsOf,
+} from './metrics/definition.ts'
+export { JOB_METRICS } from './metrics/jobs.ts'
+export { PROCESS_METRICS } from './metrics/processes.ts'
+export { QUEUE_METRICS } from './metrics/queues.ts'
+export { SCHEDULE_METRICS } from './metrics/schedules.ts'
+export { SUBSCRIPTION_METRICS } from './metrics/subscriptions.ts'
 export { nameSchema, namespaceSchema, parseQueueAddress, QUEUE_KINDS, type QueueKind, queueAddress } from './names.ts'
 export {
   type FieldError,
@@ -141,6 +165,7 @@ export {
   type LedgerEntry,
   ledgerEntrySchema,
   ledgerQuerySchema,
+  ON_TIME_MS,
   previewRequestSchema,
   previewSchema,
   type ScheduleView,
@@ -200,6 +225,7 @@ export {
   replaySchema,
   type SubscriptionRequest,
   type SubscriptionView,
+  subscriptionEndSchema,
   subscriptionRequestSchema,
   subscriptionViewSchema,
   tryRequestSchema,

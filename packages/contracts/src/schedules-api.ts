@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { bySchema, idempotencyKeySchema, timeSchema } from './jobs-api.ts'
+import { bySchema } from './by.ts'
+import { idempotencyKeySchema, timeSchema } from './jobs-api.ts'
 import { DST_PRESETS, dstSchema, RUN_OVERLAPS } from './schedule-fields.ts'
 
 export const LEDGER_STATES = ['fired', 'late', 'skipped', 'missed'] as const
@@ -24,6 +25,9 @@ export const scheduleViewSchema = z.object({
     .describe('by whom; "manifest" where it is declared'),
 })
 export type ScheduleView = z.infer<typeof scheduleViewSchema>
+
+/** Fired within this after its time a tick is on time, later it is `late`: what a look at the plan and a busy machine take. */
+export const ON_TIME_MS = 1000
 
 export const ledgerQuerySchema = z.strictObject({
   state: z.enum(LEDGER_STATES).optional(),

@@ -1,4 +1,4 @@
-import { CLOUD_EVENT_TYPE, type QueueDefinition } from '@millrace/contracts'
+import { CLOUD_EVENT_TYPE, parseId, type QueueDefinition } from '@millrace/contracts'
 
 /** The parts of a claimed job that its request is made of. */
 export interface DeliveryInput {
@@ -43,8 +43,7 @@ export function buildDelivery(
     'x-job-epoch': String(job.epoch),
     'x-job-token': job.token,
   }
-  if (definition.kind === 'schedule')
-    return { headers: { ...headers, ...scheduleHeaders(job.data) }, body: tickBody(job) }
+  if (definition.kind === 'schedule') return tickDelivery(job, headers)
   if (definition.kind === 'subscription')
     return { headers: { ...headers, ...eventHeaders(job, definition) }, body: job.data }
   return {
@@ -62,14 +61,29 @@ function eventHeaders({ replay }: DeliveryInput, { name }: QueueDefinition): Rec
   }
 }
 
-function scheduleHeaders(data: string): Record<string, string> {
-  const { schedule, cron, firedAt } = JSON.parse(data) as { schedule: string; cron: string; firedAt: string }
-  return { 'x-schedule-name': schedule, 'x-cron-expression': cron, 'x-fired-at': firedAt }
+/**
+ * A tick's data is an object that we wrote ourselves, so more can be put before its closing brace: the attempt, and when the
+ * tick fired, which is when its job's id was made.
+ */
+function tickDelivery({ id, data, attempt }: DeliveryInput, headers: Record<string, string>): DeliveryRequest {
+  const tick = JSON.parse(data) as Tick
+  const firedAt = tick.firedAt ?? timeOf(id)
+  const added = tick.firedAt === undefined ? `"firedAt":"${firedAt}",` : ''
+  return {
+    headers: { ...headers, 'x-schedule-name': tick.schedule, 'x-cron-expression': tick.cron, 'x-fired-at': firedAt },
+    body: `${data.slice(0, -1)},${added}"attempt":${attempt}}`,
+  }
 }
 
-/** A tick's data is an object that we wrote ourselves, so the attempt can be put before its closing brace. */
-function tickBody({ data, attempt }: DeliveryInput): string {
-  return `${data.slice(0, -1)},"attempt":${attempt}}`
+interface Tick {
+  readonly schedule: string
+  readonly cron: string
+  /** In the data itself only where an earlier version wrote it. */
+  readonly firedAt?: string
+}
+
+function timeOf(id: string): string {
+  return new Date(parseId(id)?.ms ?? 0).toISOString()
 }
 
 /**

@@ -94,7 +94,6 @@ export {
   type DueRule,
   decideTick,
   type Firing,
-  ON_TIME_MS,
   type PassedOver,
   type PlannedTime,
   planAfter,

@@ -33,6 +33,7 @@ export const commonConfig = {
   MILLRACE_PARTITIONS: z.coerce.number('expected a number').int().min(1).max(4094).default(1),
   MILLRACE_HOST: z.string().default('127.0.0.1'),
   MILLRACE_HOME: z.string().default('.millrace'),
+  MILLRACE_METRICS_NAMES: z.coerce.number('expected a number of names').int().min(1).max(10_000).default(200),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 } as const
 

@@ -2,18 +2,17 @@ import fastifySwagger from '@fastify/swagger'
 import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler, LogController } from 'fastify'
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Registry } from 'prom-client'
 import type { z } from 'zod'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
-import { BUCKETS, Histogram } from './metrics.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import { StartError } from './service.ts'
 
 export interface HttpServerOptions {
   readonly title: string
   readonly version: string
   readonly logger: Logger
-  readonly metrics: Registry
+  readonly metrics: Metrics
   readonly bodyLimitBytes: number
   /** Why this process cannot do its work right now; an empty object when it can. */
   ready(): Promise<Record<string, string>>
@@ -122,16 +121,9 @@ const compileZod: FastifySchemaCompiler<z.ZodType> =
     }
   }
 
-function measureRequests(server: FastifyInstance, metrics: Registry): void {
-  const duration = new Histogram({
-    name: 'http_server_request_duration_seconds',
-    help: 'Time to answer an HTTP request',
-    labelNames: ['http_request_method', 'http_route', 'http_response_status_code'],
-    buckets: [...BUCKETS.server],
-    registers: [metrics],
-  })
+function measureRequests(server: FastifyInstance, { own }: Metrics): void {
   server.addHook('onResponse', async (request, reply) => {
-    duration.observe(
+    own.requestDuration.observe(
       {
         http_request_method: request.method,
         http_route: request.routeOptions.url ?? '_other',
@@ -168,8 +160,9 @@ function addOperationsRoutes(server: FastifyInstance, { ready, metrics }: HttpSe
     if (Object.keys(problems).length === 0) return { status: 'ready' }
     return reply.status(503).send({ status: 'not_ready', problems })
   })
-  server.get('/metrics', hidden, async (_request, reply) =>
-    reply.type(metrics.contentType).send(await metrics.metrics()),
-  )
+  server.get('/metrics', hidden, async (request, reply) => {
+    const { contentType, text } = await metrics.expose(request.headers.accept)
+    return reply.type(contentType).send(text)
+  })
   server.get('/openapi.json', hidden, async () => server.swagger())
 }

@@ -4,15 +4,26 @@
  * ```ts
  * const config = parseConfig(z.object({ ...commonConfig, PORT: portConfig(8080) }), process.env)
  * const logger = createLogger({ app: 'demo', level: config.LOG_LEVEL })
- * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION }), bodyLimitBytes: 1e6, ready: async () => ({}) })
+ * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION, maxNames: 200 }), bodyLimitBytes: 1e6, ready: async () => ({}) })
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
  * ```
  */
-export { type Clock, type Loop, type LoopOptions, startLoop, systemClock } from '@millrace/time'
+export {
+  type Clock,
+  type Loop,
+  type LoopOptions,
+  type StepsOptions,
+  startLoop,
+  startSteps,
+  systemClock,
+} from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { createLogger, type Logger } from './logger.ts'
-export { BUCKETS, Counter, createMetrics, Gauge, Histogram, Registry } from './metrics.ts'
+export type { Counter } from './metrics/counter.ts'
+export type { Gauge } from './metrics/gauge.ts'
+export type { Histogram } from './metrics/histogram.ts'
+export { createMetrics, type InstrumentsOf, type Metrics, type MetricsOptions } from './metrics/metrics.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
 export { VERSION } from './version.ts'

@@ -75,11 +75,11 @@ export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
 export { type Counts, imbalance, readCounts } from './scripts/counts.ts'
 export { discard } from './scripts/discard.ts'
-export { type DueTicks, dueTicks } from './scripts/due_ticks.ts'
+export { type DueTick, type DueTicks, dueTicks } from './scripts/due_ticks.ts'
 export { type Emitted, emit, type Fact } from './scripts/emit.ts'
 export { type Enqueued, enqueue, type JobMeta, type NewJob, type Unique } from './scripts/enqueue.ts'
 export { type FannedOut, type FanOut, fanOut, type RoutedEvent } from './scripts/fan_out.ts'
-export { findJob, type JobPlace, type Paused } from './scripts/find_job.ts'
+export { findJob, type JobPlace, type Paused, type SlotHolder } from './scripts/find_job.ts'
 export { type Held, hold } from './scripts/hold.ts'
 export { type LeaseReply, lease } from './scripts/lease.ts'
 export { moveDue } from './scripts/move_due.ts'
@@ -88,7 +88,7 @@ export { type BreakerNote, noteBreaker } from './scripts/note_breaker.ts'
 export { type Limits, limitsOf, openQueues, type QueueToOpen, type Rate } from './scripts/open_queue.ts'
 export { pause } from './scripts/pause.ts'
 export { pauseSchedule, readSchedulePauses } from './scripts/pause_schedule.ts'
-export { type Plan, type Planned, plan, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
+export { type Plan, type Planned, plan, planText, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
@@ -102,6 +102,9 @@ export {
   type BackfillAdvance,
   type Fired,
   MAX_WAITING_RUNS,
+  type PreparedTick,
+  prepareTick,
+  sendTicks,
   type Tick,
   type Ticked,
   type TickFire,
@@ -109,5 +112,6 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { newHolder, sharedLease } from './shared-lease.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

@@ -4,6 +4,7 @@ import {
   claim,
   openQueues,
   plan,
+  planText,
   readLedger,
   readLogRange,
   readPlans,
@@ -28,7 +29,7 @@ export const planOf = (atMs: number, tz = '2026a') => ({ nominalMs: atMs, fireMs
 /** A nominal time that fires. */
 export const fireAt = (atMs: number, meta: TickFire['meta'] = {}): TickFire => ({
   name: nameOf(atMs),
-  row: { atMs, kind: 'planned', state: 'fired', lateMs: 0 },
+  row: { atMs, kind: 'planned' },
   type: 'schedule.fired',
   event: { tickId: `shop/nightly@${nameOf(atMs)}` },
   data: JSON.stringify({ at: atMs }),
@@ -38,8 +39,11 @@ export const fireAt = (atMs: number, meta: TickFire['meta'] = {}): TickFire => (
 /** The call that fires a planned time and plans the next. */
 export const due = (atMs: number, nextMs: number, more: Partial<Tick> = {}): Tick => ({
   address: SCHEDULE,
-  planned: { rule: 'a', nominalMs: atMs },
-  next: planOf(nextMs),
+  planned: {
+    text: planText({ rule: 'a', ...planOf(atMs) }),
+    fireMs: atMs,
+    next: { rule: 'a', ...planOf(nextMs) },
+  },
   fires: [fireAt(atMs)],
   ...more,
 })

@@ -35,12 +35,17 @@ describe('a plan', () => {
     expect(await ticks.run(due(1000, 2000)), 'the old rule fires no more').toEqual({ kind: 'stale' })
   })
 
-  it('as earlier versions kept it is read, compared and replaced', async () => {
+  it('as earlier versions kept it is read, planned anew and fires', async () => {
     const { redis, keys } = ticks.partition
     await redis.hset(keys.schedules, address, 'a')
     await redis.zadd(keys.ticks, 1000, address)
     expect((await readPlans(ticks.partition)).get(address)).toMatchObject({ rule: 'a', nominalMs: 1000, tz: '' })
     expect(await ticks.planned(5000)).toBe('unchanged')
+    expect((await dueTicks(ticks.partition)).due, 'it waits for the planner').toEqual([])
+    const again = { address, rule: 'a', plan: planOf(1000), movedFromMs: 1000 }
+    expect(await plan(ticks.partition, again), 'as any planner says it, to whom its time zones are old').toBe(
+      'unchanged',
+    )
     expect((await dueTicks(ticks.partition)).due).toMatchObject([{ address, plan: { rule: 'a', nominalMs: 1000 } }])
     expect(await ticks.run(due(1000, 2000))).toMatchObject({ kind: 'done' })
     expect(await ticks.nextOf()).toBe(2000)
@@ -82,8 +87,32 @@ describe('a tick', () => {
     const early = await ticks.run(due(later, later + 1000))
     expect(early).toMatchObject({ kind: 'early' })
     expect(early.kind === 'early' && early.inMs).toBeGreaterThan(50_000)
-    expect((await dueTicks(ticks.partition)).due).toEqual([])
+    const look = await dueTicks(ticks.partition)
+    expect(look.due).toEqual([])
+    expect(look.nextInMs).toBe(later - look.nowMs)
     expect(await ticks.nextOf()).toBe(later)
+    const ahead = await dueTicks(ticks.partition, { aheadMs: 60_000 })
+    expect(ahead.due, 'seen ahead, for who wants to be ready').toMatchObject([{ address, plan: { fireMs: later } }])
+    expect(ahead.nextInMs).toBeUndefined()
+  })
+
+  it('is late by what the server saw when it fired', async () => {
+    const planned = Date.now() - 5000
+    await ticks.planned(planned)
+    const onTime = { ...fireAt(planned), fireMs: planned + 4500 }
+    const late = { ...fireAt(planned + 1), fireMs: planned }
+    await ticks.run(due(planned, planned + 60_000, { fires: [onTime, late] }))
+    const [first, second] = await ticks.rows()
+    expect(first).toMatchObject({ state: 'fired', lateMs: (first?.firedAtMs ?? 0) - onTime.fireMs })
+    expect(second).toMatchObject({ state: 'late', lateMs: (second?.firedAtMs ?? 0) - planned })
+  })
+
+  it('that was decided for another plan, or twice in one call, fires once', async () => {
+    await ticks.planned(1000)
+    const { partition } = ticks
+    const results = await tick(partition, [due(999, 2000), due(1000, 2000), due(1000, 2000)], { keep: 100 })
+    expect(results.map(({ kind }) => kind)).toEqual(['stale', 'done', 'stale'])
+    expect(await ticks.rows()).toHaveLength(1)
   })
 
   it('does not fire a nominal time that has its job already', async () => {

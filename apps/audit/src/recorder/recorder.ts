@@ -183,7 +183,7 @@ class Recording {
 
   async #record(cursor: Cursor, events: LogEvent[]): Promise<void> {
     const { reader, trail, metrics } = this.#deps
-    const stopTimer = metrics.foldDuration.startTimer()
+    const stopTimer = metrics.foldDuration.labels({}).startTimer()
     const batch = toBatch(events, { partition: reader.partition.number, from: cursor, randomBytes })
     for (const { event, fact } of batch.entries) if (!fact.body) this.#reportUnreadable(event)
     const appended = await trail.append(batch)

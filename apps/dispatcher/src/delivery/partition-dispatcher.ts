@@ -45,8 +45,8 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
       })
     },
     reportOf: (address) => createQueueReport(address, deps),
-    onLeaseLost: () => metrics.leasesLost.inc(),
+    onLeaseLost: () => metrics.leasesLost.inc({}),
     onEnded: ({ address, id, outcome }) =>
-      reportEnd(deps, { address, jobId: id, outcome, ...(outcome === 'dead' && { reason: 'crash_loop' }) }),
+      reportEnd(deps, { address, jobId: id, outcome, ...(outcome === 'dead' && { reason: 'crash_loop' as const }) }),
   })
 }

@@ -129,7 +129,7 @@ async function say(
     )
   }
   if (leased && (word?.kind === 'succeeded' || word?.kind === 'dead')) {
-    const reason = word.kind === 'dead' ? { reason: 'worker_failed' } : {}
+    const reason = word.kind === 'dead' ? { reason: 'worker_failed' as const } : {}
     reportEnd(deps, { address: leased.address, jobId: id, outcome: word.kind, ...reason })
   }
   return { result }

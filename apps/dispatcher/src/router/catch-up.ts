@@ -124,7 +124,7 @@ async function step(
   if (result.kind === 'stale') views.outdated()
   if (result.kind === 'full') return 'full'
   if (result.kind !== 'routed') return 'done'
-  metrics.routed.inc(result.jobs)
+  metrics.routed.inc({}, result.jobs)
   if (result.left > 0) return 'full'
   return atEnd ? 'done' : 'more'
 }

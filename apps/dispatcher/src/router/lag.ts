@@ -86,10 +86,7 @@ async function oldestUnread({ partitions, sources, metrics }: LagDeps): Promise<
   return unread
 }
 
-async function showQueues(
-  { registry, partitions, metrics, clock }: LagDeps,
-  unread: Map<string, number>,
-): Promise<void> {
+async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Map<string, number>): Promise<void> {
   const queues = registry.services().flatMap(queuesOf)
   const live = await readLiveQueues(
     partitions,
@@ -103,6 +100,6 @@ async function showQueues(
     )
     metrics.subscriptionLag.set(labels, counts.waiting + counts.scheduled + counts.running)
     metrics.subscriptionBehind.set(labels, unread.has(address) ? 1 : 0)
-    metrics.subscriptionAge.set(labels, Number.isFinite(oldest) ? Math.max(0, clock.now() - oldest) / 1000 : 0)
+    metrics.subscriptionOldest.set(labels, Number.isFinite(oldest) ? oldest / 1000 : 0)
   }
 }

@@ -207,7 +207,7 @@ class Routing {
       events,
     })
     if (result.kind === 'routed') {
-      this.#deps.metrics.routed.inc(result.jobs)
+      this.#deps.metrics.routed.inc({}, result.jobs)
       cursors.set(partition, { position: to, entriesRead })
       return true
     }

@@ -2,14 +2,12 @@
  * What to do about a schedule that is due: which of its nominal times fire, which are passed over and why, and which is
  * planned next. Catch-up goes on from the planned time, not from now, so that no time is left out however long nobody looked.
  */
-import { type CatchUp, windowMs } from '@millrace/contracts'
+import { type CatchUp, ON_TIME_MS, windowMs } from '@millrace/contracts'
 import { jitterOf } from './jitter.ts'
 import { type CronRule, nextNominalTime, type SkippedGap, skippedGaps } from './nominal-times.ts'
 
 export const DEFAULT_CATCH_UP: CatchUp = { window: '10m', take: 'latest', max: 100 }
 
-/** Fired within this after its time a tick is on time: what a look at the plan and a busy machine take. */
-export const ON_TIME_MS = 1000
 /** So many of the nominal times that are passed over have a row each; those before share one. */
 const LISTED = 100
 /** Counting goes on up to here; beyond, the count says "at least". */

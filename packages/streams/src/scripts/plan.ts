@@ -18,12 +18,17 @@ export interface StoredPlan extends Plan {
   readonly rule: string
 }
 
+/** A plan as it is stored, and compared: as one text. */
+export function planText({ rule, nominalMs, fireMs, afterMs, tz }: StoredPlan): string {
+  return JSON.stringify({ rule, nominalMs, fireMs, afterMs, tz })
+}
+
 export type Planned = 'planned' | 'unchanged' | 'moved' | 'removed'
 
 /** The ledger of a schedule that is no longer declared is still of interest for a while. */
 const LEDGER_AFTER_REMOVAL_MS = 30 * 86_400_000
 
-const script = loadScript('plan', undefined, ['prelude_plan'])
+const script = loadScript('plan', undefined, ['prelude_ledger'])
 
 /**
  * Set a schedule's next nominal time, unless it is planned by the same rule. With `movedFromMs` it is planned by the same
@@ -33,7 +38,7 @@ export async function plan(
   partition: Partition,
   { address, rule, plan, movedFromMs }: { address: string; rule: string; plan: Plan; movedFromMs?: number | 'never' },
 ): Promise<Planned> {
-  const args = [address, rule, JSON.stringify(plan), movedFromMs ?? '', LEDGER_AFTER_REMOVAL_MS]
+  const args = [address, rule, planText({ ...plan, rule }), movedFromMs ?? '', LEDGER_AFTER_REMOVAL_MS]
   return (await runScript(partition, script, args)) as Planned
 }
 

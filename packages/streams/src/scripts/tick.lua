@@ -1,30 +1,52 @@
--- Ticks of one or many schedules. For each in one step: compare the planned time with the one that the caller saw, set the
--- next, enqueue the jobs of the nominal times that fire, and write the ledger. However many schedulers see the same due
--- time, one of them fires it, and every nominal time has one row.
+-- Ticks of one or many schedules. For each in one step: compare the plan with the one that the caller saw, set the next,
+-- enqueue the jobs of the nominal times that fire, and write the ledger. However many schedulers see the same due time, one
+-- of them fires it, and every nominal time has one row.
 -- KEYS[1] log
--- ARGV[2] rows that a ledger keeps, then one JSON object per schedule:
---   address; planned {rule, nominalMs}: compared, and due by the server's clock (absent for a run by hand or a backfill,
---   which move no plan); next {nominalMs, fireMs, afterMs, tz} set with it (no nominalMs = never again);
---   rows [{name, row}] recorded as they are; events [{type, data}]; fires [{name, row, type, event, data, meta}] (data and meta are JSON
---   texts); overlap; paused (as the manifest has it); maxWaiting (of overlap queue); once {key, windowMs}: the idempotency key of a
---   run by hand; advance {id, from, to, running, keepMs, type, event}: the state of the backfill that this is a step of
--- Returns per schedule {'done', outcome per fire…} with outcome {'fired', job}, {'known', job} (that nominal time has its job
---   already), {'replayed', job, name} or {'skipped', reason}; or {'stale'} (another scheduler was first, the plan changed, or the
---   backfill went on), {'early', ms until it is due}, {'closed'} (no longer declared).
+-- ARGV[2] rows that a ledger keeps  ARGV[3] how late is still on time, ms; then for each schedule:
+--   address; the plan as it was seen ('' for a run by hand or a backfill, which move no plan); when that is due, ms; the next
+--   plan; when that is due ('' = never again); what is rare, as JSON or ''; how many times fire; then of each of these:
+--   name; nominal ms; ms at which it was to fire ('' = now); its row, type, event, data and meta. Row and event are JSON objects
+--   without their closing brace: how late it is, is put in here.
+--   Rare: rows [{name, atMs, row}] recorded as they are; events [{type, data}]; overlap; paused (as the manifest has it); maxWaiting
+--   (of overlap queue); once {key, windowMs}: the idempotency key of a run by hand; advance {id, from, to, running, keepMs, type,
+--   event}: the state of the backfill that this is a step of
+-- Returns per schedule {'done', outcome per fire…} with outcome {'fired', job, ms late}, {'known', job} (that nominal time has its
+--   job already), {'replayed', job, name} or {'skipped', reason}; or {'stale'} (another scheduler was first, the plan changed, or
+--   the backfill went on), {'early', ms until it is due}, {'closed'} (no longer declared).
 -- A scheduler that dies before this leaves the tick due for the next one; after it, nothing is left to do.
-local keep, now = tonumber(ARGV[2]), now_ms()
+-- A thousand schedules may be due at once and wait for each other here, so everything that can be is text made by the caller.
+local keep, on_time, now = tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms()
 local any_paused = redis.call('EXISTS', TAG .. ':schedule-pauses') == 1
 local CANCELLED_BY = '{"who":"millrace","why":"the next tick of its schedule came"}'
+local NOTHING_RARE = {}
 
-local function refusal(call)
-  local address = call.address
-  if is_closed(address) then return { 'closed' } end
-  if call.planned then
-    local plan = read_plan(address)
-    if not plan or plan.rule ~= call.planned.rule or plan.nominalMs ~= call.planned.nominalMs then return { 'stale' } end
-    if plan.fireMs > now then return { 'early', plan.fireMs - now } end
+local at = 3
+local function next_argument()
+  at = at + 1
+  return ARGV[at]
+end
+
+local function read_call()
+  local call = { address = next_argument(), seen = next_argument(), due = next_argument() }
+  call.next, call.next_due = next_argument(), next_argument()
+  local rare = next_argument()
+  call.rare, call.fires = rare == '' and NOTHING_RARE or cjson.decode(rare), {}
+  for i = 1, tonumber(next_argument()) do
+    local fire = { name = next_argument(), at_ms = next_argument(), fire_ms = next_argument(), row = next_argument() }
+    fire.type, fire.event, fire.data, fire.meta = next_argument(), next_argument(), next_argument(), next_argument()
+    call.fires[i] = fire
   end
-  local advance = call.advance
+  return call
+end
+
+local function refusal(call, stored)
+  if is_closed(call.address) then return { 'closed' } end
+  if call.seen ~= '' then
+    if call.seen ~= stored then return { 'stale' } end
+    local early = tonumber(call.due) - now
+    if early > 0 then return { 'early', early } end
+  end
+  local advance = call.rare.advance
   if advance and (redis.call('HGET', TAG .. ':backfills', advance.id) or '') ~= advance.from then return { 'stale' } end
   return nil
 end
@@ -42,44 +64,53 @@ end
 
 -- Why a planned tick does not fire now, nil when it does.
 local function why_not(call)
-  local address = call.address
-  if call.paused or any_paused and redis.call('HEXISTS', TAG .. ':schedule-pauses', address) == 1 then return 'paused' end
-  if call.overlap == 'skip' then return #runs_of(address) > 0 and 'overlap' or nil end
-  if call.overlap ~= 'queue' or redis.call('HLEN', active_key(address)) <= call.maxWaiting then return nil end
-  return #runs_of(address) > call.maxWaiting and 'overlap' or nil
+  local address, rare = call.address, call.rare
+  if rare.paused or any_paused and redis.call('HEXISTS', TAG .. ':schedule-pauses', address) == 1 then return 'paused' end
+  if rare.overlap == 'skip' then return #runs_of(address) > 0 and 'overlap' or nil end
+  if rare.overlap ~= 'queue' or redis.call('HLEN', active_key(address)) <= rare.maxWaiting then return nil end
+  return #runs_of(address) > rare.maxWaiting and 'overlap' or nil
 end
 
 local function skip(address, ns, queue, item, reason)
-  item.row.state, item.row.reason, item.row.lateMs = 'skipped', reason, nil
-  record(address, item.name, item.row)
-  local data = { count = 1, reason = reason, from = item.scheduledAt, to = item.scheduledAt }
+  redis.call('HSET', rows_key(address), item.name, item.row .. ',"state":"skipped","reason":"' .. reason .. '"}')
+  local data = { count = 1, reason = reason, from = item.name, to = item.name }
   append('schedule', 'schedule.skipped', ns, queue, queue, cjson.encode(data))
   return { 'skipped', reason }
 end
 
-local function fire(call, item)
-  local address = call.address
-  local ns, queue = split_address(address)
-  local known = read_row(address, item.name)
-  if known and known.jobId then return { 'known', known.jobId } end
-  local once = call.once and TAG .. ':idem:' .. address .. ':' .. call.once.key
+-- Those that fire together are late together, and numbers take longer to write than to compare.
+local now_text, late_ms, late_text = whole(now), nil, nil
+local function lateness(fire_ms)
+  local late = fire_ms == '' and 0 or math.max(0, now - tonumber(fire_ms))
+  if late ~= late_ms then late_ms, late_text = late, ',"lateMs":' .. whole(late) end
+  return late, late_text
+end
+
+local function fire(call, item, ns, queue)
+  local address, rare = call.address, call.rare
+  local once = rare.once and TAG .. ':idem:' .. address .. ':' .. rare.once.key
   local before = once and redis.call('GET', once)
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
-  local reason = call.planned and why_not(call)
+  if redis.call('ZADD', ledger_key(address), item.at_ms, item.name) == 0 then
+    local known = read_row(address, item.name)
+    if known and known.jobId then return { 'known', known.jobId } end
+  end
+  local reason = call.seen ~= '' and why_not(call)
   if reason then return skip(address, ns, queue, item, reason) end
-  if call.overlap == 'cancel' and call.planned then
+  if rare.overlap == 'cancel' and call.seen ~= '' then
     for _, job in ipairs(runs_of(address)) do cancel_anywhere(job, CANCELLED_BY) end
   end
-  append('schedule', item.type, ns, queue, queue, item.event)
+  local late, late_text = lateness(item.fire_ms)
+  append('schedule', item.type, ns, queue, queue, item.event .. late_text .. '}')
   local position = append('job', 'job.enqueued', ns, queue, '', '{"lane":"normal","meta":' .. item.meta .. ',"data":' .. item.data .. '}')
   make_ready(address, 'normal', position, '', 0, 0, item.meta, item.data)
   count(address, 'accepted', 1)
   local job = job_id(position)
   redis.call('HSET', active_key(address), job, item.name)
-  item.row.jobId, item.row.firedAtMs = job, now
-  record(address, item.name, item.row)
-  if once then redis.call('SET', once, job .. ' ' .. item.name, 'PX', call.once.windowMs) end
-  return { 'fired', job }
+  local state = late > on_time and ',"state":"late"' or ',"state":"fired"'
+  redis.call('HSET', rows_key(address), item.name, item.row .. state .. late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. now_text .. '}')
+  if once then redis.call('SET', once, job .. ' ' .. item.name, 'PX', rare.once.windowMs) end
+  return { 'fired', job, late }
 end
 
 local function advance_backfill(address, advance)
@@ -98,23 +129,44 @@ local function advance_backfill(address, advance)
 end
 
 local function run(call)
-  local refused = refusal(call)
-  if refused then return refused end
-  local address = call.address
+  local address, rare = call.address, call.rare
   local ns, queue = split_address(address)
-  if call.planned then
-    call.next.rule = call.planned.rule
-    write_plan(address, call.next)
-  end
-  for _, each in ipairs(call.rows or {}) do record(address, each.name, each.row) end
-  for _, event in ipairs(call.events or {}) do append('schedule', event.type, ns, queue, queue, event.data) end
+  for _, each in ipairs(rare.rows or {}) do record(address, each.name, whole(each.atMs), each.row) end
+  for _, event in ipairs(rare.events or {}) do append('schedule', event.type, ns, queue, queue, event.data) end
   local reply = { 'done' }
-  for _, item in ipairs(call.fires or {}) do reply[#reply + 1] = fire(call, item) end
-  if call.advance then advance_backfill(address, call.advance) end
+  for i, item in ipairs(call.fires) do reply[i + 1] = fire(call, item, ns, queue) end
+  if rare.advance then advance_backfill(address, rare.advance) end
   trim_ledger(address, keep)
   return reply
 end
 
-local results = {}
-for i = 3, #ARGV do results[#results + 1] = run(cjson.decode(ARGV[i])) end
+-- One command for what is the same for all.
+local calls, addresses, results = {}, {}, {}
+while at < #ARGV do
+  calls[#calls + 1] = read_call()
+  addresses[#addresses + 1] = calls[#calls].address
+end
+local stored = redis.call('HMGET', TAG .. ':schedules', unpack(addresses))
+local limits = redis.call('HMGET', TAG .. ':limits', unpack(addresses))
+local idle = redis.call('SMISMEMBER', TAG .. ':idle', unpack(addresses))
+local moved, plans, times, never = {}, {}, {}, {}
+for i, call in ipairs(calls) do
+  local address = call.address
+  known_limits[address] = limits[i] and cjson.decode(limits[i]) or false
+  woken[address] = idle[i] == 0
+  results[i] = refusal(call, not moved[address] and stored[i])
+  if not results[i] and call.seen ~= '' then
+    moved[address] = true
+    plans[#plans + 1], plans[#plans + 2] = address, call.next
+    if call.next_due == '' then
+      never[#never + 1] = address
+    else
+      times[#times + 1], times[#times + 2] = call.next_due, address
+    end
+  end
+end
+if #plans > 0 then redis.call('HSET', TAG .. ':schedules', unpack(plans)) end
+if #times > 0 then redis.call('ZADD', TAG .. ':ticks', unpack(times)) end
+if #never > 0 then redis.call('ZREM', TAG .. ':ticks', unpack(never)) end
+for i, call in ipairs(calls) do results[i] = results[i] or run(call) end
 return results

@@ -1,12 +1,18 @@
-import type { NamedRow } from '../ledger.ts'
+import { ON_TIME_MS } from '@millrace/contracts'
+import type { LedgerRow, NamedRow } from '../ledger.ts'
 import type { Partition } from '../partition.ts'
 import { packPayload } from '../payload.ts'
 import { IDEMPOTENCY_WINDOW_MS, type JobMeta } from './enqueue.ts'
 import { loadScript, runScript } from './load.ts'
-import type { Plan } from './plan.ts'
+import { planText, type StoredPlan } from './plan.ts'
 
-/** A nominal time that fires: its row, its event and its job. */
-export interface TickFire extends NamedRow {
+/** A nominal time that fires: its row, its event and its job. How late it is, and so its state, the script finds out. */
+export interface TickFire {
+  /** Its row's name, unique in its ledger. */
+  readonly name: string
+  readonly row: Omit<LedgerRow, 'state' | 'lateMs' | 'jobId' | 'firedAtMs'>
+  /** When it was to fire; undefined: now. */
+  readonly fireMs?: number
   readonly type: 'schedule.fired' | 'schedule.triggered' | 'schedule.backfilled'
   readonly event: Record<string, unknown>
   /** The job's payload as JSON text. */
@@ -26,9 +32,8 @@ export interface BackfillAdvance {
 
 export interface Tick {
   readonly address: string
-  /** The plan that is compared and replaced; undefined for a run by hand and for a backfill, which move no plan. */
-  readonly planned?: { readonly rule: string; readonly nominalMs: number }
-  readonly next?: Plan
+  /** The plan as it was seen, which is compared, and the next; undefined for a run by hand and for a backfill, which move none. */
+  readonly planned?: { readonly text: string; readonly fireMs: number; readonly next: StoredPlan }
   /** Nominal times that do not fire. */
   readonly rows?: readonly NamedRow[]
   readonly events?: readonly { readonly type: string; readonly data: Record<string, unknown> }[]
@@ -43,7 +48,8 @@ export interface Tick {
 }
 
 export type Fired =
-  | { readonly kind: 'fired' | 'known'; readonly id: string }
+  | { readonly kind: 'fired'; readonly id: string; readonly lateMs: number }
+  | { readonly kind: 'known'; readonly id: string }
   /** The same idempotency key fired this before. */
   | { readonly kind: 'replayed'; readonly id: string; readonly name: string }
   | { readonly kind: 'skipped'; readonly reason: 'paused' | 'overlap' }
@@ -62,19 +68,30 @@ export const MAX_WAITING_RUNS = 100
 /** So long a backfill that has ended answers to its id. */
 const BACKFILL_KEPT_MS = 30 * 86_400_000
 
-const script = loadScript('tick', undefined, ['prelude_plan', 'prelude_cancel'])
+const script = loadScript('tick', undefined, ['prelude_ledger', 'prelude_cancel'])
 
-/** Fire nominal times exactly once each, over any number of schedulers; the results stand in the order of the ticks. */
-export async function tick(
+/** A call as it is sent. */
+export type PreparedTick = readonly (string | number)[]
+
+/**
+ * Fire nominal times exactly once each, over any number of schedulers, keeping so many rows of each ledger; the results stand in the
+ * order of the ticks.
+ */
+export function tick(partition: Partition, ticks: readonly Tick[], { keep }: { keep: number }): Promise<Ticked[]> {
+  return sendTicks(partition, ticks.map(prepareTick), { keep })
+}
+
+/** The same with calls that were prepared before their time, so that at their time nothing is left to do but to send them. */
+export async function sendTicks(
   partition: Partition,
-  ticks: readonly Tick[],
+  ticks: readonly PreparedTick[],
   { keep }: { keep: number },
 ): Promise<Ticked[]> {
-  const reply = (await runScript(partition, script, [keep, ...ticks.map(toArgument)])) as Reply[]
+  const reply = (await runScript(partition, script, [keep, ON_TIME_MS, ...ticks.flat()])) as Reply[]
   return reply.map(toTicked)
 }
 
-type FireReply = [Fired['kind'], string, string]
+type FireReply = [Fired['kind'], string, string | number]
 type Reply = ['done', ...FireReply[]] | ['early', number] | ['stale' | 'closed']
 
 function toTicked(reply: Reply): Ticked {
@@ -88,26 +105,47 @@ function toTicked(reply: Reply): Ticked {
   }
 }
 
-function toFired([kind, value, name]: FireReply): Fired {
-  if (kind === 'replayed') return { kind, id: value, name }
-  return kind === 'skipped' ? { kind, reason: value as 'paused' | 'overlap' } : { kind, id: value }
+function toFired([kind, value, more]: FireReply): Fired {
+  switch (kind) {
+    case 'fired':
+      return { kind, id: value, lateMs: more as number }
+    case 'known':
+      return { kind, id: value }
+    case 'replayed':
+      return { kind, id: value, name: more as string }
+    case 'skipped':
+      return { kind, reason: value as 'paused' | 'overlap' }
+    default:
+      return kind satisfies never
+  }
 }
 
-function toArgument({ onceKey, advance, fires, events, ...call }: Tick): string {
-  return JSON.stringify({
-    ...call,
-    maxWaiting: MAX_WAITING_RUNS,
-    fires: fires?.map((fire) => ({
-      ...fire,
-      data: packPayload(fire.data),
-      scheduledAt: new Date(fire.row.atMs).toISOString(),
-      event: JSON.stringify(fire.event),
-      meta: JSON.stringify(fire.meta),
-    })),
-    events: events?.map(({ type, data }) => ({ type, data: JSON.stringify(data) })),
+export function prepareTick(tick: Tick): PreparedTick {
+  const { address, planned, fires = [] } = tick
+  const plan = planned
+    ? [planned.text, planned.fireMs, planText(planned.next), planned.next.fireMs ?? '']
+    : ['', '', '', '']
+  return [address, ...plan, rareText(tick), fires.length, ...fires.flatMap(toArguments)]
+}
+
+function toArguments({ name, row, fireMs, type, event, data, meta }: TickFire): (string | number)[] {
+  return [
+    ...[name, row.atMs, fireMs ?? '', JSON.stringify(row).slice(0, -1), type, JSON.stringify(event).slice(0, -1)],
+    ...[packPayload(data), JSON.stringify(meta)],
+  ]
+}
+
+/** What most calls do not have, as JSON; '' when this one has nothing of it. */
+function rareText({ rows = [], events = [], overlap = 'allow', paused, onceKey, advance }: Tick): string {
+  const rare = {
+    ...(rows.length > 0 && { rows: rows.map(({ name, row }) => ({ name, atMs: row.atMs, row: JSON.stringify(row) })) }),
+    ...(events.length > 0 && { events: events.map(({ type, data }) => ({ type, data: JSON.stringify(data) })) }),
+    ...(overlap !== 'allow' && { overlap, maxWaiting: MAX_WAITING_RUNS }),
+    ...(paused && { paused }),
     ...(onceKey !== undefined && { once: { key: onceKey, windowMs: IDEMPOTENCY_WINDOW_MS } }),
     ...(advance && { advance: toAdvance(advance) }),
-  })
+  }
+  return Object.keys(rare).length === 0 ? '' : JSON.stringify(rare)
 }
 
 function toAdvance({ id, from = '', to, running, event }: BackfillAdvance) {

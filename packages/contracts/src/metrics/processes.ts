@@ -1,0 +1,21 @@
+import { BUCKETS } from './buckets.ts'
+import type { MetricDefinitions } from './definition.ts'
+
+/** What every app says of itself. */
+export const PROCESS_METRICS = {
+  build: {
+    name: 'millrace_build_info',
+    type: 'gauge',
+    unit: 'boolean',
+    help: 'Always 1; the labels say what runs',
+    labels: { version: 'version', node: 'version' },
+  },
+  requestDuration: {
+    name: 'http_server_request_duration_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'Time to answer an HTTP request',
+    labels: { http_request_method: 'method', http_route: 'route', http_response_status_code: 'status' },
+    buckets: BUCKETS.server,
+  },
+} as const satisfies MetricDefinitions

@@ -1,0 +1,77 @@
+import type { MetricDefinitions } from './definition.ts'
+
+/** What stands in the queues: read from Redis every few seconds by each dispatcher, all with the same result. */
+export const QUEUE_METRICS = {
+  jobs: {
+    name: 'millrace_queue_jobs',
+    type: 'gauge',
+    unit: 'jobs',
+    help: 'Jobs in a queue by state',
+    subject: 'queue',
+    labels: { state: { waiting: '', scheduled: 'for a time of their own, or to be retried', running: '' } },
+    rest: 'sum',
+  },
+  dead: {
+    name: 'millrace_dead_letters',
+    type: 'gauge',
+    unit: 'jobs',
+    help: 'Dead letters that are there, neither redriven nor discarded',
+    subject: 'queue',
+    rest: 'sum',
+  },
+  oldest: {
+    name: 'millrace_queue_oldest_waiting_timestamp_seconds',
+    type: 'gauge',
+    unit: 'timestamp',
+    help: 'Since when the oldest waiting job has been ready, 0 when none waits',
+    subject: 'queue',
+    rest: 'earliest',
+  },
+  imbalance: {
+    name: 'millrace_queue_imbalance_jobs',
+    type: 'gauge',
+    unit: 'jobs',
+    help: 'Accepted jobs that no state accounts for; anything but 0 is a fault',
+    subject: 'queue',
+    rest: 'max',
+  },
+  concurrency: {
+    name: 'millrace_queue_concurrency_limit',
+    type: 'gauge',
+    unit: 'jobs',
+    help: 'Jobs of a queue that may run at once',
+    subject: 'queue',
+    rest: 'sum',
+  },
+  paused: {
+    name: 'millrace_queue_paused',
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while a queue is paused',
+    subject: 'queue',
+    rest: 'max',
+  },
+  draining: {
+    name: 'millrace_queue_draining',
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while a queue is drained: it takes no new jobs',
+    subject: 'queue',
+    rest: 'max',
+  },
+  circuitOpen: {
+    name: 'millrace_circuit_open',
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while the circuit breaker of an endpoint or origin is open, by the queue whose answer opened it',
+    subject: 'queue',
+    labels: { scope: ['origin', 'endpoint'] },
+    rest: 'max',
+  },
+  collected: {
+    name: 'millrace_collector_last_success_timestamp_seconds',
+    type: 'gauge',
+    unit: 'timestamp',
+    help: 'When the queue gauges were last read from Redis',
+  },
+} as const satisfies MetricDefinitions
