@@ -50,6 +50,8 @@ const WORDS = {
     'Who may subscribe to the platform events of other namespaces: `ops:*,billing:shop`. See [subscriptions.md](subscriptions.md#what-the-platform-says).',
   MILLRACE_SUBSCRIPTION_WAITING:
     'So many events wait in the queue of a subscription at most; the log keeps the rest for it.',
+  MILLRACE_EVENT_READERS:
+    'How many readers one dispatcher lets wait at `GET /events` and `GET /events/stream`, 1 to 100,000.',
   MILLRACE_EVENT_RETENTION_MS: 'How long the log keeps events for a subscription that is behind.',
   MILLRACE_EVENT_RETENTION_BYTES:
     'How much memory a log may take before subscriptions that are behind are taken ahead; 0 for no limit.',
@@ -58,6 +60,8 @@ const WORDS = {
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
   MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
+  DATABASE_URL:
+    'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
@@ -87,7 +91,8 @@ export async function environmentTable() {
   const words = wordsFor('variables', [...variables.keys()], WORDS)
   const rows = [...variables].map(([variable, { readers, fallback }]) => [
     code(variable),
-    fallback === undefined ? '–' : code(fallback),
+    // A list that is empty, when nothing is set.
+    fallback === undefined || typeof fallback === 'object' ? '–' : code(fallback),
     readers.join(', '),
     words(variable),
   ])

@@ -42,7 +42,7 @@ const PROBLEM_WORDS = {
   'replay.unknown': 'Correct the id. A replay is forgotten 30 days after its end.',
   'entity.unknown': 'Correct the namespace or the entity id.',
   'stream.too_many':
-    'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS`.',
+    'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS` (progress) or `MILLRACE_EVENT_READERS` (events).',
   'store.full': 'Wait for `Retry-After` and send again. Redis has reached `maxmemory`; nothing was accepted.',
   'store.unavailable':
     'Wait for `Retry-After` and send again with the same idempotency key: what became of the first is not known.',
