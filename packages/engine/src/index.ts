@@ -57,6 +57,7 @@ export {
   sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
+  traceOf,
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'
@@ -69,6 +70,7 @@ export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { allowedNow, nextAllowed, type Pace } from './pace.ts'
 export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { type ReadSubscription, readSubscription } from './read-subscription.ts'
 export {
   afterTaking,
   afterWatching,
