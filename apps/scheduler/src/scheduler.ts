@@ -1,4 +1,5 @@
-import { SCHEDULE_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
@@ -8,7 +9,7 @@ import {
   systemClock,
   VERSION,
 } from '@millrace/runtime'
-import { joinPlatform, toStoreProblem } from '@millrace/streams'
+import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createPlanner } from './planner.ts'
@@ -64,6 +65,7 @@ export async function startScheduler(config: Config, logger: Logger) {
   })
   registry.onChange(() => planner.poke())
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
@@ -71,6 +73,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     metrics: appMetrics,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate }),
     async ready() {
       const stale = clock.now() - plannedAt > 4 * PLAN_SWEEP_MS
       return {
@@ -88,6 +91,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_SCHEDULER_PORT,
     variable: 'MILLRACE_SCHEDULER_PORT',
+    guarded: isGuarded(config),
   })
   logger.info({ event: 'scheduler.ready', port }, 'scheduler is ready')
 

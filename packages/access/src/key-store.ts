@@ -1,4 +1,12 @@
-import { formatGrant, type Grant, type IssuedKey, type Key, ProblemError, parseGrant } from '@millrace/contracts'
+import {
+  formatGrant,
+  type Grant,
+  type IssuedKey,
+  KEY_EVENTS,
+  type Key,
+  ProblemError,
+  parseGrant,
+} from '@millrace/contracts'
 import { type Partition, putKey, readKey, readKeys } from '@millrace/streams'
 import { formatKey, hashSecret, makeKeyId, makeSecret } from './key-text.ts'
 
@@ -22,8 +30,6 @@ export interface By {
   readonly why?: string | undefined
 }
 
-export const KEY_EVENTS = { created: 'key.created', rotated: 'key.rotated', revoked: 'key.revoked' } as const
-
 export interface KeyStore {
   create(asked: { name: string; grants: readonly Grant[]; expiresAt?: string | undefined }, by: By): Promise<IssuedKey>
   list(): Promise<Key[]>
@@ -42,14 +48,20 @@ export function createKeyStore(registry: Partition, now: () => number): KeyStore
     return text === undefined ? undefined : { text, key: JSON.parse(text) as StoredKey }
   }
   /** Decided again whenever somebody else changed the key meanwhile. */
-  const change = async (id: string, decide: (key: StoredKey) => StoredKey, type: string, by: By): Promise<StoredKey> => {
+  const change = async (
+    id: string,
+    decide: (key: StoredKey) => StoredKey,
+    type: string,
+    by: By,
+  ): Promise<StoredKey> => {
     for (;;) {
       const known = await find(id)
       if (!known) throw new ProblemError('key.unknown', `There is no key ${id}. GET /keys lists them.`)
       const next = decide(known.key)
       if (next === known.key) return next
       const event = { type, data: { ...by, name: next.name, grants: next.grants } }
-      if ((await putKey(registry, { id, before: known.text, after: JSON.stringify(next), event })) === 'put') return next
+      if ((await putKey(registry, { id, before: known.text, after: JSON.stringify(next), event })) === 'put')
+        return next
     }
   }
 

@@ -47,7 +47,8 @@ function grantsIn(payload: JWTPayload, claim: string): Grant[] {
 }
 
 function toProblem(error: unknown, jwksUrl: string): ProblemError {
-  const isToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC'
+  const isToken =
+    error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC'
   if (isToken) return new ProblemError('auth.invalid', `The token is refused: ${error.message}.`, { cause: error })
   return new ProblemError('auth.unavailable', `The issuer's keys cannot be read from ${new URL(jwksUrl).origin}.`, {
     retryAfterSeconds: 5,

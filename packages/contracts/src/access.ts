@@ -33,20 +33,35 @@ export function formatGrant({ role, namespace }: Grant): string {
 
 const grantSchema = z
   .string()
-  .refine((text) => parseGrant(text) !== undefined, `must be <role>:<namespace>, such as producer:shop or operator:*; roles: ${ROLES.join(', ')}`)
+  .refine(
+    (text) => parseGrant(text) !== undefined,
+    `must be <role>:<namespace>, such as producer:shop or operator:*; roles: ${ROLES.join(', ')}`,
+  )
 
 /** `POST /keys`. */
 export const keyRequestSchema = z.strictObject({
   name: z.string().min(1).max(100).describe('whose key it is: what the audit trail says of its requests'),
-  grants: z.array(grantSchema).min(1).max(100).describe('what it allows: <role>:<namespace>, or <role>:* for all namespaces'),
-  expiresAt: z.iso.datetime({ offset: true }).optional().describe('from then on it is refused; without it it lasts until revoked'),
+  grants: z
+    .array(grantSchema)
+    .min(1)
+    .max(100)
+    .describe('what it allows: <role>:<namespace>, or <role>:* for all namespaces'),
+  expiresAt: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('from then on it is refused; without it it lasts until revoked'),
   ...bySchema,
 })
 export type KeyRequest = z.infer<typeof keyRequestSchema>
 
 /** `POST /keys/{id}/rotate`: for how long the old secret goes on working beside the new one. */
 export const keyRotationSchema = z.strictObject({
-  graceSeconds: z.int().min(0).max(30 * 86_400).default(86_400).describe('how long the old secret works beside the new one'),
+  graceSeconds: z
+    .int()
+    .min(0)
+    .max(30 * 86_400)
+    .default(86_400)
+    .describe('how long the old secret works beside the new one'),
   ...bySchema,
 })
 

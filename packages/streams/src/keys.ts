@@ -172,7 +172,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     holds: 'replays into subscriptions that live in the partition, by id: how far each is, as JSON',
   },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
-  { pattern: '{reg}:log', type: 'stream', holds: 'events of the registry: service.applied, and what became of API keys' },
+  {
+    pattern: '{reg}:log',
+    type: 'stream',
+    holds: 'events of the registry: service.applied, and what became of API keys',
+  },
   { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
   { pattern: '{reg}:versions', type: 'hash', holds: 'version of each service' },
   {
@@ -180,7 +184,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
   },
-  { pattern: '{reg}:keys', type: 'hash', holds: 'API keys by id, as JSON: name, grants, times, and of each secret its SHA-256' },
+  {
+    pattern: '{reg}:keys',
+    type: 'hash',
+    holds: 'API keys by id, as JSON: name, grants, times, and of each secret its SHA-256',
+  },
   { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
   { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
 ]

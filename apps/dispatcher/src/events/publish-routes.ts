@@ -78,7 +78,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const { namespace } = request.query
         const events = readEvents(incoming, deps.clock).map((event) => ({ ...event, ...(namespace && { namespace }) }))
         for (const { json } of events) checkSize(json, deps.maxEventBytes)
-        const published = await deps.publisher.publish(events)
+        const published = await deps.publisher.publish(events, (namespace) => request.requireNamespace(namespace))
         for (const one of published) count(deps.metrics, one)
         const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
