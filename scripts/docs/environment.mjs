@@ -33,11 +33,19 @@ const WORDS = {
     '`redis://`, `rediss://` or `unix:///path`. `millrace up` starts a server of its own when it is not set, and has no default then.',
   MILLRACE_PARTITIONS: 'How many partitions, 1 to 4094. Fixed at first boot; another number is refused later.',
   MILLRACE_HOST:
-    'The address to listen on. There is no authentication: see [SECURITY.md](../SECURITY.md) before changing it.',
+    'The address to listen on. One that others can reach needs authentication: see [access.md](access.md).',
   MILLRACE_HOME:
     'The data folder: embedded Redis, the audit store, logs of `millrace up`. Only audit and `up` write there.',
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
+  MILLRACE_ADMIN_KEY:
+    'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
+  MILLRACE_API_KEY: 'The key that commands and services show to the apps.',
+  MILLRACE_JWKS_URL:
+    'Where an identity provider publishes the public keys of its tokens; with it every request needs a key or a token.',
+  MILLRACE_JWT_ISSUER: 'What `iss` of a token must say.',
+  MILLRACE_JWT_AUDIENCE: 'What `aud` of a token must say.',
+  MILLRACE_JWT_CLAIM: 'The claim of a token that lists its grants.',
   LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:
@@ -50,6 +58,8 @@ const WORDS = {
     'Who may subscribe to the platform events of other namespaces: `ops:*,billing:shop`. See [subscriptions.md](subscriptions.md#what-the-platform-says).',
   MILLRACE_SUBSCRIPTION_WAITING:
     'So many events wait in the queue of a subscription at most; the log keeps the rest for it.',
+  MILLRACE_EVENT_READERS:
+    'How many readers one dispatcher lets wait at `GET /events` and `GET /events/stream`, 1 to 100,000.',
   MILLRACE_EVENT_RETENTION_MS: 'How long the log keeps events for a subscription that is behind.',
   MILLRACE_EVENT_RETENTION_BYTES:
     'How much memory a log may take before subscriptions that are behind are taken ahead; 0 for no limit.',
@@ -58,6 +68,8 @@ const WORDS = {
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
   MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
+  DATABASE_URL:
+    'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
@@ -87,7 +99,8 @@ export async function environmentTable() {
   const words = wordsFor('variables', [...variables.keys()], WORDS)
   const rows = [...variables].map(([variable, { readers, fallback }]) => [
     code(variable),
-    fallback === undefined ? '–' : code(fallback),
+    // A list that is empty, when nothing is set.
+    fallback === undefined || typeof fallback === 'object' ? '–' : code(fallback),
     readers.join(', '),
     words(variable),
   ])

@@ -62,7 +62,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
   })
-  const store = open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'))
+  const store = await open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'), config.DATABASE_URL)
 
   const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = createAuditMetrics(appMetrics)
@@ -146,12 +146,15 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   }
 }
 
-function open(path: string): Store {
+async function open(path: string, url: string | undefined): Promise<Store> {
   try {
-    return openStore(path)
+    return await openStore({ path, url })
   } catch (error) {
+    const { message } = error as Error
     throw new StartError(
-      `The audit store ${path} cannot be opened: ${(error as Error).message}. MILLRACE_HOME must name a folder that this user can write to.`,
+      url === undefined
+        ? `The audit store ${path} cannot be opened: ${message}. MILLRACE_HOME must name a folder that this user can write to.`
+        : `The audit store of DATABASE_URL cannot be opened: ${message}. It must name a PostgreSQL database in which this user may create tables.`,
       { cause: error },
     )
   }

@@ -81,6 +81,7 @@ export const ACCESS = {
     'POST /subscriptions/:id/replay': may(['operator'], 'subscription'),
     'GET /subscriptions/:id/replays': may(READERS, 'subscription'),
     'POST /replays/:id/stop': may(['operator'], 'id'),
+    'GET /asyncapi.json': may(READERS, 'query'),
     'POST /keys': may(['admin'], 'all'),
     'GET /keys': may(['admin', 'auditor'], 'all'),
     'POST /keys/:id/rotate': may(['admin'], 'all'),

@@ -27,7 +27,8 @@ export function parseConfig<Shape extends z.ZodRawShape>(
 /** What was got, for the person who corrects it. A secret that is too short is still one, and messages end up in logs. */
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing'
-  return /KEY|SECRET|PASSWORD|TOKEN/.test(name) ? `${value.length} characters` : JSON.stringify(value)
+  if (/KEY|SECRET|PASSWORD|TOKEN/.test(name)) return `${value.length} characters`
+  return JSON.stringify(value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1…@'))
 }
 
 /** The variables that every app reads. */

@@ -41,6 +41,7 @@ export {
 } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
+export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
   declaredQueues,
   type FollowOptions,

@@ -189,6 +189,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'API keys by id, as JSON: name, grants, times, and of each secret its SHA-256',
   },
+  {
+    pattern: '{reg}:published',
+    type: 'zset',
+    holds:
+      'types that the service published in the last 30 days, declared or not, at most 1,000; score = about when, ms',
+  },
   { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
   { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
 ]
@@ -236,6 +242,7 @@ export const REGISTRY_KEYS = {
   meta: '{reg}:meta',
   keys: '{reg}:keys',
   changed: '{reg}:changed',
+  published: '{reg}:published',
 }
 
 /** `<ns>/<queue>`: how a queue is called in keys, scripts and wake-ups. */
