@@ -7,13 +7,13 @@ import { ACCESS, ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
-  createLogger,
   createMetrics,
-  type Logger,
   listen,
   type RunningService,
   runService,
   StartError,
+  startTelemetry,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import {
@@ -52,12 +52,12 @@ await runService({
   name: 'millrace-audit',
   async start() {
     const config = readConfig()
-    const logger = createLogger({ app: 'audit', level: config.LOG_LEVEL })
-    return { service: await start(config, logger), logger, drainMs: DRAIN_MS }
+    const telemetry = await startTelemetry(config, { app: 'audit', loadSdk: () => import('./otel-sdk.ts') })
+    return { service: await start(config, telemetry), telemetry, drainMs: DRAIN_MS }
   },
 })
 
-async function start(config: AuditConfig, logger: Logger): Promise<RunningService> {
+async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
@@ -92,7 +92,14 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
 
   const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
-    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: appMetrics, bodyLimitBytes: BODY_LIMIT_BYTES },
+    ...{
+      title: 'Millrace audit',
+      version: VERSION,
+      logger,
+      tracing,
+      metrics: appMetrics,
+      bodyLimitBytes: BODY_LIMIT_BYTES,
+    },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
     guard: (server) => guard(server, { table: ACCESS.audit, authenticate }),

@@ -57,6 +57,7 @@ export {
   sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
+  traceOf,
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tracingConfig } from './tracing-config.ts'
 
 /** The configuration as read is wrong; the message lists every mistake at once, with the variable and the fix. */
 export class ConfigError extends Error {
@@ -52,6 +53,7 @@ export const commonConfig = {
   MILLRACE_JWT_AUDIENCE: z.string().optional(),
   MILLRACE_JWT_CLAIM: z.string().default('roles'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ...tracingConfig,
 } as const
 
 export function portConfig(fallback: number) {
