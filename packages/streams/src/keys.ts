@@ -171,6 +171,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'replays into subscriptions that live in the partition, by id: how far each is, as JSON',
   },
+  {
+    pattern: '{pN}:replay-ends',
+    type: 'zset',
+    holds: 'the same replays by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
+  },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
   {
     pattern: '{reg}:log',
@@ -214,6 +219,7 @@ export function partitionKeys(partition: number) {
     subscribed: `${tag}:subscribed`,
     behind: `${tag}:behind`,
     replays: `${tag}:replays`,
+    replayEnds: `${tag}:replay-ends`,
     ticks: `${tag}:ticks`,
     schedules: `${tag}:schedules`,
     schedulePauses: `${tag}:schedule-pauses`,
