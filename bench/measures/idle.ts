@@ -47,7 +47,7 @@ async function applyExample({ url }: App, serviceUrl: string): Promise<void> {
   const response = await fetch(`${url}/services/dependency-audit`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ manifest, url: serviceUrl }),
+    body: JSON.stringify({ manifest, url: serviceUrl, who: 'bench' }),
   })
   if (!response.ok) throw new Error(`the example's manifest was refused: ${await response.text()}`)
 }

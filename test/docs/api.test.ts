@@ -1,5 +1,5 @@
 import type { DeadLetter } from '@millrace/contracts'
-import { eventually, type Receiver, startReceiver } from '@millrace/testkit'
+import { asyncApiFaults, eventually, type Receiver, startReceiver, withBy } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getJson } from '../e2e/platform.ts'
 import { codeBlocks, readPage, tableRows } from './pages.ts'
@@ -19,8 +19,9 @@ afterAll(async () => {
 
 const post = async (path: string, body: unknown) => {
   const url = `${playground.place.urls.dispatcher}${path}`
-  const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-  return fetch(url, { method: path.startsWith('/services/') ? 'PUT' : 'POST', ...init })
+  const method = path.startsWith('/services/') ? 'PUT' : 'POST'
+  const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(withBy(method, path, body)) }
+  return fetch(url, { method, ...init })
 }
 const enqueue = async (data: unknown, more: Record<string, unknown> = {}) => {
   const response = await post('/jobs', { namespace: 'hello', queue: 'greet', data, ...more })
@@ -95,6 +96,9 @@ describe('docs/subscriptions.md', { timeout: 90_000 }, () => {
     const [request] = await service.waitFor('/internal/events/paid-orders', 1)
     expect(request?.json()).toMatchObject({ type: 'order.paid', source: '/shop', data: { cents: 4200 } })
     expect(outputs.join('')).toMatch(/"matched":[1-9]/)
+    const described = outputs.find((output) => output.includes('"asyncapi"'))?.split('\n') ?? []
+    expect(described.flatMap((line) => (line === '' ? [] : asyncApiFaults(JSON.parse(line))))).toEqual([])
+    expect(described.join('')).toMatch(/"shop\.send"[\s\S]*"shipping\.receive\.paid-orders"/)
   })
 
   it('has subscriptions and events that are accepted', async () => {

@@ -26,6 +26,7 @@ it('runs the example of the page on pull consumers', async () => {
   await send('PUT', '/services/shop', {
     manifest: blockOf(page, 'catalog-info.yaml').text,
     url: 'http://127.0.0.1:1',
+    who: 'test',
   })
   const worker = await startProcess({ file, env: { REDIS_URL: redis.url }, readyWhen: /^taking jobs$/ })
   await send('POST', '/jobs', { namespace: 'shop', queue: 'resize-image', data: { url: 'a.png' } })

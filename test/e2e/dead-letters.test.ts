@@ -12,7 +12,7 @@ beforeAll(async () => {
   place = await findPlace()
   platform = await startUp(place)
   const queues = [{ name: 'mail', endpoint: PATH, retries: 0 }]
-  const body = { manifest: { metadata: { name: 'shop' }, spec: { queues } }, url: service.url }
+  const body = { manifest: { metadata: { name: 'shop' }, spec: { queues } }, url: service.url, who: 'test' }
   await send('PUT', '/services/shop', body)
 }, 90_000)
 afterAll(async () => {

@@ -1,5 +1,13 @@
 import { consume, type PullConsumer } from '@millrace/sdk'
-import { type ChildHandle, eventually, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
+import {
+  type ChildHandle,
+  eventually,
+  freePort,
+  type RedisServer,
+  startProcess,
+  startRedis,
+  withBy,
+} from '@millrace/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 const DISPATCHER = new URL('../../apps/dispatcher/src/main.ts', import.meta.url)
@@ -33,7 +41,10 @@ interface Answer {
 async function call(method: string, path: string, body?: unknown): Promise<Answer> {
   const response = await fetch(url + path, {
     method,
-    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    ...(body !== undefined && {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(withBy(method, path, body)),
+    }),
   })
   return { status: response.status, body: await response.json() }
 }

@@ -15,7 +15,7 @@ beforeAll(async () => {
     { name: 'hourly', cron: '0 * * * *', endpoint: PATH },
     { name: 'leap', cron: '0 0 31 2 *', endpoint: '/internal/cron/leap' },
   ]
-  const body = { manifest: { metadata: { name: 'shop' }, spec: { schedules } }, url: service.url }
+  const body = { manifest: { metadata: { name: 'shop' }, spec: { schedules } }, url: service.url, who: 'test' }
   const applied = await fetch(`${place.urls.dispatcher}/services/shop`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },

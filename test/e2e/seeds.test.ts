@@ -41,7 +41,7 @@ async function apply(options: Parameters<typeof seedManifest>[0]): Promise<void>
   const response = await fetch(`${place.urls.dispatcher}/services/${namespace}`, {
     method: 'PUT',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ manifest, url: service.url }),
+    body: JSON.stringify({ manifest, url: service.url, who: 'test' }),
   })
   expect(response.status, await response.clone().text()).toBe(200)
 }
@@ -54,6 +54,8 @@ const job = (id: string, wait = '20s') => getJson<JobView>(`${place.urls.audit}/
 const trigger = async () => {
   const response = await fetch(`${place.urls.scheduler}/schedules/${namespace}/nightly-sync/trigger`, {
     method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ who: 'test' }),
   })
   expect(response.status).toBe(202)
 }

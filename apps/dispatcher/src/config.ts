@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** `ops:*,billing:shop`: who may hear of whose platform events besides their own. */
 function parseGrants(text: string, context: z.RefinementCtx): Record<string, string[]> {
-  const grants: Record<string, string[]> = {}
+  const grants = new Map<string, string[]>()
   for (const part of text.split(',').filter((each) => each.trim() !== '')) {
     const [, reader, namespace] = /^\s*([a-z0-9-]+):([a-z0-9-]+|\*)\s*$/.exec(part) ?? []
     if (reader === undefined || namespace === undefined) {
@@ -11,9 +11,9 @@ function parseGrants(text: string, context: z.RefinementCtx): Record<string, str
       context.addIssue({ code: 'custom', message })
       return z.NEVER
     }
-    grants[reader] = [...(grants[reader] ?? []), namespace]
+    grants.set(reader, [...(grants.get(reader) ?? []), namespace])
   }
-  return grants
+  return Object.fromEntries(grants)
 }
 
 const schema = z.object({

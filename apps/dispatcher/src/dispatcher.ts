@@ -17,12 +17,14 @@ import { startRedriver } from './dead-letters/redriver.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
+import { addAsyncApiRoute } from './events/asyncapi-route.ts'
 import { addFeedRoutes } from './events/feed-routes.ts'
 import { addPublishRoutes } from './events/publish-routes.ts'
 import { createPublisher } from './events/publisher.ts'
 import { addReplayRoutes } from './events/replay-routes.ts'
 import { addSubscriptionRoutes } from './events/subscription-routes.ts'
 import { addTryRoute } from './events/try-route.ts'
+import { createTypeNotes } from './events/type-notes.ts'
 import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
 import { addJobCommandRoutes } from './intake/job-command-routes.ts'
 import { homeOf } from './intake/job-home.ts'
@@ -79,7 +81,12 @@ export async function startDispatcher(config: Config, logger: Logger) {
   })
   const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
   await addPublishRoutes(server, {
-    publisher: createPublisher({ registry, partitions }),
+    registry,
+    publisher: createPublisher({
+      registry,
+      partitions,
+      types: createTypeNotes({ redis, clock, onError }),
+    }),
     metrics,
     clock,
     durability: facts.durability,
@@ -89,6 +96,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
   addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addAsyncApiRoute(server, { registry, redis, clock })
   addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
     registry,

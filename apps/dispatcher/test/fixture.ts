@@ -1,7 +1,14 @@
 import { type DeadLetter, type LogEvent, type Problem, type QueueCounts, queueAddress } from '@millrace/contracts'
 import { createLogger, type Logger } from '@millrace/runtime'
 import { createPartitions, fullAddress, imbalance, readLogRange } from '@millrace/streams'
-import { eventually, type RedisServer, type RedisServerOptions, startReceiver, startRedis } from '@millrace/testkit'
+import {
+  eventually,
+  type RedisServer,
+  type RedisServerOptions,
+  startReceiver,
+  startRedis,
+  withBy,
+} from '@millrace/testkit'
 import { expect } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { startDispatcher } from '../src/dispatcher.ts'
@@ -22,7 +29,8 @@ export interface Call {
 /** Speaks to one dispatcher as any client would. */
 export function createClient(url: string) {
   const call = async <Body = Problem>(method: string, path: string, options: Call = {}): Promise<Reply<Body>> => {
-    const text = options.text ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
+    const body = options.body === undefined ? undefined : JSON.stringify(withBy(method, path, options.body))
+    const text = options.text ?? body
     const response = await fetch(`${url}${path}`, {
       method,
       headers: { ...(text !== undefined && { 'content-type': 'application/json' }), ...options.headers },

@@ -1,4 +1,5 @@
 import type { SubscriptionView } from '@millrace/contracts'
+import { BY } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataAt, eventsPath, publish, subscribeTo } from './event-fixture.ts'
 import { type Rig, startRig } from './fixture.ts'
@@ -57,7 +58,11 @@ describe('the Subscriptions API', () => {
       url: rig.receiver.url,
     })
     expect((await call('GET', '/subscriptions/shop.hook')).status).toBe(200)
-    const removed = await fetch(`${rig.client.url}/subscriptions/shop.hook`, { method: 'DELETE' })
+    const removed = await fetch(`${rig.client.url}/subscriptions/shop.hook`, {
+      method: 'DELETE',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(BY),
+    })
     expect(removed.status).toBe(204)
     expect((await call('GET', '/subscriptions/shop.hook')).status).toBe(404)
   })

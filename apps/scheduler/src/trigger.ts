@@ -13,7 +13,7 @@ export interface TriggerDeps {
 }
 
 export interface Trigger {
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
   readonly traceparent?: string | undefined
   readonly idempotencyKey?: string | undefined
@@ -25,7 +25,7 @@ export interface Trigger {
  */
 export async function runNow(
   schedule: Schedule,
-  { who = 'api', why, traceparent, idempotencyKey }: Trigger,
+  { who, why, traceparent, idempotencyKey }: Trigger,
   { metrics, gas, keep, tz }: TriggerDeps,
 ): Promise<{ id: string; tickId: string; replayed: boolean }> {
   const nowMs = await storeTime(schedule.partition)

@@ -11,7 +11,7 @@ import {
   register,
   registryPartition,
 } from '@millrace/streams'
-import { freePort, type RedisServer, startProcess } from '@millrace/testkit'
+import { freePort, type RedisServer, startProcess, withBy } from '@millrace/testkit'
 import { expect } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { startScheduler } from '../src/scheduler.ts'
@@ -39,7 +39,7 @@ export function createClient(url: string) {
       const response = await fetch(`${url}${path}`, {
         method,
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(body !== undefined && { body: JSON.stringify(withBy(method, path, body)) }),
       })
       return { status: response.status, headers: response.headers, body: (await response.json()) as Body }
     },

@@ -247,7 +247,7 @@ describe('run now', () => {
     expect([first.status, second.status, third.status]).toEqual([202, 200, 200])
     expect(second.body).toEqual(first.body)
     expect(third.body).toEqual(first.body)
-    expect((await ledger('keyed')).entries).toMatchObject([{ kind: 'manual', who: 'api' }])
+    expect((await ledger('keyed')).entries).toMatchObject([{ kind: 'manual', who: 'ada' }])
   })
 })
 

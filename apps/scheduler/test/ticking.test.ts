@@ -160,7 +160,7 @@ describe('run now', () => {
     const next = await nextOf(partition, address)
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     const first = await trigger('byhand/nightly', { body: { who: 'ada', why: 'test' }, headers: { traceparent } })
-    const second = await trigger('byhand/nightly', {})
+    const second = await trigger('byhand/nightly')
     expect([first.status, second.status]).toEqual([202, 202])
     expect(first.body.tickId).not.toBe(second.body.tickId)
     const requests = await receiver.waitFor(pathOf('byhand', 'nightly'), 2)

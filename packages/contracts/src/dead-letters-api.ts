@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { bySchema, FAILURE_REASONS, lastResponseSchema, timeSchema } from './jobs-api.ts'
+import { bySchema, destructiveBySchema } from './by.ts'
+import { FAILURE_REASONS, lastResponseSchema, timeSchema } from './jobs-api.ts'
 import { namespaceSchema } from './names.ts'
 
 export const deadLetterSchema = z.object({
@@ -81,8 +82,7 @@ export type RedriveRequest = z.infer<typeof redriveRequestSchema>
 export const discardRequestSchema = z.strictObject({
   filter: letterFilterSchema,
   limit: limitSchema.optional(),
-  who: z.string().min(1).max(200),
-  why: z.string().min(1).max(1000),
+  ...destructiveBySchema,
 })
 export type DiscardRequest = z.infer<typeof discardRequestSchema>
 

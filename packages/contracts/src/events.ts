@@ -22,6 +22,7 @@ export const JOB_EVENTS = {
   progress: 'job.progress',
   updated: 'job.updated',
   rescheduled: 'job.rescheduled',
+  cancelRequested: 'job.cancel_requested',
   cancelled: 'job.cancelled',
   discarded: 'job.discarded',
 } as const
@@ -54,6 +55,7 @@ export const QUEUE_EVENTS = {
   drainStarted: 'queue.drain_started',
   resumed: 'queue.resumed',
   purgeRequested: 'queue.purge_requested',
+  purged: 'queue.purged',
 } as const
 
 export const REDRIVE_EVENTS = {
@@ -76,6 +78,8 @@ export const ENDPOINT_EVENTS = { opened: 'breaker.opened', closed: 'breaker.clos
 export const PLATFORM_EVENT_TYPES: readonly string[] = [
   JOB_EVENTS,
   SCHEDULE_EVENTS,
+  BACKFILL_EVENTS,
+  GAS_EVENTS,
   SERVICE_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,

@@ -22,6 +22,7 @@ export {
   type JobView,
   jobViewSchema,
 } from './audit-api.ts'
+export { bySchema, destructiveBySchema } from './by.ts'
 export {
   CLOUD_EVENT_BATCH_TYPE,
   CLOUD_EVENT_TYPE,
@@ -77,7 +78,7 @@ export {
 } from './ids.ts'
 export {
   batchRequestSchema,
-  bySchema,
+  cancelRequestSchema,
   DURABILITIES,
   type Durability,
   drainRequestSchema,
@@ -224,6 +225,7 @@ export {
   replaySchema,
   type SubscriptionRequest,
   type SubscriptionView,
+  subscriptionEndSchema,
   subscriptionRequestSchema,
   subscriptionViewSchema,
   tryRequestSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bySchema, destructiveBySchema } from './by.ts'
 import { nameSchema, namespaceSchema } from './names.ts'
 import { backoffSchema } from './service.ts'
 
@@ -116,12 +117,6 @@ export const lastResponseSchema = z.object({
 })
 export type LastResponse = z.infer<typeof lastResponseSchema>
 
-/** Who asks for a change, and why: both go into the audit trail. */
-export const bySchema = {
-  who: z.string().min(1).max(200).optional().describe('who asks; "api" without it'),
-  why: z.string().min(1).max(1000).optional().describe('the reason'),
-}
-
 /** `POST /jobs/{id}/progress`: how far a job is, for people. */
 export const progressSchema = z
   .strictObject({
@@ -135,14 +130,22 @@ export const progressSchema = z
   .refine(({ total, progress }) => progress <= total, { path: ['progress'], error: 'must not be more than total' })
 export type JobProgress = z.infer<typeof progressSchema>
 
-/** `POST /queues/{ns}/{name}/drain`. */
-export const drainRequestSchema = z.strictObject(bySchema)
+/** `POST /jobs/{id}/cancel`: what was accepted will not be done. */
+export const cancelRequestSchema = z.strictObject(destructiveBySchema)
+
+/** `POST /queues/{ns}/{name}/drain`: every producer that is turned away is told who did it and why. */
+export const drainRequestSchema = z.strictObject(destructiveBySchema)
 
 /** `POST /queues/{ns}/{name}/pause|resume`: the queue, or one of its keys. */
 export const pauseRequestSchema = z.strictObject({ key: z.string().min(1).max(255).optional(), ...bySchema })
 
-/** `POST /queues/{ns}/{name}/purge`: without a token it counts and gives one. */
-export const purgeRequestSchema = z.strictObject({ token: z.string().min(1).max(100).optional(), ...bySchema })
+/** `POST /queues/{ns}/{name}/purge`: without a token it counts and gives one; with it, it needs a reason. */
+export const purgeRequestSchema = z
+  .strictObject({ token: z.string().min(1).max(100).optional(), ...bySchema })
+  .refine(({ token, why }) => token === undefined || why !== undefined, {
+    path: ['why'],
+    error: 'must say why, for the audit trail',
+  })
 
 /** `POST /jobs/{id}/reschedule`. */
 export const rescheduleRequestSchema = z

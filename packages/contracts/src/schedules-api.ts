@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { bySchema, idempotencyKeySchema, timeSchema } from './jobs-api.ts'
+import { bySchema } from './by.ts'
+import { idempotencyKeySchema, timeSchema } from './jobs-api.ts'
 import { DST_PRESETS, dstSchema, RUN_OVERLAPS } from './schedule-fields.ts'
 
 export const LEDGER_STATES = ['fired', 'late', 'skipped', 'missed'] as const

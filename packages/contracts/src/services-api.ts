@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bySchema } from './by.ts'
 
 /** `PUT /services/{namespace}`: the manifest as YAML text or as the object it parses to. */
 export const applyRequestSchema = z.strictObject({
@@ -10,8 +11,7 @@ export const applyRequestSchema = z.strictObject({
     .describe(
       'where the service listens; without it MILLRACE_SERVICE_URL_TEMPLATE makes it, else the registered one stays',
     ),
-  who: z.string().min(1).max(200).optional(),
-  why: z.string().min(1).max(1000).optional(),
+  ...bySchema,
 })
 export type ApplyRequest = z.infer<typeof applyRequestSchema>
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bySchema } from './jobs-api.ts'
+import { bySchema, destructiveBySchema } from './by.ts'
 import { namespaceSchema } from './names.ts'
 import { manifestSubscriptionSchema } from './service.ts'
 import { startFromSchema, subscriptionFields } from './subscription.ts'
@@ -25,8 +25,12 @@ export const subscriptionRequestSchema = z.strictObject({
   sink: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000),
   protocol: z.literal('HTTP', 'must be HTTP').default('HTTP'),
   protocolsettings: z.strictObject({ method: z.literal('POST', 'must be POST').optional() }).optional(),
+  ...bySchema,
 })
 export type SubscriptionRequest = z.infer<typeof subscriptionRequestSchema>
+
+/** `DELETE /subscriptions/{id}`: what is published from then on is not delivered. */
+export const subscriptionEndSchema = z.strictObject(destructiveBySchema)
 
 export const subscriptionViewSchema = z.object({
   id: z.string(),
@@ -46,8 +50,8 @@ export const tryRequestSchema = z.strictObject({
   last: z.int().min(1).max(1000).default(100).describe('how many of the last events to look at'),
 })
 
-/** `POST /subscriptions/{id}/move`. */
-export const moveRequestSchema = z.strictObject({ to: startFromSchema, ...bySchema })
+/** `POST /subscriptions/{id}/move`: ahead, it passes over what was not delivered. */
+export const moveRequestSchema = z.strictObject({ to: startFromSchema, ...destructiveBySchema })
 
 const timeOrEvent = startFromSchema.refine((text) => text !== 'now', 'must be earliest, a time, or the id of an event')
 

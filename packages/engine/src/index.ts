@@ -14,6 +14,7 @@ export {
   withoutSubscription,
   withSubscription,
 } from './apply.ts'
+export { type AsyncApiInput, buildAsyncApi } from './asyncapi/document.ts'
 export {
   type AuditFact,
   type AuditRecord,

@@ -174,6 +174,7 @@ describe('who may hear of a namespace', () => {
     ['ops', 'bank', true],
     ['billing', 'shop', true],
     ['billing', 'bank', false],
+    ['constructor', 'bank', false],
   ])('%s of %s: %s', (reader, namespace, expected) => {
     expect(mayHear(reader, namespace, { ops: ['*'], billing: ['shop'] })).toBe(expected)
   })

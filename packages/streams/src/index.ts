@@ -41,6 +41,7 @@ export {
 } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
+export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
   declaredQueues,
   type FollowOptions,
@@ -79,7 +80,7 @@ export { type DueTick, type DueTicks, dueTicks } from './scripts/due_ticks.ts'
 export { type Emitted, emit, type Fact } from './scripts/emit.ts'
 export { type Enqueued, enqueue, type JobMeta, type NewJob, type Unique } from './scripts/enqueue.ts'
 export { type FannedOut, type FanOut, fanOut, type RoutedEvent } from './scripts/fan_out.ts'
-export { findJob, type JobPlace, type Paused } from './scripts/find_job.ts'
+export { findJob, type JobPlace, type Paused, type SlotHolder } from './scripts/find_job.ts'
 export { type Held, hold } from './scripts/hold.ts'
 export { type LeaseReply, lease } from './scripts/lease.ts'
 export { moveDue } from './scripts/move_due.ts'
@@ -112,5 +113,6 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { newHolder, sharedLease } from './shared-lease.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

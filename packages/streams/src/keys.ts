@@ -180,6 +180,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
   },
+  {
+    pattern: '{reg}:published',
+    type: 'zset',
+    holds:
+      'types that the service published in the last 30 days, declared or not, at most 1,000; score = about when, ms',
+  },
   { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
   { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
 ]
@@ -226,6 +232,7 @@ export const REGISTRY_KEYS = {
   versions: '{reg}:versions',
   meta: '{reg}:meta',
   changed: '{reg}:changed',
+  published: '{reg}:published',
 }
 
 /** `<ns>/<queue>`: how a queue is called in keys, scripts and wake-ups. */

@@ -26,6 +26,7 @@ import {
 
 const [ALL, SLOW] = ['shop/subscription:all', 'shop/subscription:slow']
 const SOURCE = 7
+const MOVED = { who: 'ada', why: 'a bug', to: 'earliest' }
 
 let server: RedisServer
 let partition: Partition
@@ -206,8 +207,10 @@ describe('events that are put into subscriptions', () => {
   it('are marked when the subscription was taken back behind them', async () => {
     await begin(ALL)
     await route({ events: [event('1-0', ALL), event('2-0', ALL)], to: '2-0' })
-    expect(await moveSubscription(partition, { address: ALL, positions: { [SOURCE]: '1-0' } })).toBe('moved')
-    expect(await moveSubscription(partition, { address: SLOW, positions: {} })).toBe('unknown')
+    expect(await moveSubscription(partition, { address: ALL, positions: { [SOURCE]: '1-0' }, event: MOVED })).toBe(
+      'moved',
+    )
+    expect(await moveSubscription(partition, { address: SLOW, positions: {}, event: MOVED })).toBe('unknown')
     await route({ from: '2-0', to: '3-0', events: [event('3-0', ALL)] })
     await route({ alone: ALL, from: '1-0', to: '2-0', events: [event('2-0', ALL)] })
     await route({ alone: ALL, from: '2-0', to: '3-0', events: [event('3-0', ALL)] })

@@ -2,7 +2,7 @@ import type { JobView } from '@millrace/contracts'
 import type { Command } from 'commander'
 import { call } from '../http.ts'
 import { print, shorten } from '../output.ts'
-import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
+import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
 export function addJobs(program: Command): void {
   const jobs = program.command('jobs').description('look at jobs, and act on one')
@@ -41,10 +41,10 @@ function withoutPayload(data: unknown): string {
 function addCancel(jobs: Command): void {
   withCommonOptions(jobs.command('cancel <id>'), 'dispatcher')
     .description('cancel a waiting, scheduled or running job')
-    .option('--why <reason>', 'reason, for the audit trail')
+    .option('--why <reason>', 'reason, for the audit trail; must be given')
     .addHelpText('after', '\nExample:\n  $ millrace jobs cancel job_0193a1b2c3d00001000 --why "wrong order"')
     .action(async (id: string, options: CommonOptions & { why?: string }) => {
-      const body = { who: currentUser(), why: options.why }
+      const body = { who: currentUser(), why: reasonOf(options) }
       const path = `/jobs/${encodeURIComponent(id)}/cancel`
       const answer = await call<{ result: string }>(urlOf('dispatcher', options), path, { method: 'POST', body })
       const text = answer.result === 'cancelling' ? `${id} runs; its request is being ended` : `${id} cancelled`

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
+import { CommandError } from '../http.ts'
 
 export interface CommonOptions {
   readonly url?: string
@@ -21,4 +22,10 @@ export function urlOf(app: App, { url }: CommonOptions): string {
 /** Who does it, for the audit trail: the person at the keyboard. */
 export function currentUser(): string {
   return readConfig().user
+}
+
+/** The reason that a destructive command must have: the audit trail keeps it. */
+export function reasonOf({ why }: { readonly why?: string }): string {
+  if (why === undefined) throw new CommandError('Say why: --why "…". The audit trail keeps it.')
+  return why
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { CommandError, call } from '../http.ts'
+import { call } from '../http.ts'
 import { print } from '../output.ts'
-import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
+import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
 interface Options extends CommonOptions {
   readonly key?: string
@@ -27,7 +27,8 @@ function addPause(parent: Command, action: 'pause' | 'drain' | 'resume', descrip
     .option('--why <reason>', 'reason, for the audit trail')
     .addHelpText('after', `\nExample:\n  $ millrace queue ${action} my-service sync-record --why "upstream is down"`)
     .action(async (namespace: string, name: string, options: Options) => {
-      const body = { who: currentUser(), key: options.key, why: options.why }
+      const why = action === 'drain' ? reasonOf(options) : options.why
+      const body = { who: currentUser(), key: options.key, why }
       const answer = await post<{ result: string }>(options, pathOf(namespace, name, action), body)
       print(answer, { json: options.json ?? false, text: `${namespace}/${name} ${answer.result}` })
     })
@@ -56,8 +57,7 @@ function addPurge(parent: Command): void {
         print(counted, { json: options.json ?? false, text })
         return
       }
-      if (options.why === undefined) throw new CommandError('Say why: --why "…". The audit trail keeps it.')
-      const body = { who: currentUser(), token: options.token, why: options.why }
+      const body = { who: currentUser(), token: options.token, why: reasonOf(options) }
       const purged = await post<{ purged: number }>(options, path, body)
       print(purged, { json: options.json ?? false, text: `${purged.purged} cancelled` })
     })

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { CommandError, call } from '../http.ts'
 import { print, table } from '../output.ts'
 import { filterOf, type LetterOptions, withFilterOptions } from './letter-options.ts'
-import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
+import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
 interface ChangeOptions extends LetterOptions {
   readonly id?: string[]
@@ -70,8 +70,7 @@ export function addDiscard(parent: Command): void {
       '\nExample:\n  $ millrace dead-letters discard my-service sync-record --fingerprint 0a1b2c3d4e5f --why "accounts are closed"',
     )
     .action(async (namespace: string, queue: string, options: ChangeOptions) => {
-      if (options.why === undefined) throw new CommandError('Say why: --why "…". It goes into the audit trail.')
-      const body = changeOf({ namespace, queue }, options)
+      const body = { ...changeOf({ namespace, queue }, options), why: reasonOf(options) }
       const url = urlOf('dispatcher', options)
       const answer = await call<{ discarded: number }>(url, '/dead-letters/discard', { method: 'POST', body })
       print(answer, { json: options.json ?? false, text: `${answer.discarded} discarded` })

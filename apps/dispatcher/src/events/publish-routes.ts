@@ -4,6 +4,7 @@ import {
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
+  OTHER,
   ProblemError,
   problemSchema,
   publishRequestSchema,
@@ -18,11 +19,14 @@ import {
   readText,
 } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
+import type { RegistryView } from '@millrace/streams'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
 import type { EventToPublish, Published, Publisher } from './publisher.ts'
+import { DEFAULT_NAMESPACE } from './type-notes.ts'
 
 export interface PublishDeps {
+  readonly registry: Pick<RegistryView, 'service'>
   readonly publisher: Publisher
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
@@ -79,7 +83,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const events = readEvents(incoming, deps.clock).map((event) => ({ ...event, ...(namespace && { namespace }) }))
         for (const { json } of events) checkSize(json, deps.maxEventBytes)
         const published = await deps.publisher.publish(events)
-        for (const one of published) count(deps.metrics, one)
+        for (const one of published) count(deps, one)
         const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
           return reply.status(202).send({ events: published, durability })
@@ -142,6 +146,9 @@ function checkSize(json: string, maxBytes: number): void {
   )
 }
 
-function count({ published }: DispatcherMetrics, { namespace, deduplicated, warnings }: Published): void {
-  published.inc({ namespace, result: deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended' })
+/** A namespace that no service has is whatever the client wrote, and labels have to be few. */
+function count({ metrics, registry }: PublishDeps, { namespace, deduplicated, warnings }: Published): void {
+  const label = registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : OTHER
+  const result = deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended'
+  metrics.published.inc({ namespace: label, result })
 }

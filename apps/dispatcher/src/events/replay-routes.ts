@@ -53,14 +53,13 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
     },
     async (request) => {
       const { id } = request.params
-      const { to, who = 'api', why } = request.body
+      const { to, who, why } = request.body
       const { address, partition } = await find(deps, id)
       const positions = startPositions(to, await logEnds(deps.sources))
       // Until the partition has been told of it, a subscription that was made just now cannot be moved.
       await deps.views.current()
-      if ((await moveSubscription(partition, { address, positions })) === 'unknown')
+      if ((await moveSubscription(partition, { address, positions, event: { who, why, to } })) === 'unknown')
         throw new ProblemError('subscription.unknown', `The subscription "${id}" ended just now.`)
-      await note(partition, address, SUBSCRIPTION_EVENTS.moved, { who, ...(why !== undefined && { why }), to })
       return { id, to }
     },
   )
@@ -76,7 +75,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       },
     },
     async (request, reply) => {
-      const { from, to, ratePerSecond, dryRun, who = 'api', why } = request.body
+      const { from, to, ratePerSecond, dryRun, who, why } = request.body
       const { id } = request.params
       const { address, partition } = await find(deps, id)
       const logs = await logEnds(deps.sources)
@@ -96,9 +95,10 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
         nextAtMs: 0,
         ...range,
       }
-      await saveReplay(partition, replay)
       const told = { who, ...(why !== undefined && { why }), replayId: replay.id, from, to, ratePerSecond }
+      // Said first: a crash in between leaves a record of a replay that did not begin, not one that nobody knows of.
       await note(partition, address, SUBSCRIPTION_EVENTS.replayStarted, told)
+      await saveReplay(partition, replay)
       return reply.status(202).send(toReplay(replay))
     },
   )
@@ -134,7 +134,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       if (!found) throw new ProblemError('replay.unknown', `There is no replay "${request.params.id}".`)
       const { partition, replay } = found
       if (replay.state !== 'running') return toReplay(replay)
-      const { who = 'api', why } = request.body
+      const { who, why } = request.body
       return toReplay(await endReplay(deps, partition, { replay, state: 'stopped', who, why }))
     },
   )

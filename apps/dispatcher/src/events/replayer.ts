@@ -86,7 +86,6 @@ export async function endReplay(
   }: { replay: StoredReplay; state: 'finished' | 'stopped'; who?: string; why?: string | undefined },
 ): Promise<StoredReplay> {
   const ended = { ...replay, state, endedAt: new Date(clock.now()).toISOString() }
-  await saveReplay(partition, ended)
   const { namespace, queue } = splitAddress(replay.address)
   const type = state === 'finished' ? SUBSCRIPTION_EVENTS.replayFinished : SUBSCRIPTION_EVENTS.replayStopped
   const data = JSON.stringify({
@@ -95,6 +94,8 @@ export async function endReplay(
     replayId: replay.id,
     replayed: replay.replayed,
   })
+  // Said first, as at its start.
   await emit(partition, [{ kind: 'queue', type, namespace, queue, entityId: `queue/${queue}`, data }])
+  await saveReplay(partition, ended)
   return ended
 }

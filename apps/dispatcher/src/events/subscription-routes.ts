@@ -7,12 +7,13 @@ import {
   type Service,
   type SubscriptionRequest,
   type SubscriptionView,
+  subscriptionEndSchema,
   subscriptionId,
   subscriptionRequestSchema,
   subscriptionViewSchema,
 } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
-import { declaredQueues } from '@millrace/streams'
+import { type By, declaredQueues } from '@millrace/streams'
 import { z } from 'zod'
 import { findService } from '../intake/find-queue.ts'
 import { toDefinition, toView } from './subscription-object.ts'
@@ -54,7 +55,10 @@ export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStore
     async (request, reply) => {
       const { namespace, name = `api-${randomBytes(4).toString('hex')}` } = request.body.config
       if (request.body.id !== undefined) checkId(request.body, subscriptionId(namespace, name))
-      const service = await store.put(namespace, toDefinition(request.body, name), 'make')
+      const service = await store.put(namespace, toDefinition(request.body, name), {
+        change: 'make',
+        by: byOf(request.body),
+      })
       const view = viewOf(service, name)
       return reply.status(201).header('location', `/subscriptions/${view.id}`).send(view)
     },
@@ -83,7 +87,10 @@ export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStore
       const { definition } = await findSubscription(deps.registry, request.params.id)
       const { namespace, name } = { name: definition.name, ...request.body.config }
       checkId({ ...request.body, id: request.body.id ?? request.params.id }, subscriptionId(namespace, name))
-      const service = await store.put(namespace, toDefinition(request.body, name), 'change')
+      const service = await store.put(namespace, toDefinition(request.body, name), {
+        change: 'change',
+        by: byOf(request.body),
+      })
       return viewOf(service, name)
     },
   )
@@ -94,14 +101,14 @@ export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStore
       schema: {
         summary: 'End a subscription that was made here; what waits in its queue is still delivered',
         params,
-        body: z.strictObject({}),
+        body: subscriptionEndSchema,
         response: { 204: z.null(), ...refusals },
       },
     },
     async (request, reply) => {
       const { namespace, name } = parseSubscriptionId(request.params.id) ?? { namespace: '', name: '' }
       await findSubscription(deps.registry, request.params.id)
-      await store.remove(namespace, name)
+      await store.remove(namespace, name, request.body)
       return reply.status(204).send(null)
     },
   )
@@ -113,6 +120,10 @@ function viewsOf(service: Service): SubscriptionView[] {
 
 function viewOf(service: Service, name: string): SubscriptionView {
   return viewsOf(service).find(({ config }) => config.name === name) as SubscriptionView
+}
+
+function byOf({ who, why }: SubscriptionRequest): By {
+  return { who, ...(why !== undefined && { why }) }
 }
 
 function checkId({ id }: Pick<SubscriptionRequest, 'id'>, expected: string): void {

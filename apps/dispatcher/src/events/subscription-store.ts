@@ -8,6 +8,7 @@ import {
 import { withoutSubscription, withSubscription } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import {
+  type By,
   declaredQueues,
   logEnds,
   type Partition,
@@ -50,6 +51,12 @@ export async function findSubscription(registry: RegistryView, id: string): Prom
 
 type Change = 'make' | 'change' | 'remove'
 
+interface Asked {
+  readonly change: Change
+  readonly by: By
+  readonly definition?: QueueDefinition
+}
+
 /** Keep what was made through the API in the registry, beside what the manifest declares. */
 export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
   const { registry, registryPartition } = deps
@@ -73,18 +80,18 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
       throw new ProblemError('subscription.unknown', `There is no subscription "${id}". GET /subscriptions lists them.`)
   }
 
-  const store = async (namespace: string, name: string, change: Change, definition?: QueueDefinition) => {
+  const store = async (namespace: string, name: string, { change, by, definition }: Asked) => {
     await findService(registry, namespace)
     const ends = await logEnds([...deps.partitions.all, registryPartition])
-    const by = { who: 'api', at: new Date(deps.clock.now()).toISOString() }
+    const stamp = { who: by.who, at: new Date(deps.clock.now()).toISOString() }
     for (;;) {
       const current = (await readService(registryPartition.redis, namespace)) as Service
       check(current, name, change)
       const service = definition
-        ? withSubscription(current, definition, { ends, ...by })
-        : withoutSubscription(current, name, by)
+        ? withSubscription(current, definition, { ends, ...stamp })
+        : withoutSubscription(current, name, stamp)
       const { version, url } = service
-      const event = { version, url, who: by.who, why: `${change} subscription ${name}` }
+      const event = { version, url, ...by, change: `${change} subscription ${name}` }
       const stored = await register(registryPartition, { service, expectedVersion: current.version, event })
       if (stored !== 'registered') continue
       await registry.refresh()
@@ -95,8 +102,8 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
   }
 
   return {
-    put: (namespace: string, definition: QueueDefinition, change: 'make' | 'change') =>
-      store(namespace, definition.name, change, definition),
-    remove: (namespace: string, name: string) => store(namespace, name, 'remove'),
+    put: (namespace: string, definition: QueueDefinition, asked: { change: 'make' | 'change'; by: By }) =>
+      store(namespace, definition.name, { ...asked, definition }),
+    remove: (namespace: string, name: string, by: By) => store(namespace, name, { change: 'remove', by }),
   }
 }

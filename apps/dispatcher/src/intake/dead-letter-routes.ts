@@ -120,7 +120,7 @@ export function addDeadLetterRoutes(server: AppServer, deps: DeadLetterDeps): vo
       },
     },
     async (request, reply) => {
-      const { filter, limit = DEFAULT_LIMIT, ratePerSecond, canary, redriveId, who = 'api', why } = request.body
+      const { filter, limit = DEFAULT_LIMIT, ratePerSecond, canary, redriveId, who, why } = request.body
       const address = await redrivableAddress(deps, filter)
       const by = { who, ...(why !== undefined && { why }) }
       if (ratePerSecond === undefined && canary === undefined && redriveId === undefined) {

@@ -1,4 +1,4 @@
-import { bySchema, ProblemError, parseId, problemSchema, rescheduleRequestSchema } from '@millrace/contracts'
+import { cancelRequestSchema, ProblemError, parseId, problemSchema, rescheduleRequestSchema } from '@millrace/contracts'
 import type { AppServer, Clock } from '@millrace/runtime'
 import {
   cancel,
@@ -32,7 +32,7 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
       schema: {
         summary: 'Cancel a waiting, scheduled or running job',
         params,
-        body: z.strictObject(bySchema),
+        body: cancelRequestSchema,
         response: {
           200: z.object({ id: z.string(), result: z.literal('cancelled') }),
           202: z
@@ -45,8 +45,8 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
     },
     async (request, reply) => {
       const { id } = request.params
-      const { who = 'api', why } = request.body
-      const result = await cancel(partitionOf(deps, id), { id, by: { who, ...(why !== undefined && { why }) } })
+      const { who, why } = request.body
+      const result = await cancel(partitionOf(deps, id), { id, by: { who, why } })
       if (result.kind === 'unknown') throw unknownJob(id)
       if (result.kind === 'dead')
         throw new ProblemError('job.not_waiting', `${id} is a dead letter already; there is nothing left to cancel.`)
@@ -73,7 +73,7 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
     },
     async (request) => {
       const { id } = request.params
-      const { runAt, delayMs = 0, who = 'api', why } = request.body
+      const { runAt, delayMs = 0, who, why } = request.body
       const due = runAt === undefined ? { inMs: delayMs } : { atMs: Date.parse(runAt) }
       const result = await reschedule(partitionOf(deps, id), {
         id,

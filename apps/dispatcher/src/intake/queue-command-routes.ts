@@ -60,7 +60,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
         },
       },
       async (request) => {
-        const { key, who = 'api', why } = request.body
+        const { key, who, why } = request.body
         const { address, definition } = await find(deps, request.params)
         if (key !== undefined && definition.keyConcurrency === undefined) {
           throw new ProblemError('request.invalid', 'The queue has no keyConcurrency, so it has no keys to pause.', {
@@ -86,7 +86,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
       },
     },
     async (request) => {
-      const { who = 'api', why } = request.body
+      const { who, why } = request.body
       const { address, definition } = await find(deps, request.params)
       if (definition.kind !== 'queue') {
         throw new ProblemError(
@@ -97,7 +97,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
           },
         )
       }
-      const by = { who, ...(why !== undefined && { why }), at: new Date(deps.clock.now()).toISOString() }
+      const by = { who, why, at: new Date(deps.clock.now()).toISOString() }
       return { result: await pause(deps.partitions.of(address), { action: 'drain', address, by }) }
     },
   )
@@ -122,7 +122,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
       },
     },
     async (request) => {
-      const { token, who = 'api', why } = request.body
+      const { token, who, why } = request.body
       const { address } = await find(deps, request.params)
       const partition = deps.partitions.of(address)
       const by = { who, ...(why !== undefined && { why }) }

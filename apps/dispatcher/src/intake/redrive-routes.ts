@@ -81,7 +81,7 @@ export function addRedriveRoutes(server: AppServer, { registry, partitions }: Re
       },
     },
     async (request) => {
-      const { who = 'api', why } = request.body
+      const { who, why } = request.body
       const by = { who, ...(why !== undefined && { why }) }
       return toRedrive(await stopKnown(partitions, { id: request.params.id, by }))
     },

@@ -108,7 +108,7 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
 
 interface ApplyOptions {
   readonly url?: string | undefined
-  readonly who?: string | undefined
+  readonly who: string
   readonly why?: string | undefined
 }
 
@@ -116,7 +116,7 @@ interface ApplyOptions {
 async function apply(
   deps: ServiceDeps,
   declaration: Declaration,
-  { url, who = 'api', why }: ApplyOptions,
+  { url, who, why }: ApplyOptions,
 ): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
   const { namespace } = declaration
   // Read before the service is changed: what is published from then on is for its new subscriptions.

@@ -23,7 +23,7 @@ export interface RunRouteDeps extends TriggerDeps {
 export const scheduleParams = z.object({ namespace: namespaceSchema, name: nameSchema })
 
 /** Who asks, as the scripts take it. */
-export function byOf({ who = 'api', why }: { who?: string | undefined; why?: string | undefined }): By {
+export function byOf({ who, why }: { who: string; why?: string | undefined }): By {
   return { who, ...(why !== undefined && { why }) }
 }
 

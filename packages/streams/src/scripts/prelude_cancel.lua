@@ -18,7 +18,11 @@ local function cancel_anywhere(job, by)
     return { 'cancelled', address }
   end
   if state == 'running' then
-    redis.call('HSET', TAG .. ':cancelling', job, by)
+    -- The attempt may still succeed; that somebody wanted it ended is a fact either way.
+    if redis.call('HSET', TAG .. ':cancelling', job, by) == 1 then
+      local ns, queue = split_address(address)
+      append('job', 'job.cancel_requested', ns, queue, job, by)
+    end
     redis.call('PUBLISH', TAG .. ':wake', '@cancel ' .. job)
     return { 'cancelling', address }
   end

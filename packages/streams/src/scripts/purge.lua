@@ -2,6 +2,7 @@
 -- with the token what was there at the count. Purged jobs are cancelled, one event each.
 -- KEYS[1] log
 -- ARGV[2] address  ARGV[3] token  ARGV[4] `count|purge`  ARGV[5] token lifetime ms, or how many at most  ARGV[6] JSON of who and why
+-- ARGV[7] how many the calls before this one removed
 -- Returns {'counted', waiting, scheduled}; {'purged', how many, 1 when more is left}; {'no_token'} when it is not, or no
 --   longer, the token of this queue.
 -- Jobs that came after the count stay: the token carries the log position of the count.
@@ -27,21 +28,21 @@ local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
 local function purge_lane(lane)
   local key = lane_key(address, lane)
   local last = redis.call('XINFO', 'GROUPS', key)[1][8]
-  for _, entry in ipairs(redis.call('XRANGE', key, '(' .. last, position, 'COUNT', limit - purged)) do
+  each_entry(key, '(' .. last, position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     redis.call('XDEL', key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
-  end
+  end)
 end
 
 local function purge_key(key)
-  for _, entry in ipairs(redis.call('XRANGE', held_key(address, key), '-', position, 'COUNT', limit - purged)) do
+  each_entry(held_key(address, key), '-', position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     drop_held(address, key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
-  end
+  end)
 end
 
 for _, lane in ipairs(LANES) do
@@ -50,5 +51,8 @@ end
 for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, limit)) do
   if purged < limit then purge_key(key) end
 end
-if purged < limit then redis.call('DEL', token_key) end
+if purged < limit then
+  redis.call('DEL', token_key)
+  append('queue', 'queue.purged', ns, queue, 'queue/' .. queue, string.sub(by, 1, -2) .. ',"purged":' .. purged + tonumber(ARGV[7]) .. '}')
+end
 return { 'purged', purged, purged < limit and 0 or 1 }

@@ -26,7 +26,7 @@ export async function purge(
 ): Promise<number | undefined> {
   let purged = 0
   for (;;) {
-    const reply = await runScript(partition, script, [address, token, 'purge', CHUNK, JSON.stringify(by)])
+    const reply = await runScript(partition, script, [address, token, 'purge', CHUNK, JSON.stringify(by), purged])
     const [kind, count, more] = reply as ['purged' | 'no_token', number, number]
     if (kind === 'no_token') return purged > 0 ? purged : undefined
     purged += count
