@@ -5,9 +5,9 @@ export interface Alert {
   readonly expr: string
   /** How long it has to be so, as Prometheus writes it; none for what is wrong the first time. */
   readonly for?: string
-  /** One line that names what is concerned, with Prometheus's templates. */
+  /** One line that names what is concerned and what was measured, with Prometheus's templates. */
   readonly summary: string
-  /** What was measured, and what to do next. */
+  /** What it means and what to do next; without templates, so that it is the same for all of the kind. */
   readonly description: string
   /** What it means, for the runbook. */
   readonly means: string

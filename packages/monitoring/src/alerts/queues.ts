@@ -11,12 +11,12 @@ export const QUEUE_ALERTS: readonly Alert[] = [
   {
     name: 'MillraceBacklogGrowing',
     severity: 'warning',
-    // Not for a burst: so many that they matter, more than half an hour ago, and twice as many in another hour.
-    expr: `${waiting} > 100 and ${waiting} > ${waiting} offset 30m and predict_linear(${waiting}[30m], 3600) > 2 * ${waiting}`,
+    // Not for a burst: so many that they matter, a tenth more than half an hour ago, and still rising.
+    expr: `${waiting} > 100 and ${waiting} > 1.1 * (${waiting} offset 30m) and deriv(${waiting}[10m]) > 0`,
     for: '10m',
-    summary: `Queue ${QUEUE} gets more jobs than it delivers`,
+    summary: `Queue ${QUEUE} gets more jobs than it delivers: {{ $value }} wait`,
     description:
-      '{{ $value }} jobs wait, and twice as many will in an hour. See whether the endpoint is slow, then raise the concurrency of the queue.',
+      'It has been so for half an hour, and goes on. See whether the endpoint is slow, then raise the concurrency of the queue.',
     means: 'More jobs come in than are delivered, and it has been so for half an hour.',
     steps: [
       'Is the queue paused or draining, or its circuit open? `millrace jobs explain <id>` of a waiting job says what it waits for.',

@@ -14,9 +14,8 @@ export const SCHEDULE_ALERTS: readonly Alert[] = [
     // All schedulers say the same of a schedule, so one that still runs is enough to see that nobody fires it.
     expr: `time() - (${next} > 0) > 60`,
     for: '30s',
-    summary: `Schedule ${SCHEDULE} should have fired and did not`,
-    description:
-      'Its time passed {{ $value | humanizeDuration }} ago. GET /readyz and the log of the scheduler say why.',
+    summary: `Schedule ${SCHEDULE} should have fired {{ $value | humanizeDuration }} ago and did not`,
+    description: 'Nobody fires it. See what GET /readyz and the log of the scheduler say.',
     means: 'The next time of a schedule has passed by more than a minute, and nobody fires it.',
     steps: [
       '`GET /readyz` of each scheduler: no Redis, or nothing planned lately.',
@@ -43,9 +42,9 @@ export const SCHEDULE_ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: `${RECORDINGS.scheduleDelayP99.record} > 1`,
     for: '5m',
-    summary: 'Schedules fire late',
+    summary: 'Schedules fire {{ $value | humanizeDuration }} late',
     description:
-      'One tick in a hundred fires {{ $value | humanizeDuration }} after its time. See whether Redis or the schedulers lack processor time.',
+      'One tick in a hundred fires as late as that. See whether Redis or the schedulers lack processor time.',
     means: 'Ticks become jobs more than a second after their time.',
     steps: [
       'Event loop lag and processor time of the schedulers (dashboard Overview).',

@@ -110,7 +110,7 @@ export const OVERVIEW: Dashboard = {
       ],
     },
     {
-      title: 'Processes',
+      title: 'Apps',
       panels: [
         {
           title: 'Requests',
