@@ -11,7 +11,7 @@ export function findProgram(names: readonly string[], advice: string, path: stri
   throw new Error(advice)
 }
 
-function isExecutable(file: string): boolean {
+export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true

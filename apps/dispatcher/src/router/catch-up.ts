@@ -12,7 +12,7 @@ import {
   readRouted,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { routeAlone } from './route-events.ts'
+import { firstPortion, routeAlone } from './route-events.ts'
 import type { Subscription, SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
 
@@ -31,7 +31,8 @@ export interface CatchUpDeps {
 /** Where there are subscriptions, one may have fallen behind or have room again. */
 const SWEEP_MS = 250
 const QUIET_MS = 5000
-const BATCH_EVENTS = 500
+/** An entry holds one event, or up to a hundred. */
+const BATCH_ENTRIES = 100
 
 /**
  * Reads one log for the subscriptions that are not with the common cursor: new ones that begin earlier, ones that were
@@ -107,9 +108,11 @@ async function step(
     common,
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
 ): Promise<Turn> {
-  const events = await readLogAfter(source, { after: one.position, count: BATCH_EVENTS })
+  const wants = (type: string) => view.index.candidates(type).has(subscription)
+  const read = await readLogAfter(source, { after: one.position, count: BATCH_ENTRIES, wants })
+  const events = firstPortion(read)
   const last = events.at(-1)?.position ?? one.position
-  const atEnd = events.length < BATCH_EVENTS
+  const atEnd = read.filter(({ endsEntry }) => endsEntry).length < BATCH_ENTRIES && events.length === read.length
   const to = atEnd && comparePositions(common, last) > 0 ? common : last
   const result = await fanOut(subscription.partition, {
     source: source.number,
