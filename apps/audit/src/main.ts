@@ -18,6 +18,7 @@ import {
 import {
   connectBlocking,
   createLogReader,
+  LOG_READERS,
   openRedis,
   type Partition,
   registryPartition,
@@ -78,7 +79,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   }
   const logs = await Promise.all([...partitions.all, registryPartition(redis)].map(connectReader))
   const recorders = logs.map(({ partition, blocking }) => {
-    const reader = createLogReader({ partition, blocking, group: 'audit' })
+    const reader = createLogReader({ partition, blocking, group: LOG_READERS.audit })
     const recorder = startRecorder({
       ...{ reader, trail: store.trail, signals, metrics, logger, clock, holder },
       keepEvents: config.MILLRACE_LOG_KEEP,

@@ -12,6 +12,9 @@ import { unpackEventData } from './payload.ts'
 
 const WITH_PAYLOAD: ReadonlySet<string> = new Set([JOB_EVENTS.enqueued, JOB_EVENTS.updated])
 
+/** The groups of the platform itself on each log. */
+export const LOG_READERS = { audit: 'audit', router: 'router' } as const
+
 export interface LogReaderOptions {
   readonly partition: Partition
   /** A connection of its own: reads block. */

@@ -7,6 +7,7 @@ import {
   createPartitions,
   emit,
   KEY_CATALOGUE,
+  LOG_READERS,
   readLogAfter,
   readLogRange,
   trimLog,
@@ -91,6 +92,21 @@ describe('retention', () => {
     await slow.commit({ position: events.at(-1)!.position, entriesRead: 1000 })
     await trimLog(bench.partition, { keep: 300 })
     expect((await readLogRange(bench.partition)).length).toBeGreaterThanOrEqual(300)
+    blocking.disconnect()
+    other.disconnect()
+  })
+
+  it('keeps everything while the group of a reader that it was told of is not there', async () => {
+    const { reader: audit, blocking } = await readerOf('audit')
+    await audit.open({ position: '0-0', entriesRead: 0 })
+    await fill(500)
+    const { position } = (await readLogRange(bench.partition)).at(-1)!
+    await audit.commit({ position, entriesRead: 500 })
+    const trim = { keep: 10, readers: Object.values(LOG_READERS) }
+    expect(await trimLog(bench.partition, trim)).toBe(0)
+    const { reader: router, blocking: other } = await readerOf('router')
+    await router.open({ position, entriesRead: 500 })
+    expect(await trimLog(bench.partition, trim)).toBeGreaterThan(300)
     blocking.disconnect()
     other.disconnect()
   })
