@@ -85,6 +85,17 @@ describe('a manifest', () => {
     expect(parsed).toMatchObject({ kind: 'refused', mistakes: [{ pointer: '/spec/queues/0/retries' }] })
   })
 
+  it.each(['schedule', 'subscription'])(
+    'has no queue called %s, whose keys could be taken for those of one',
+    (name) => {
+      const queues = [{ name, endpoint: '/internal/jobs/mail' }]
+      expect(parseManifest({ metadata: { name: 'shop' }, spec: { queues } })).toMatchObject({
+        kind: 'refused',
+        mistakes: [{ pointer: '/spec/queues/0/name', detail: expect.stringMatching(/choose another/) }],
+      })
+    },
+  )
+
   it('may stand among other entities of its file', () => {
     expect(accept(`${full}---\nkind: API\nmetadata: {name: my-api}\n`).declaration.namespace).toBe('my-service')
     expect(mistakes('kind: API\nmetadata: {name: my-api}\n')[0]?.detail).toMatch(
