@@ -2,11 +2,14 @@ import type { Problem } from '@millrace/contracts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
-  override readonly name = 'CommandError'
+  override readonly name: string = 'CommandError'
 }
 
+/** Nobody answered: the same request may work in a while. */
+export class UnreachableError extends CommandError {}
+
 export interface CallOptions {
-  readonly method?: 'GET' | 'POST' | 'PUT'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly body?: unknown
   readonly headers?: Record<string, string>
   readonly timeoutMs?: number
@@ -25,7 +28,7 @@ export async function call<T>(
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
-  if (response.ok) return JSON.parse(text) as T
+  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
   throw new CommandError(explainProblem(response.status, text))
 }
 
@@ -35,7 +38,7 @@ async function fetchOrExplain(url: string, path: string, init: RequestInit): Pro
   } catch (error) {
     const cause = (error as { cause?: NodeJS.ErrnoException }).cause
     const reason = cause?.code ?? (error as Error).name
-    throw new CommandError(
+    throw new UnreachableError(
       `Cannot reach ${url} (${reason}). Is Millrace running? Start it with "npm start", or name its address with --url.`,
       { cause: error },
     )
