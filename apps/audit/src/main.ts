@@ -27,6 +27,7 @@ import { addEmitRoute } from './api/emit-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
+import { addReadModelRoutes } from './api/read-model-routes.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
@@ -102,7 +103,8 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   addEmitRoute(server, { partitions, read, signals, stopping: stopping.signal })
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
-  addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
+  addReadModelRoutes(server, { read })
+  addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
     async connect() {
