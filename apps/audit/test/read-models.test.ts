@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findGas, findQueueStats, findTicks } from '../src/queries/read-models.ts'
@@ -171,7 +170,7 @@ describe.each(DATABASES)('the read models in %s', (database) => {
     })
     while (running) {
       // As the recorder does: SQLite answers at once, and without this nobody else would have a turn.
-      await turnOfOthers()
+      await new Promise((resolve) => setImmediate(resolve))
       await record(store, logOf(mixedLog(50), { from: recorded }))
       recorded += 50
       seen.push((await store.read.selectFrom('jobs').select('id').execute()).length)

@@ -118,7 +118,8 @@ CREATE TABLE read_models (
 -- apart: whoever else writes into the log must not make a search fail.
 CREATE FUNCTION millrace_json_text(data TEXT, path TEXT[]) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  RETURN data::json #>> path;
+  -- JSON may say NUL and a text of PostgreSQL cannot: it becomes U+FFFD.
+  RETURN replace(data, '\u0000', '\ufffd')::json #>> path;
 EXCEPTION WHEN OTHERS THEN
   RETURN NULL;
 END
