@@ -2,22 +2,24 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import fastifySse from '@fastify/sse'
-import { ProblemError } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
-  createLogger,
   createMetrics,
-  type Logger,
   listen,
   type RunningService,
   runService,
   StartError,
+  startTelemetry,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import {
   connectBlocking,
   createLogReader,
+  LOG_READERS,
   openRedis,
   type Partition,
   registryPartition,
@@ -55,12 +57,12 @@ await runService({
   name: 'millrace-audit',
   async start() {
     const config = readConfig()
-    const logger = createLogger({ app: 'audit', level: config.LOG_LEVEL })
-    return { service: await start(config, logger), logger, drainMs: DRAIN_MS }
+    const telemetry = await startTelemetry(config, { app: 'audit', loadSdk: () => import('./otel-sdk.ts') })
+    return { service: await start(config, telemetry), telemetry, drainMs: DRAIN_MS }
   },
 })
 
-async function start(config: AuditConfig, logger: Logger): Promise<RunningService> {
+async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
@@ -82,7 +84,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   }
   const logs = await Promise.all([...partitions.all, registryPartition(redis)].map(connectReader))
   const recorders = logs.map(({ partition, blocking }) => {
-    const reader = createLogReader({ partition, blocking, group: 'audit' })
+    const reader = createLogReader({ partition, blocking, group: LOG_READERS.audit })
     const recorder = startRecorder({
       ...{ reader, trail: store.trail, signals, metrics, logger, clock, holder },
       keepEvents: config.MILLRACE_LOG_KEEP,
@@ -96,10 +98,19 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   const retention = startStatsRetention({ database: store, clock, logger })
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
-    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: appMetrics, bodyLimitBytes: BODY_LIMIT_BYTES },
+    ...{
+      title: 'Millrace audit',
+      version: VERSION,
+      logger,
+      tracing,
+      metrics: appMetrics,
+      bodyLimitBytes: BODY_LIMIT_BYTES,
+    },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
+    guard: (server) => guard(server, { table: ACCESS.audit, authenticate }),
   })
   // A connection that stays open after its last answer would hold the stop up until its client lets it go.
   server.addHook('onSend', async (_request, reply) => {
@@ -131,7 +142,12 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
     ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
   })
 
-  const port = await listen(server, { host, port: MILLRACE_AUDIT_PORT, variable: 'MILLRACE_AUDIT_PORT' })
+  const port = await listen(server, {
+    host,
+    port: MILLRACE_AUDIT_PORT,
+    variable: 'MILLRACE_AUDIT_PORT',
+    guarded: isGuarded(config),
+  })
   logger.info({ event: 'service.listening', host, port }, `audit listens on http://${host}:${port}`)
 
   return {

@@ -1,19 +1,23 @@
-import { DISPATCHER_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
   createMetrics,
-  type Logger,
   type Loop,
   listen,
   systemClock,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
+import { addKeyRoutes } from './access/key-routes.ts'
+import { namespaceOf } from './access/namespace-of.ts'
 import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
 import { startRedriver } from './dead-letters/redriver.ts'
+import { createAttemptTraces } from './delivery/attempt-traces.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
@@ -40,7 +44,7 @@ import { createViewSource } from './router/view-source.ts'
 const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
-export async function startDispatcher(config: Config, logger: Logger) {
+export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
@@ -51,17 +55,25 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
+  const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
 
   let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
+  const access = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace dispatcher',
     version: VERSION,
     logger,
     metrics: appMetrics,
+    tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) =>
+      guard(server, {
+        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate },
+        namespaceOf: (id) => namespaceOf(partitions, id),
+      }),
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
       return {
@@ -71,6 +83,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
       }
     },
   })
+  addKeyRoutes(server, access)
   addJobRoutes(server, {
     registry,
     partitions,
@@ -78,6 +91,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     clock,
     durability: facts.durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
   await addPublishRoutes(server, {
@@ -91,11 +105,16 @@ export async function startDispatcher(config: Config, logger: Logger) {
     clock,
     durability: facts.durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
-  addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addFeedRoutes(server, {
+    sources,
+    grants: config.MILLRACE_EVENT_GRANTS,
+    maxReaders: config.MILLRACE_EVENT_READERS,
+  })
   addAsyncApiRoute(server, { registry, redis, clock })
   addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
@@ -117,6 +136,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_DISPATCHER_PORT,
     variable: 'MILLRACE_DISPATCHER_PORT',
+    guarded: isGuarded(config),
   })
 
   // Claiming comes last: a process that cannot start must not have taken jobs, which would count as a holder that died.
@@ -132,6 +152,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
         sender,
         health,
         clock,
+        traces,
         random: Math.random,
         leaseMs: config.MILLRACE_LEASE_MS,
       }),

@@ -1,14 +1,16 @@
-import { SCHEDULE_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
-  type Logger,
   listen,
+  Pulse,
   startLoop,
   systemClock,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
-import { joinPlatform, toStoreProblem } from '@millrace/streams'
+import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createPlanner } from './planner.ts'
@@ -18,14 +20,17 @@ import { addPreviewRoute } from './routes/preview-route.ts'
 import { addRunRoutes } from './routes/run-routes.ts'
 import { addScheduleRoutes } from './routes/schedule-routes.ts'
 import { GAS_PER_TICK } from './tick-data.ts'
+import { createTickTraces } from './tick-traces.ts'
 import { startTicker } from './ticker.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 /** Plans are compared with the registry this often, besides at each change. */
 const PLAN_SWEEP_MS = 5000
+/** A ticker looks once a second, and so late nobody would call a tick on time. */
+const TICKS_LATE_MS = 10_000
 
 /** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
-export async function startScheduler(config: Config, logger: Logger) {
+export async function startScheduler(config: Config, { logger, tracing }: Telemetry) {
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'scheduler', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
@@ -42,14 +47,22 @@ export async function startScheduler(config: Config, logger: Logger) {
     gas: production ? GAS_PER_TICK : 0,
     // Which time-zone database Node computes with; it may be newer in the next release.
     tz: process.versions.tz ?? 'unknown',
+    traces: createTickTraces(tracing),
   }
 
-  let plannedAt = 0
+  const planning = new Pulse({ done: 'planned', everyMs: 4 * PLAN_SWEEP_MS, failingForMs: 4 * PLAN_SWEEP_MS })
+  let isPlanned = false
   const { planAll, reopen } = createPlanner({
     ...duties,
     forget: (labels) => appMetrics.forget('schedule', labels),
   })
-  const tickers = partitions.all.map((partition) => startTicker({ ...duties, partition, onClosed: reopen }))
+  const ticking = partitions.all.map(
+    ({ number }) =>
+      new Pulse({ done: `ticked in partition ${number}`, everyMs: TICKS_LATE_MS, failingForMs: TICKS_LATE_MS }),
+  )
+  const tickers = partitions.all.map((partition, index) =>
+    startTicker({ ...duties, partition, onClosed: reopen, onTicked: () => ticking[index]?.beat() }),
+  )
   const backfiller = startBackfiller(duties)
   const planner = startLoop({
     name: 'planner',
@@ -57,25 +70,31 @@ export async function startScheduler(config: Config, logger: Logger) {
     onError,
     async run() {
       await planAll()
-      plannedAt = clock.now()
+      isPlanned = true
+      planning.beat()
       for (const ticker of tickers) ticker.poke()
       return undefined
     },
   })
   registry.onChange(() => planner.poke())
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
     logger,
     metrics: appMetrics,
+    tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate }),
     async ready() {
-      const stale = clock.now() - plannedAt > 4 * PLAN_SWEEP_MS
+      const planner = isPlanned ? planning.problem() : 'has not planned yet'
+      const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)
       return {
         ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
-        ...(stale && { planner: 'has not planned lately' }),
+        ...(planner !== undefined && { planner }),
+        ...(ticker !== undefined && { ticker }),
       }
     },
   })
@@ -88,6 +107,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_SCHEDULER_PORT,
     variable: 'MILLRACE_SCHEDULER_PORT',
+    guarded: isGuarded(config),
   })
   logger.info({ event: 'scheduler.ready', port }, 'scheduler is ready')
 

@@ -14,6 +14,7 @@ import {
 import { Alarm } from './alarm.ts'
 import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
+import { RecentCancels } from './recent-cancels.ts'
 import { settleSurely } from './settle-surely.ts'
 import { Slots } from './slots.ts'
 
@@ -23,8 +24,10 @@ export interface QueueRunnerDeps {
   readonly logger: DeliveryLog
   /** The consumer to claim under now; undefined between two terms, and the next one wakes the runner. */
   consumer(): Consumer | undefined
+  /** A claim was answered, with jobs or without. */
+  onClaimed(): void
   /** The answer to a claim of this consumer was lost. */
-  onAmbiguousClaim(consumer: Consumer): void
+  onAmbiguousClaim(consumer: Consumer, error: unknown): void
   /** Take over at most so many jobs of this queue; only where the queue itself says when, see `takeOverSoon`. */
   takeOver?(limit: number): Promise<Taken | undefined>
 }
@@ -81,6 +84,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   const running = new Slots<Running>()
   const watched = new WeakSet<Consumer>()
   const finished: Finished[] = []
+  const cancels = new RecentCancels()
   let maker = first
   let inFlight = 0
   let mayClaim = false
@@ -155,6 +159,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const { concurrency } = maker.definition
     try {
       take(await claim(partition, { consumer: consumer.name, address, concurrency, want }), consumer)
+      deps.onClaimed()
       // A wake-up that overtook the answer, on another connection, is about a job that this claim may not have seen.
       if (wakes !== heard) mayClaim = true
     } catch (error) {
@@ -183,7 +188,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     } else {
       if (!isConnectionError(error)) logger.error({ event: 'claim.failed', queue: address, err: error }, 'claim failed')
       // Whether the answer was lost or the script stopped half way: entries may be pending that nobody knows.
-      deps.onAmbiguousClaim(consumer)
+      deps.onAmbiguousClaim(consumer, error)
     }
     alarm.in(RETRY_MS)
   }
@@ -209,6 +214,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const item: Running = { job, consumer, slot: 0, attempt: undefined }
     item.slot = running.add(item)
     item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
+    if (cancels.take(job.id)) item.attempt.end('cancelled')
   }
 
   const onEnd = (item: Running, { settlement, pause, span }: Attempted) => {
@@ -277,7 +283,9 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       void turn()
     },
     cancel(jobId) {
-      for (const item of running.values()) if (item.job.id === jobId) item.attempt?.end('cancelled')
+      const item = running.values().find(({ job }) => job.id === jobId)
+      if (item) item.attempt?.end('cancelled')
+      else cancels.add(jobId)
     },
     drain() {
       draining = true

@@ -3,10 +3,13 @@ import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler, LogController } from 'fastify'
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { hostComplaint } from './host-check.ts'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { StartError } from './service.ts'
+import { traceRequests } from './trace-requests.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface HttpServerOptions {
   readonly title: string
@@ -14,6 +17,10 @@ export interface HttpServerOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly bodyLimitBytes: number
+  /** Stands in front of every route; called before the first one is added. */
+  guard?(server: FastifyInstance): void
+  /** Requests are traced where there is one. */
+  readonly tracing?: Tracing | undefined
   /** Why this process cannot do its work right now; an empty object when it can. */
   ready(): Promise<Record<string, string>>
   /** Turns errors of the store and the like into problems; undefined leaves them internal. */
@@ -22,7 +29,7 @@ export interface HttpServerOptions {
 
 /** A fastify server with the house rules: problem documents, raw JSON bodies, health, metrics and OpenAPI. */
 export async function createHttpServer(options: HttpServerOptions) {
-  const { title, version, logger, metrics, bodyLimitBytes } = options
+  const { title, version, logger, metrics, bodyLimitBytes, tracing } = options
   const server = Fastify({
     loggerInstance: logger.child({}),
     logController: new LogController({ disableRequestLogging: true }),
@@ -35,18 +42,22 @@ export async function createHttpServer(options: HttpServerOptions) {
   parseJsonBodies(server as unknown as FastifyInstance)
   answerWithProblems(server as unknown as FastifyInstance, options)
   measureRequests(server as unknown as FastifyInstance, metrics)
+  if (tracing) traceRequests(server as unknown as FastifyInstance, tracing.tracer)
   letGoOfConnections(server as unknown as FastifyInstance)
+  options.guard?.(server as unknown as FastifyInstance)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
   addOperationsRoutes(server as unknown as FastifyInstance, options)
   return server.withTypeProvider<ZodTypeProvider>()
 }
 export type AppServer = Awaited<ReturnType<typeof createHttpServer>>
 
-/** Listen, or say which variable to change when the port is taken. Returns the port, also when it was given as 0. */
+/** Listen, or say which variable to change when the port is taken, or everybody could come in (`guarded`: who asks must have a key). Returns the port, also when it was given as 0. */
 export async function listen(
   server: AppServer,
-  { host, port, variable }: { host: string; port: number; variable: string },
+  { host, port, variable, guarded }: { host: string; port: number; variable: string; guarded: boolean },
 ): Promise<number> {
+  const complaint = hostComplaint({ host, guarded })
+  if (complaint) throw new StartError(complaint)
   try {
     await server.listen({ host, port })
   } catch (error) {

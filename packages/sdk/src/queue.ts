@@ -1,5 +1,6 @@
 import { MillraceError } from './errors.ts'
-import { baseUrl, requestJson, toJson } from './http.ts'
+import { baseUrl, bearer, requestJson, toJson } from './http.ts'
+import { toTime } from './time-option.ts'
 
 // The dispatcher answers once Redis has the job, in milliseconds. Ten seconds is an outage.
 const DEFAULT_REQUEST_TIMEOUT_MS = 10_000
@@ -9,6 +10,8 @@ export interface QueueOptions {
   readonly url: string
   /** The service that declared the queues. */
   readonly namespace: string
+  /** Where the dispatcher asks for one: a key with the role producer in the namespace. */
+  readonly apiKey?: string
   /** How long one request to the dispatcher may take; 10,000 ms unless told. */
   readonly requestTimeoutMs?: number
 }
@@ -47,12 +50,18 @@ export interface Queue {
   enqueue(queue: string, data: unknown, options?: EnqueueOptions): Promise<Enqueued>
 }
 
-export function createQueue({ url, namespace, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: QueueOptions): Queue {
+export function createQueue({
+  url,
+  namespace,
+  apiKey,
+  requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS,
+}: QueueOptions): Queue {
   const jobsUrl = `${baseUrl('url', url)}/jobs`
+  const headers = bearer(apiKey)
   return {
     async enqueue(queue, data, options = {}) {
       const body = toJson({ namespace, queue, data, ...optionFields(options) })
-      const answer = await requestJson({ method: 'POST', url: jobsUrl, body, timeoutMs: requestTimeoutMs })
+      const answer = await requestJson({ method: 'POST', url: jobsUrl, headers, body, timeoutMs: requestTimeoutMs })
       return parseEnqueued(answer.body, answer.status)
     },
   }
@@ -64,13 +73,6 @@ function optionFields(options: EnqueueOptions): Record<string, unknown> {
   const runAt = toTime('runAt', options.runAt)
   const expiresAt = toTime('expiresAt', options.expiresAt)
   return { delayMs, runAt, priority, idempotencyKey, expiresAt, retries, timeoutMs }
-}
-
-function toTime(option: string, time: Date | string | undefined): string | undefined {
-  if (!(time instanceof Date)) return time
-  if (Number.isNaN(time.getTime()))
-    throw new MillraceError(`${option} is not a valid date`, { code: 'sdk.invalid_input' })
-  return time.toISOString()
 }
 
 function parseEnqueued(body: unknown, status: number): Enqueued {

@@ -33,6 +33,7 @@ export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAd
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
   createLogReader,
+  LOG_READERS,
   type LogPosition,
   type LogReader,
   readLogAfter,
@@ -43,6 +44,7 @@ export { createPartition, createPartitions, type Partition, type Partitions, reg
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
+  changeService,
   declaredQueues,
   type FollowOptions,
   followRegistry,
@@ -50,6 +52,7 @@ export {
   type RegisteredQueue,
   type RegistryView,
   readService,
+  type ServiceChange,
 } from './registry.ts'
 export { restlessQueues } from './restless-queues.ts'
 export {
@@ -71,6 +74,7 @@ export {
   runningRedrives,
   storeTime,
 } from './scripts/advance_redrive.ts'
+export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
@@ -91,6 +95,7 @@ export { pause } from './scripts/pause.ts'
 export { pauseSchedule, readSchedulePauses } from './scripts/pause_schedule.ts'
 export { type Plan, type Planned, plan, planText, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
+export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
