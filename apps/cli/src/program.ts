@@ -6,6 +6,7 @@ import { addDeadLetters } from './commands/dead-letters.ts'
 import { addEnqueue } from './commands/enqueue.ts'
 import { addEvents } from './commands/events.ts'
 import { addJobs } from './commands/jobs.ts'
+import { addKeys } from './commands/keys.ts'
 import { addQueue } from './commands/queue.ts'
 import { addQueues } from './commands/queues.ts'
 import { addSchedule } from './commands/schedule.ts'
@@ -47,5 +48,6 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addJobs(program)
   addDeadLetters(program)
   addAudit(program)
+  addKeys(program)
   return program
 }
