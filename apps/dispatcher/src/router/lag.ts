@@ -119,6 +119,8 @@ async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Ma
     const { events = 0, oldestMs } = unread.get(address) ?? {}
     metrics.subscriptionLag.set(labels, counts.waiting + counts.scheduled + counts.running)
     metrics.subscriptionUnread.set(labels, events)
+    // From the start, so that the first loss is an increase.
+    metrics.lostEvents.labels(labels)
     metrics.subscriptionBehind.set(labels, unread.has(address) ? 1 : 0)
     metrics.subscriptionOldest.set(labels, (earlier(oldestMs, counts.oldestWaitingMs) ?? 0) / 1000)
   }
