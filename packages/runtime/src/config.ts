@@ -20,9 +20,14 @@ export function parseConfig<Shape extends z.ZodRawShape>(
   if (result.success) return Object.freeze(result.data)
   const lines = result.error.issues.map((issue) => {
     const name = String(issue.path[0])
-    return `  ${name}: ${issue.message} (got ${present[name] === undefined ? 'nothing' : JSON.stringify(present[name])})`
+    return `  ${name}: ${issue.message} (got ${present[name] === undefined ? 'nothing' : JSON.stringify(withoutCredentials(present[name]))})`
   })
   throw new ConfigError(`The configuration has ${lines.length === 1 ? 'a mistake' : 'mistakes'}:\n${lines.join('\n')}`)
+}
+
+/** What stands before the host of a URL is nobody's business; which host was meant helps. */
+function withoutCredentials(value: string): string {
+  return value.replaceAll(/\/\/[^/\s]*@/g, '//…@')
 }
 
 /** The variables that every app reads. */
