@@ -176,7 +176,7 @@ describe('the log files at their most talkative', () => {
       },
     })
     expect(await broken.exited).toMatchObject({ code: 1 })
-    expect(broken.output()).toMatch(/REDIS_URL: expected redis:\/\/.*got "redsi:\/\/…@127\.0\.0\.1:1"/)
+    expect(broken.output()).toMatch(/REDIS_URL: expected redis:\/\/.*got "redsi:\/\/default:…@127\.0\.0\.1:1"/)
     const away = await startProcess({
       file: new URL('../../apps/dispatcher/src/main.ts', import.meta.url),
       env: { REDIS_URL: `redis://default:${secret}@127.0.0.1:1`, MILLRACE_DISPATCHER_PORT: '0', LOG_LEVEL: 'trace' },
