@@ -118,5 +118,6 @@ export {
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
+export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'
