@@ -12,6 +12,7 @@ export {
   type Clock,
   type Loop,
   type LoopOptions,
+  Pulse,
   type StepsOptions,
   startLoop,
   startSteps,
