@@ -1,4 +1,5 @@
-import { SCHEDULE_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
@@ -9,7 +10,7 @@ import {
   type Telemetry,
   VERSION,
 } from '@millrace/runtime'
-import { joinPlatform, toStoreProblem } from '@millrace/streams'
+import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createPlanner } from './planner.ts'
@@ -77,6 +78,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
   })
   registry.onChange(() => planner.poke())
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
@@ -85,6 +87,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate }),
     async ready() {
       const planner = isPlanned ? planning.problem() : 'has not planned yet'
       const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)
@@ -104,6 +107,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_SCHEDULER_PORT,
     variable: 'MILLRACE_SCHEDULER_PORT',
+    guarded: isGuarded(config),
   })
   logger.info({ event: 'scheduler.ready', port }, 'scheduler is ready')
 
