@@ -68,7 +68,8 @@ const WORDS = {
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',
   PORT: 'Port of the example service; `millrace up` sets it.',
   IEC_QUEUE_URL: 'The dispatcher, for services; `millrace up` sets it for the example.',
-  SEPTOR_URL: 'The audit app, for services; `millrace up` sets it for the example.',
+  SEPTOR_URL:
+    'The audit app: for services, and for the dispatcher, which [reads events there](subscriptions.md#further-back-than-the-log) that the log no longer has. `millrace up` sets it.',
   SERVICE_NAMESPACE: 'The namespace that the example enqueues and emits under.',
   CHAT_WEBHOOK_URL: 'Where the alerts example posts its lines.',
   LOCKFILE: 'The lockfile that the example audits; `package-lock.json` of this repository when it is not set.',

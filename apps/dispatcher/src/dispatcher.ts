@@ -19,6 +19,7 @@ import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
 import { addAsyncApiRoute } from './events/asyncapi-route.ts'
 import { addFeedRoutes } from './events/feed-routes.ts'
+import { createHistory } from './events/history.ts'
 import { addPublishRoutes } from './events/publish-routes.ts'
 import { createPublisher } from './events/publisher.ts'
 import { addReplayRoutes } from './events/replay-routes.ts'
@@ -94,7 +95,8 @@ export async function startDispatcher(config: Config, logger: Logger) {
   })
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
-  addReplayRoutes(server, { registry, partitions, sources, views, clock })
+  const history = createHistory(config.SEPTOR_URL, clock)
+  addReplayRoutes(server, { registry, partitions, sources, history, views, clock })
   addFeedRoutes(server, {
     sources,
     grants: config.MILLRACE_EVENT_GRANTS,
@@ -162,6 +164,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     logger,
     clock,
     views,
+    history,
     maxWaiting: config.MILLRACE_SUBSCRIPTION_WAITING,
     leaseMs: config.MILLRACE_LEASE_MS,
     retention: {

@@ -37,6 +37,18 @@ export async function forgetOld(partition: Partition, replays: readonly StoredRe
 }
 
 export function toReplay(stored: StoredReplay): Replay {
-  const { id, subscription, state, from, to, ratePerSecond, replayed, looked, startedAt, endedAt } = stored
-  return { id, subscription, state, from, to, ratePerSecond, replayed, looked, startedAt, ...(endedAt && { endedAt }) }
+  const { id, subscription, state, from, to, ratePerSecond, replayed, looked, erased, startedAt, endedAt } = stored
+  return {
+    id,
+    subscription,
+    state,
+    from,
+    to,
+    ratePerSecond,
+    replayed,
+    looked,
+    erased,
+    startedAt,
+    ...(endedAt && { endedAt }),
+  }
 }

@@ -2,6 +2,7 @@ import { SUBSCRIPTION_EVENTS } from '@millrace/contracts'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import { emit, enqueue, hold, type JobMeta, type Partition, type Partitions, splitAddress } from '@millrace/streams'
 import type { ViewSource } from '../router/view-source.ts'
+import type { History } from './history.ts'
 import { nextPage } from './replay-range.ts'
 import { forgetOld, readReplays, type StoredReplay, saveReplay } from './replay-store.ts'
 
@@ -9,6 +10,7 @@ export interface ReplayerDeps {
   readonly partitions: Partitions
   /** Every log that is routed. */
   readonly sources: readonly Partition[]
+  readonly history: History
   readonly views: ViewSource
   readonly clock: Clock
   readonly holder: string
@@ -40,7 +42,10 @@ async function serve(deps: ReplayerDeps, partition: Partition): Promise<void> {
   if (running.length === 0) return
   const held = await hold(partition, { name: 'replays', holder: deps.holder, ttlMs: deps.leaseMs })
   if (held.kind !== 'held') return
-  for (const replay of running) await advance(deps, partition, replay)
+  for (const replay of running) {
+    // One that has to wait, for the audit app say, holds no other up.
+    await advance(deps, partition, replay).catch(deps.onError)
+  }
   await forgetOld(partition, replays, deps.clock.now())
 }
 
@@ -51,7 +56,7 @@ async function advance(deps: ReplayerDeps, partition: Partition, replay: StoredR
   const subscription = view.byAddress.get(replay.address)
   if (!subscription) return endReplay(deps, partition, { replay, state: 'stopped', why: 'the subscription is gone' })
   const limit = Math.max(1, Math.floor((replay.ratePerSecond * SWEEP_MS) / 1000))
-  const page = await nextPage(deps.sources, replay, { subscription, view, replay: replay.id, limit })
+  const page = await nextPage(deps, replay, { subscription, view, replay: replay.id, limit })
   if (!page) return endReplay(deps, partition, { replay, state: 'finished' })
   const jobs = page.events.map(({ eventId, json, jobs: [job] }) => ({
     address: replay.address,
@@ -69,6 +74,7 @@ async function advance(deps: ReplayerDeps, partition: Partition, replay: StoredR
     positions: { ...replay.positions, [String(page.source.number)]: page.to },
     replayed: replay.replayed + jobs.length,
     looked: replay.looked + page.looked,
+    erased: replay.erased + page.erased,
     nextAtMs: Math.max(nowMs - SWEEP_MS, replay.nextAtMs) + Math.round((jobs.length / replay.ratePerSecond) * 1000),
   })
   return undefined

@@ -4,16 +4,20 @@ import {
   type Behind,
   type Counts,
   fanOut,
+  logStart,
   type Partition,
   type Partitions,
   readBehind,
   readCounts,
-  readLogAfter,
   readRouted,
+  skipBehind,
+  splitAddress,
 } from '@millrace/streams'
+import type { History } from '../events/history.ts'
+import { missingBehind, readPast } from '../events/past-log.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { routeAlone } from './route-events.ts'
-import type { Subscription, SubscriptionView } from './subscription-view.ts'
+import { hearsPlatform, type Subscription, type SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
 
 export interface CatchUpDeps {
@@ -21,6 +25,8 @@ export interface CatchUpDeps {
   readonly source: Partition
   readonly partitions: Partitions
   readonly views: ViewSource
+  /** Where older events come from than the log has. */
+  readonly history: History
   readonly metrics: DispatcherMetrics
   readonly maxWaiting: number
   /** Only who routes the log reads it for those that are behind. */
@@ -73,7 +79,11 @@ async function serve(
   for (const one of behind) {
     const subscription = view.byAddress.get(one.address)
     if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
-    const stepped = await step(deps, { one, subscription, view, common })
+    const stepped = await step(deps, { one, subscription, view, common }).catch((error): Turn => {
+      // It may have to wait for the audit app; the others go on.
+      deps.onError(error)
+      return 'done'
+    })
     if (stepped === 'full') full.add(one.address)
     else full.delete(one.address)
     if (stepped === 'more') turn = 'more'
@@ -99,7 +109,7 @@ async function withoutRoom(
 }
 
 async function step(
-  { source, maxWaiting, metrics, views }: CatchUpDeps,
+  { source, maxWaiting, metrics, views, history }: CatchUpDeps,
   {
     one,
     subscription,
@@ -107,10 +117,11 @@ async function step(
     common,
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
 ): Promise<Turn> {
-  const events = await readLogAfter(source, { after: one.position, count: BATCH_EVENTS })
-  const last = events.at(-1)?.position ?? one.position
-  const atEnd = events.length < BATCH_EVENTS
-  const to = atEnd && comparePositions(common, last) > 0 ? common : last
+  if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
+  const publishedOnly = !hearsPlatform(subscription.types)
+  const page = await readPast(history, source, { after: one.position, count: BATCH_EVENTS, publishedOnly })
+  const { events, through, atEnd } = page
+  const to = atEnd && comparePositions(common, through) > 0 ? common : through
   const result = await fanOut(subscription.partition, {
     source: source.number,
     from: one.position,
@@ -127,4 +138,17 @@ async function step(
   metrics.routed.inc({}, result.jobs)
   if (result.left > 0) return 'full'
   return atEnd ? 'done' : 'more'
+}
+
+/** It asks for what the log no longer has, and there is nobody to ask for it: it begins with the log, and that is said. */
+async function skipTrimmed(
+  { source, metrics }: Pick<CatchUpDeps, 'source' | 'metrics'>,
+  partition: Partition,
+  { address, position }: Behind,
+): Promise<boolean> {
+  const start = missingBehind(await logStart(source), position)
+  if (!start) return false
+  if (!(await skipBehind(partition, { address, source: source.number, to: start.before }))) return false
+  metrics.lostEvents.inc(splitAddress(address))
+  return true
 }
