@@ -39,6 +39,18 @@ const WORDS = {
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
   LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
+  OTEL_EXPORTER_OTLP_ENDPOINT:
+    'Where [traces](#traces) go: the base URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`. Without it there are none.',
+  OTEL_EXPORTER_OTLP_PROTOCOL: '`http/protobuf` or `http/json`. gRPC is not there.',
+  OTEL_TRACES_SAMPLER:
+    '`always_on`, `always_off`, `traceidratio`, or one of these with `parentbased_` in front: callers who say whether they record are heard.',
+  OTEL_TRACES_SAMPLER_ARG: 'The share of traces that `traceidratio` records, 0 to 1.',
+  OTEL_BSP_SCHEDULE_DELAY: 'Spans wait so many ms before they are sent, unless a batch of them is full.',
+  OTEL_BSP_MAX_QUEUE_SIZE: 'So many spans wait at most; more are dropped.',
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'So many spans are sent at once.',
+  OTEL_SDK_DISABLED: '`true` turns traces off whatever the rest says.',
+  MILLRACE_DELIVERY_TRACES:
+    '`joined`: the delivery of a job is in the trace that created it; `linked`: it is a trace of its own with a link. See [Traces](#traces).',
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:
     'Where a service listens when an apply gives no `url`: an http URL with `{namespace}` in it.',

@@ -78,8 +78,9 @@ const SDK_WORDS = {
   'sdk.timeout': 'No answer in time. Whether the request was carried out is not known.',
   'sdk.bad_answer': 'A success that could not be read.',
   'sdk.refused': 'An error status without a problem document: something else answered, such as a proxy.',
-  'sdk.invalid_input': 'The call cannot be written as a request; nothing was sent.',
-  'sdk.closed': 'The consumer was closed before it had taken its first job.',
+  'sdk.invalid_input':
+    'The call makes no sense as it stands: nothing was sent, or subscribed to. The message names each mistake.',
+  'sdk.closed': 'The consumer was closed before jobs could be taken.',
   'sdk.redis_unavailable': 'Redis is away. The consumer connects again by itself, and has lost no job.',
   'sdk.not_set_up': 'No platform was ever started on this Redis: start a dispatcher once, or correct the URL.',
   'sdk.unfit_redis': 'This Redis must not be trusted with jobs; the message has the command that mends it.',
@@ -90,7 +91,7 @@ const SDK_WORDS = {
   'sdk.delivery_failed':
     'A step of taking or settling jobs failed for a reason other than a lost connection; it is tried again.',
   'sdk.result_not_kept': 'The job succeeded; its result is larger than 64 KiB or no JSON, and was not kept.',
-  'sdk.hook_failed': 'A hook that was passed to `consume` threw.',
+  'sdk.hook_failed': 'A hook that was passed to `consume` or `subscribe` threw.',
   'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
 }
 

@@ -46,7 +46,7 @@ interface Context {
   readonly workspaces: readonly Workspace[]
 }
 
-function complaint({ specifier }: Import, context: Context): string | undefined {
+function complaint({ specifier, typesOnly }: Import, context: Context): string | undefined {
   if (specifier.startsWith('node:')) return undefined
   if (specifier.startsWith('.')) return complaintOnPath(specifier, context)
   const name = packageNameOf(specifier)
@@ -54,6 +54,8 @@ function complaint({ specifier }: Import, context: Context): string | undefined 
   if (name === home.name) return undefined
   if (name.startsWith(SCOPE))
     return complaintOnWorkspace(specifier, context) ?? complaintOnDeclaration(name, file, home)
+  // Types are gone when the program runs, so whoever installs the package need not have them.
+  if (typesOnly && home.devDependencies.includes(name)) return undefined
   return complaintOnDeclaration(name, file, home)
 }
 

@@ -48,6 +48,7 @@ const schema = z.object({
     .min(1000)
     .default(7 * 86_400_000),
   MILLRACE_EVENT_RETENTION_BYTES: z.coerce.number('expected a number of bytes').int().min(0).default(0),
+  MILLRACE_DELIVERY_TRACES: z.enum(['joined', 'linked'], 'expected joined or linked').default('joined'),
   MILLRACE_LEASE_MS: z.coerce.number('expected milliseconds').int().min(500).max(60_000).default(6000),
 })
 export type Config = z.infer<typeof schema>

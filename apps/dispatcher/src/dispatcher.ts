@@ -3,10 +3,10 @@ import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
   createMetrics,
-  type Logger,
   type Loop,
   listen,
   systemClock,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
@@ -14,6 +14,7 @@ import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
 import { startRedriver } from './dead-letters/redriver.ts'
+import { createAttemptTraces } from './delivery/attempt-traces.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
@@ -41,7 +42,7 @@ import { createViewSource } from './router/view-source.ts'
 const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
-export async function startDispatcher(config: Config, logger: Logger) {
+export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
@@ -52,6 +53,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
+  const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
 
   let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
@@ -61,6 +63,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     version: VERSION,
     logger,
     metrics: appMetrics,
+    tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {
@@ -79,6 +82,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     clock,
     durability: facts.durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
   await addPublishRoutes(server, {
@@ -92,6 +96,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     clock,
     durability: facts.durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
@@ -138,6 +143,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
         sender,
         health,
         clock,
+        traces,
         random: Math.random,
         leaseMs: config.MILLRACE_LEASE_MS,
       }),

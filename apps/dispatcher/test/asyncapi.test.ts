@@ -7,7 +7,8 @@ import { type Rig, startRig } from './fixture.ts'
 interface Document {
   readonly info: Record<string, unknown>
   readonly servers: Record<string, { host: string }>
-  readonly operations: Record<string, { messages: { $ref: string }[] }>
+  readonly channels: Record<string, { address: string | null; servers?: unknown }>
+  readonly operations: Record<string, { messages: { $ref: string }[]; bindings?: unknown }>
 }
 
 let rig: Rig
@@ -95,5 +96,17 @@ describe('GET /asyncapi.json', () => {
     expect(await refused('?namespace=none')).toEqual([404, 'service.unknown'])
     expect(await refused('?namespace=NO')).toEqual([422, 'request.invalid'])
     expect(await refused('?service=shop')).toEqual([422, 'request.invalid'])
+  })
+
+  it('has no address for what a service takes out of Redis itself', async () => {
+    const config = { namespace: 'shop', name: 'pulled', delivery: 'pull' }
+    expect((await rig.client.call('POST', '/subscriptions', { body: { types: ['order.*'], config } })).status).toBe(201)
+    const { channels, operations } = await read('?namespace=shop')
+    expect(channels['shop.pulled']).toMatchObject({ address: null })
+    expect(operations['shop.receive.pulled']).toMatchObject({ 'x-millrace-subscription': { delivery: 'pull' } })
+    expect([channels['shop.pulled']?.servers, operations['shop.receive.pulled']?.bindings]).toEqual([
+      undefined,
+      undefined,
+    ])
   })
 })

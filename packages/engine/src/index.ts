@@ -57,6 +57,7 @@ export {
   sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
+  traceOf,
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'
@@ -68,6 +69,7 @@ export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { type ReadSubscription, readSubscription } from './read-subscription.ts'
 export {
   afterTaking,
   afterWatching,

@@ -33,6 +33,7 @@ export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAd
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
   createLogReader,
+  LOG_READERS,
   type LogPosition,
   type LogReader,
   readLogAfter,
@@ -43,6 +44,7 @@ export { createPartition, createPartitions, type Partition, type Partitions, reg
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
+  changeService,
   declaredQueues,
   type FollowOptions,
   followRegistry,
@@ -50,6 +52,7 @@ export {
   type RegisteredQueue,
   type RegistryView,
   readService,
+  type ServiceChange,
 } from './registry.ts'
 export { restlessQueues } from './restless-queues.ts'
 export {

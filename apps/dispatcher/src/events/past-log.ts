@@ -20,7 +20,10 @@ export interface Erased {
 export interface PastRange {
   readonly after: string
   readonly to?: string
+  /** Entries of the log that are read at once. */
   readonly count: number
+  /** Types whose facts are asked for; of an entry of others only the end may come. */
+  readonly wants?: (type: string) => boolean
   /** Only what services publish is asked for; of a log everything comes nevertheless. */
   readonly publishedOnly: boolean
 }
@@ -48,11 +51,9 @@ export function missingBehind(start: LogStart | undefined, after: string): LogSt
   return start && comparePositions(after, start.before) < 0 ? start : undefined
 }
 
-async function fromLog(source: Partition, { after, to, count }: PastRange): Promise<PastPage> {
-  const read = await readLogAfter(source, { after, count, ...(to !== undefined && { to }) })
-  // The last entry may reach beyond the end that was asked for.
-  const events = to === undefined ? read : read.filter(({ position }) => comparePositions(position, to) <= 0)
-  const atEnd = read.length < count
+async function fromLog(source: Partition, { after, to, count, wants }: PastRange): Promise<PastPage> {
+  const events = await readLogAfter(source, { after, count, ...(to !== undefined && { to }), ...(wants && { wants }) })
+  const atEnd = events.filter(({ endsEntry }) => endsEntry).length < count
   const through = (atEnd ? to : undefined) ?? events.at(-1)?.position ?? after
   return { events, through, atEnd, erased: [] }
 }

@@ -16,7 +16,7 @@ import {
 import type { History } from '../events/history.ts'
 import { missingBehind, readPast } from '../events/past-log.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { routeAlone } from './route-events.ts'
+import { firstPortion, routeAlone } from './route-events.ts'
 import { hearsPlatform, type Subscription, type SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
 
@@ -37,7 +37,8 @@ export interface CatchUpDeps {
 /** Where there are subscriptions, one may have fallen behind or have room again. */
 const SWEEP_MS = 250
 const QUIET_MS = 5000
-const BATCH_EVENTS = 500
+/** An entry holds one event, or up to a hundred. */
+const BATCH_ENTRIES = 100
 
 /**
  * Reads one log for the subscriptions that are not with the common cursor: new ones that begin earlier, ones that were
@@ -118,10 +119,17 @@ async function step(
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
 ): Promise<Turn> {
   if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
-  const publishedOnly = !hearsPlatform(subscription.types)
-  const page = await readPast(history, source, { after: one.position, count: BATCH_EVENTS, publishedOnly })
-  const { events, through, atEnd } = page
-  const to = atEnd && comparePositions(common, through) > 0 ? common : through
+  const page = await readPast(history, source, {
+    after: one.position,
+    count: BATCH_ENTRIES,
+    publishedOnly: !hearsPlatform(subscription.types),
+    wants: (type) => view.index.candidates(type).has(subscription),
+  })
+  const events = firstPortion(page.events)
+  const isWhole = events.length === page.events.length
+  const last = isWhole ? page.through : (events.at(-1)?.position ?? one.position)
+  const atEnd = isWhole && page.atEnd
+  const to = atEnd && comparePositions(common, last) > 0 ? common : last
   const result = await fanOut(subscription.partition, {
     source: source.number,
     from: one.position,

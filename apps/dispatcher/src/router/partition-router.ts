@@ -122,7 +122,7 @@ class Routing {
         await this.#passOver(cursors, view)
         return undefined
       }
-      const events = await this.#readOn(signal)
+      const events = await this.#readOn(view, signal)
       for (const portion of portionsOf(events, view)) {
         if (!(await this.#put(portion, cursors, view))) break
       }
@@ -167,11 +167,12 @@ class Routing {
     await this.#bringUp(cursors, view)
   }
 
-  async #readOn(signal: AbortSignal) {
+  async #readOn({ index }: SubscriptionView, signal: AbortSignal) {
     try {
       const { reader, leaseMs } = this.#deps
       const blockMs = Math.min(READ_BLOCK_MS, Math.ceil(leaseMs / 3))
-      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs })
+      const wants = (type: string) => index.candidates(type).size > 0
+      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs, wants })
     } catch (error) {
       if (signal.aborted) return []
       throw error

@@ -39,7 +39,10 @@ export function buildAsyncApi({ title, version, publishUrl, described, services,
       description: 'POST a CloudEvent in structured, batch or binary mode.',
       messages: { ...known, ...refs(names) },
     }
-    operations[`${namespace}.send`] = operation('send', 'events', names, { title: `${namespace} publishes` })
+    operations[`${namespace}.send`] = operation('send', 'events', names, {
+      ...OVER_HTTP,
+      title: `${namespace} publishes`,
+    })
   }
   for (const service of services.filter(({ namespace }) => described.has(namespace))) {
     for (const definition of [...service.queues, ...(service.subscriptions ?? [])]) {
@@ -70,18 +73,17 @@ function addSubscription(
   { messages, servers, channels, operations }: Building,
 ): void {
   const { namespace } = service
-  const { name, sink, endpoint = '', subscription, keyConcurrency, description } = definition
+  const { name, delivery, subscription, keyConcurrency, description } = definition
   if (!subscription) return
   const { types, source, filters, startFrom } = subscription
   const id = subscriptionId(namespace, name)
-  const address = sink ?? `${service.url}${endpoint}`
   const names = messages.received(id, types)
-  channels[id] = {
-    address: pathOf(address) || '/',
-    servers: [sink === undefined ? servers.at(service.url, namespace) : servers.at(address, id)],
-    messages: refs(names),
-  }
+  const isPulled = delivery === 'pull'
+  // What a service takes out of Redis itself is sent to no address.
+  const place = isPulled ? { address: null } : placeOf(service, definition, servers)
+  channels[id] = { ...place, messages: refs(names) }
   operations[`${namespace}.receive.${name}`] = operation('receive', id, names, {
+    ...(!isPulled && OVER_HTTP),
     title: `${namespace} subscribes: ${name}`,
     ...(description !== undefined && { description }),
     'x-millrace-subscription': {
@@ -90,17 +92,25 @@ function addSubscription(
       ...(source !== undefined && { source }),
       ...(filters.length > 0 && { filters }),
       startFrom,
+      ...(isPulled && { delivery }),
       ...(keyConcurrency === 1 && { ordered: true }),
     },
   })
 }
+
+function placeOf({ namespace, url }: Service, { name, sink, endpoint = '' }: QueueDefinition, servers: Servers): Json {
+  const address = sink ?? `${url}${endpoint}`
+  const server = sink === undefined ? servers.at(url, namespace) : servers.at(address, subscriptionId(namespace, name))
+  return { address: pathOf(address) || '/', servers: [server] }
+}
+
+const OVER_HTTP = { bindings: { http: { method: 'POST', bindingVersion: '0.3.0' } } }
 
 function operation(action: 'send' | 'receive', channel: string, names: readonly string[], more: Json): Json {
   return {
     action,
     channel: { $ref: `#/channels/${channel}` },
     ...more,
-    bindings: { http: { method: 'POST', bindingVersion: '0.3.0' } },
     messages: names.map((name) => ({ $ref: `#/channels/${channel}/messages/${name}` })),
   }
 }
