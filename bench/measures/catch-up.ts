@@ -1,6 +1,10 @@
+import { comparePositions } from '@millrace/contracts'
+import { logEnd, pause, readRouted } from '@millrace/streams'
+import { eventually } from '@millrace/testkit'
 import { BOTH, type Context, compare, type Figure, type Measure } from '../measure.ts'
-import { eventJson, fillLog, subscribe } from '../sides/events.ts'
-import { fill, registerService, withStore } from '../sides/millrace.ts'
+import { rateOf } from '../meter.ts'
+import { eventJson, fillLog, matchingAddresses, subscribe } from '../sides/events.ts'
+import { fill, registerService, startApp, withStore } from '../sides/millrace.ts'
 import { type PushWorker, pushRate, startPushWorker, TAIL } from '../sides/push.ts'
 
 const IN_FLIGHT = 100
@@ -41,9 +45,29 @@ function pushing(worker: PushWorker, context: Context): Promise<Figure> {
 function catchingUp(worker: PushWorker, { context, missed }: { context: Context; missed: number }): Promise<Figure> {
   context.say(`${missed} events pass`)
   return withStore(context.appendfsync, async (store) => {
-    await subscribe(store, { url: worker.url, matching: 1, concurrency: IN_FLIGHT })
+    const { partition, redis } = store
+    await subscribe(store, { url: worker.url, matching: 1, concurrency: IN_FLIGHT, paused: true })
     await fillLog(store, missed, context.say)
+    const { position } = await logEnd(partition)
+    const dispatcher = await startApp(store, { name: 'dispatcher' })
+    // The platform was there all the time: the router has passed on, and left what the queue has no room for to the log.
+    await eventually(
+      async () => reached(position, (await readRouted(partition)).get(partition.number)?.position ?? '0-0'),
+      {
+        timeoutMs: 300_000,
+        intervalMs: 100,
+        what: 'the router to have passed all events',
+      },
+    )
     context.say('the subscriber is back')
-    return pushRate(worker, store, windowOf(context))
+    const pids = { dispatcher: dispatcher.pid, redis: redis.pid }
+    const by = { who: 'bench', at: new Date().toISOString() }
+    const metered = await worker.measure({ ...windowOf(context), pids }, async () => {
+      for (const address of matchingAddresses(1)) await pause(partition, { action: 'resume', address, by })
+    })
+    await dispatcher.stop()
+    return rateOf(metered)
   })
 }
+
+const reached = (a: string, b: string) => comparePositions(a, b) <= 0

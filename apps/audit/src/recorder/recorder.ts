@@ -90,6 +90,7 @@ class Recording {
     this.#deps = deps
     this.#label = partitionLabel(deps.reader.partition.number)
     deps.metrics.recorder.set({ partition: this.#label }, 0)
+    deps.metrics.failures.labels({ partition: this.#label })
   }
 
   /** Record until there is a reason to pause: stopped, stood down, or an error, which rises. */

@@ -37,8 +37,7 @@ export interface CatchUpDeps {
 /** Where there are subscriptions, one may have fallen behind or have room again. */
 const SWEEP_MS = 250
 const QUIET_MS = 5000
-/** An entry holds one event, or up to a hundred. */
-const BATCH_ENTRIES = 100
+const BATCH_EVENTS = 500
 
 /**
  * Reads one log for the subscriptions that are not with the common cursor: new ones that begin earlier, ones that were
@@ -46,7 +45,7 @@ const BATCH_ENTRIES = 100
  * moves with its jobs in one step, and one that is slow or full never makes another wait.
  */
 export function startCatchUp(deps: CatchUpDeps): Loop {
-  const full = new Set<string>()
+  const state: State = { full: new Set(), eventsPerEntry: 1 }
   return startLoop({
     name: 'catch-up',
     intervalMs: QUIET_MS,
@@ -54,11 +53,18 @@ export function startCatchUp(deps: CatchUpDeps): Loop {
     async run(signal) {
       if (!deps.mayRun()) return SWEEP_MS
       if ((await deps.views.current()).all.length === 0) return QUIET_MS
-      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { full, signal })))
+      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { state, signal })))
       // Somebody has more to read: go on at once.
       return turns.includes('more') ? 0 : SWEEP_MS
     },
   })
+}
+
+interface State {
+  /** Whose queue had enough when it was last looked at. */
+  readonly full: Set<string>
+  /** An entry holds one event, or a hundred: found as it goes, so that no more is read than a step takes. */
+  eventsPerEntry: number
 }
 
 /** What a turn came to: there is more to read, all was read, or the queue has enough. */
@@ -67,9 +73,9 @@ type Turn = 'more' | 'done' | 'full'
 async function serve(
   deps: CatchUpDeps,
   partition: Partition,
-  /** Whose queue had enough when it was last looked at. */
-  { full, signal }: { full: Set<string>; signal: AbortSignal },
+  { state, signal }: { state: State; signal: AbortSignal },
 ): Promise<Turn> {
+  const { full } = state
   const behind = (await readBehind(partition)).filter(({ source }) => source === deps.source.number)
   if (behind.length === 0) return 'done'
   const view = await deps.views.current()
@@ -80,7 +86,7 @@ async function serve(
   for (const one of behind) {
     const subscription = view.byAddress.get(one.address)
     if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
-    const stepped = await step(deps, { one, subscription, view, common }).catch((error): Turn => {
+    const stepped = await step(deps, state, { one, subscription, view, common }).catch((error): Turn => {
       // It may have to wait for the audit app; the others go on.
       deps.onError(error)
       return 'done'
@@ -111,6 +117,7 @@ async function withoutRoom(
 
 async function step(
   { source, maxWaiting, metrics, views, history }: CatchUpDeps,
+  state: State,
   {
     one,
     subscription,
@@ -121,10 +128,12 @@ async function step(
   if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
   const page = await readPast(history, source, {
     after: one.position,
-    count: BATCH_ENTRIES,
+    count: Math.ceil(BATCH_EVENTS / state.eventsPerEntry),
     publishedOnly: !hearsPlatform(subscription.types),
     wants: (type) => view.index.candidates(type).has(subscription),
   })
+  const entries = page.events.filter(({ endsEntry }) => endsEntry).length
+  if (entries > 0) state.eventsPerEntry = Math.max(page.events.length / entries, state.eventsPerEntry / 2, 1)
   const events = firstPortion(page.events)
   const isWhole = events.length === page.events.length
   const last = isWhole ? page.through : (events.at(-1)?.position ?? one.position)

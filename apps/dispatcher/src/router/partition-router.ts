@@ -1,4 +1,4 @@
-import { setImmediate as turnOfOthers } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turnOfOthers } from 'node:timers/promises'
 import { comparePositions } from '@millrace/contracts'
 import { beforeTime, timeOf } from '@millrace/engine'
 import { type Clock, type Logger, type Loop, startLoop } from '@millrace/runtime'
@@ -59,6 +59,11 @@ const LEASE = 'router'
 /** A read of a quiet log ends after so long at the latest, so that the lease can be renewed. */
 export const READ_BLOCK_MS = 500
 const BATCH_EVENTS = 500
+/**
+ * So long what comes next is let gather. Without it a busy log is read entry by entry: each delivery writes several. An
+ * event that comes when nothing has for a while is not held up: the read that waits for it is under way.
+ */
+const GATHER_MS = 5
 /** Cursors of partitions that nothing was for, and the mark for retention, are brought up this often. */
 const BRING_UP_MS = 500
 /** How often a standby asks for the lease. */
@@ -127,7 +132,9 @@ class Routing {
         if (!(await this.#put(portion, cursors, view))) break
       }
       await this.#bringUp(cursors, view)
-      await turnOfOthers()
+      if (events.length > 0 && events.length < BATCH_EVENTS)
+        await delay(GATHER_MS, undefined, { signal }).catch(() => undefined)
+      else await turnOfOthers()
     }
     return undefined
   }

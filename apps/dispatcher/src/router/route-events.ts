@@ -12,7 +12,7 @@ export interface Portion {
 }
 
 /** One script call makes at most about so many jobs, of bodies of at most about so many characters: it never holds the server up for long. */
-const MAX_JOBS = 500
+const MAX_JOBS = 1000
 const MAX_CHARACTERS = 1_048_576
 
 /** What becomes of events read from a log, in portions that a script takes in one step. */

@@ -62,7 +62,7 @@ export function startRouter(deps: RouterDeps): Router {
   })
 
   const lag = startLagDuty({ ...deps, sources, retained, onError })
-  const replayer = startReplayer({ ...deps, sources, holder, onError })
+  const replayer = startReplayer({ ...deps, sources, onError })
   // What begins now reads on its own at first: do not let it wait for the sweep.
   registry.onChange(() => {
     for (const { router, catchUp } of duties) {

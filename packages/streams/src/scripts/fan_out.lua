@@ -35,18 +35,13 @@ local function cursor_of(address)
   return cursors[address]
 end
 
--- How many wait in the queue of a subscription, or run.
 local waits = {}
 
 -- A queue that takes nothing has no room: it is drained, or closed, because its subscription is gone and the router has not
 -- heard of it, or is back and the queue not open yet. What comes meanwhile stays in the log.
 local function has_room(address)
   if refusal_of(address) then return false end
-  if not waits[address] then
-    local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-    local ready = redis.call('XLEN', lane_key(address, 'normal'))
-    waits[address] = ready + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
-  end
+  waits[address] = waits[address] or waiting_in(address)
   return waits[address] < limit
 end
 

@@ -170,6 +170,12 @@ local function is_closed(address)
   return refusal and refusal[1] == 'closed'
 end
 
+-- How many jobs wait in the queue of a subscription, or run; they are all in one lane.
+local function waiting_in(address)
+  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
+  return redis.call('XLEN', lane_key(address, 'normal')) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
+end
+
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
 local woken = {}
 local function wake_if_idle(address)
