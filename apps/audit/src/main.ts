@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import fastifySse from '@fastify/sse'
-import { ProblemError } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
@@ -91,6 +92,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const readers = recorders.map(({ reader }) => reader)
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     ...{
       title: 'Millrace audit',
@@ -102,6 +104,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
+    guard: (server) => guard(server, { table: ACCESS.audit, authenticate }),
   })
   // A connection that stays open after its last answer would hold the stop up until its client lets it go.
   server.addHook('onSend', async (_request, reply) => {
@@ -132,7 +135,12 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
   })
 
-  const port = await listen(server, { host, port: MILLRACE_AUDIT_PORT, variable: 'MILLRACE_AUDIT_PORT' })
+  const port = await listen(server, {
+    host,
+    port: MILLRACE_AUDIT_PORT,
+    variable: 'MILLRACE_AUDIT_PORT',
+    guarded: isGuarded(config),
+  })
   logger.info({ event: 'service.listening', host, port }, `audit listens on http://${host}:${port}`)
 
   return {

@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/contracts'
+import { readConfig } from './config.ts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
@@ -18,14 +19,20 @@ export async function call<T>(
   path: string,
   { method = 'GET', body, headers, timeoutMs = 60_000 }: CallOptions = {},
 ): Promise<T> {
+  const { apiKey } = readConfig()
+  const authorization = apiKey !== undefined && { authorization: `Bearer ${apiKey}` }
   const response = await fetchOrExplain(url, path, {
     method,
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: { ...authorization, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
   if (response.ok) return JSON.parse(text) as T
+  if (response.status === 401 && apiKey === undefined)
+    throw new CommandError(
+      'This installation asks for a key: set MILLRACE_API_KEY, and ask an admin for one (millrace keys create).',
+    )
   throw new CommandError(explainProblem(response.status, text))
 }
 

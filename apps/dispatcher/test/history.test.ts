@@ -11,6 +11,7 @@ import { dispatcherOn, metricOf, type Rig, startRig } from './fixture.ts'
 
 /** Each makes about four entries; the log is trimmed by the hundred. */
 const COUNT = 150
+const KEY = 'a key that only the audit app asks for, long enough'.replaceAll(' ', '-')
 
 let rig: Rig
 let partition: Partition
@@ -21,7 +22,7 @@ beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'millrace-history-'))
   const port = await freePort()
   auditUrl = `http://127.0.0.1:${port}`
-  rig = await startRig({ env: { SEPTOR_URL: auditUrl, MILLRACE_EVENT_RETENTION_MS: '1000' } })
+  rig = await startRig({ env: { SEPTOR_URL: auditUrl, MILLRACE_API_KEY: KEY, MILLRACE_EVENT_RETENTION_MS: '1000' } })
   partition = createPartitions(rig.redis.client(), 1).of('')
   audit = await startAudit(port)
   // Somebody has to subscribe, or the router does not read, and the log is kept for it.
@@ -47,6 +48,7 @@ function startAudit(port: number): Promise<ChildHandle> {
       MILLRACE_HOME: home,
       MILLRACE_AUDIT_PORT: String(port),
       MILLRACE_LOG_KEEP: '0',
+      MILLRACE_ADMIN_KEY: KEY,
     },
     readyWhen: /service\.listening/,
     readyTimeoutMs: 45_000,

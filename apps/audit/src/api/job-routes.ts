@@ -78,6 +78,7 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
       const abort = AbortSignal.any([gone.signal, deps.stopping])
       const job = await waitForFinal(deps, { id, timeoutMs: request.query.wait ?? 0, abort })
       if (!job) throw unknownJob(id)
+      request.requireNamespace(job.namespace)
       return reply.type(JSON_TYPE).send(jobText(job, await findJobRecords(read, job)) as never)
     },
   })
@@ -93,6 +94,7 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
     async handler(request, reply) {
       const job = await findJob(read, request.params.id)
       if (!job) throw unknownJob(request.params.id)
+      request.requireNamespace(job.namespace)
       const events = (await findJobRecords(read, job)).map(eventText)
       return reply.type(JSON_TYPE).send(`{"events":${arrayText(events)}}` as never)
     },

@@ -18,6 +18,8 @@ export interface ProgressDeps {
 }
 
 export interface ProgressStream {
+  /** Of the job. */
+  readonly namespace: string
   /** How the job stands at the moment; what follows goes on from there. */
   begin(): ProgressMessage
   /** What follows, until the job is at its end, the log cannot be followed any more, or `signal` fires. */
@@ -102,6 +104,10 @@ class JobProgress implements ProgressStream {
     this.#stand = stand
     this.#leave = leave
     this.#broken = broken
+  }
+
+  get namespace(): string {
+    return this.#stand.job?.namespace ?? ''
   }
 
   get isKnown(): boolean {

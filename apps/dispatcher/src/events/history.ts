@@ -28,7 +28,16 @@ const DEADLINE_MS = 10_000
 const REST_MS = 2000
 const answerSchema = z.object({ data: historyPageSchema })
 
-export function createHistory(auditUrl: string | undefined, clock: { now(): number }): History {
+/** `url` and `key` of the audit app; the key needs the role auditor, where keys are asked for. */
+export function createHistory({
+  url: auditUrl,
+  key,
+  clock,
+}: {
+  url: string | undefined
+  key: string | undefined
+  clock: { now(): number }
+}): History {
   let restUntil = 0
   let lastFailure = ''
   const refuse = (why: string, cause?: unknown) => {
@@ -44,7 +53,7 @@ export function createHistory(auditUrl: string | undefined, clock: { now(): numb
       const query = new URLSearchParams({ partition: String(partition), after, to })
       if (publishedOnly) query.set('kind', 'event')
       const url = `${auditUrl.replace(/\/$/, '')}/v1/log?${query}`
-      const page = await ask(url).catch((error: unknown) => {
+      const page = await ask(url, key).catch((error: unknown) => {
         throw refuse(`the audit app at ${auditUrl} does not answer: ${(error as Error).message}`, error)
       })
       // Another store, or one that was put back from a copy, does not have what is missing here.
@@ -57,8 +66,12 @@ export function createHistory(auditUrl: string | undefined, clock: { now(): numb
   }
 }
 
-async function ask(url: string): Promise<HistoryPage> {
-  const { statusCode, body } = await request(url, { headersTimeout: DEADLINE_MS, bodyTimeout: DEADLINE_MS })
+async function ask(url: string, key: string | undefined): Promise<HistoryPage> {
+  const { statusCode, body } = await request(url, {
+    headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+    headersTimeout: DEADLINE_MS,
+    bodyTimeout: DEADLINE_MS,
+  })
   const text = await body.text()
   if (statusCode !== 200) throw new Error(`it answered ${statusCode} ${text.slice(0, 200)}`)
   return answerSchema.parse(JSON.parse(text)).data
