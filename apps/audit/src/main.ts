@@ -30,11 +30,15 @@ import { addEventRoutes } from './api/event-routes.ts'
 import { addHistoryRoute } from './api/history-route.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
+import { addReadModelRoutes } from './api/read-model-routes.ts'
+import { addRebuildRoutes } from './api/rebuild-route.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
 import { createAuditMetrics } from './metrics.ts'
 import { createLogFeed, FEED_BLOCK_MS } from './progress/log-feed.ts'
+import { createRebuilder } from './read-models/rebuilder.ts'
+import { startStatsRetention } from './read-models/retention.ts'
 import { createReadiness } from './readiness.ts'
 import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
@@ -90,6 +94,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     return { label: partitionLabel(partition.number), recorder, reader }
   })
   const readers = recorders.map(({ reader }) => reader)
+  const rebuilder = createRebuilder({ database: store, clock, logger })
+  await rebuilder.startIfOutdated()
+  const retention = startStatsRetention({ database: store, clock, logger })
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
 
   const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
@@ -115,7 +122,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
   addHistoryRoute(server, { read, readCursor: store.trail.readCursor })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
-  addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
+  addReadModelRoutes(server, { read })
+  addRebuildRoutes(server, { rebuilder, partitions })
+  addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
     async connect() {
@@ -149,7 +158,12 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       stopping.abort(new ProblemError('store.unavailable', 'The audit app is stopping.', { retryAfterSeconds: 1 }))
       await server.close()
       feed.stop()
-      await Promise.all([lag.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
+      await Promise.all([
+        rebuilder.stop(),
+        retention.stop(),
+        lag.stop(),
+        ...recorders.map(({ recorder }) => recorder.stop()),
+      ])
       redis.disconnect()
       await store.close()
     },

@@ -77,7 +77,9 @@ export const jobViewSchema = z.object({
   updatedAt: z.string(),
   finishedAt: z.string().optional(),
   nextAttemptAt: z.string().optional(),
-  reason: z.string().optional(),
+  reason: z.string().optional().describe('the class of its last error'),
+  status: z.int().optional().describe('of the last answer'),
+  discardedAt: z.string().optional().describe('when its dead letter was removed'),
   data: z.unknown(),
   result: z
     .unknown()

@@ -1,8 +1,9 @@
+import { setTimeout } from 'node:timers/promises'
 import type { ChainVerdict } from '@millrace/contracts'
 import type { Command } from 'commander'
 import { call } from '../http.ts'
 import { print } from '../output.ts'
-import { type CommonOptions, urlOf, withCommonOptions } from './options.ts'
+import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
 
 interface TrailVerdict {
   readonly valid: boolean
@@ -26,6 +27,15 @@ interface Options extends CommonOptions {
   readonly namespace?: string
 }
 
+interface Rebuild {
+  readonly state: 'never' | 'running' | 'done' | 'failed'
+  readonly records: number
+  readonly of: number
+  readonly error?: string
+}
+
+/** A person watches; the rebuild itself takes seconds for each hundred thousand records. */
+const POLL_MS = 250
 /** A trail may hold millions of records. */
 const VERIFY_TIMEOUT_MS = 600_000
 
@@ -43,6 +53,29 @@ export function addAudit(program: Command): void {
         entity === undefined ? await verifyTrail(options) : await verifyEntity(entity, options)
       print(answer, { json: options.json ?? false, text })
       if (!valid) process.exitCode = 1
+    })
+
+  withCommonOptions(audit.command('rebuild'), 'audit')
+    .description('make the read models (jobs, attempts, ticks, gas, statistics …) again from the records')
+    .option('--why <why>', 'the reason, for the trail')
+    .addHelpText(
+      'after',
+      '\nRecording and reading go on meanwhile. The command returns when the new rows are in use.\n\nExample:\n  $ millrace audit rebuild --why "after a restore"',
+    )
+    .action(async (options: CommonOptions & { why?: string }) => {
+      const url = urlOf('audit', options)
+      const body = { who: currentUser(), ...(options.why !== undefined && { why: options.why }) }
+      let status = await call<Rebuild>(url, '/v1/rebuild', { method: 'POST', body })
+      while (status.state === 'running') {
+        await setTimeout(POLL_MS)
+        status = await call<Rebuild>(url, '/v1/rebuild')
+      }
+      const text =
+        status.state === 'done'
+          ? `made again from ${status.records} records`
+          : `failed: ${status.error ?? status.state}`
+      print(status, { json: options.json ?? false, text })
+      if (status.state !== 'done') process.exitCode = 1
     })
 }
 
