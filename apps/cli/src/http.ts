@@ -3,11 +3,14 @@ import { readConfig } from './config.ts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
-  override readonly name = 'CommandError'
+  override readonly name: string = 'CommandError'
 }
 
+/** Nobody answered: the same request may work in a while. */
+export class UnreachableError extends CommandError {}
+
 export interface CallOptions {
-  readonly method?: 'GET' | 'POST' | 'PUT'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly body?: unknown
   readonly headers?: Record<string, string>
   readonly timeoutMs?: number
@@ -28,7 +31,7 @@ export async function call<T>(
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
-  if (response.ok) return JSON.parse(text) as T
+  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
   if (response.status === 401 && apiKey === undefined)
     throw new CommandError(
       'This installation asks for a key: set MILLRACE_API_KEY, and ask an admin for one (millrace keys create).',
@@ -42,7 +45,7 @@ async function fetchOrExplain(url: string, path: string, init: RequestInit): Pro
   } catch (error) {
     const cause = (error as { cause?: NodeJS.ErrnoException }).cause
     const reason = cause?.code ?? (error as Error).name
-    throw new CommandError(
+    throw new UnreachableError(
       `Cannot reach ${url} (${reason}). Is Millrace running? Start it with "npm start", or name its address with --url.`,
       { cause: error },
     )
