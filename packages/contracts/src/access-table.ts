@@ -114,6 +114,15 @@ export const ACCESS = {
     'GET /v1/jobs/:id/events': may(READERS, 'handler'),
     'GET /v1/jobs/:id/progress/stream': may(READERS, 'handler'),
     'GET /v1/progress/stream': may(READERS, 'query'),
+    'GET /v1/dead-letters': may(READERS, 'query'),
+    'GET /v1/attempts': may(READERS, 'query'),
+    'GET /v1/schedules': may(READERS, 'query'),
+    'GET /v1/ticks': may(READERS, 'query'),
+    'GET /v1/subscriptions': may(READERS, 'query'),
+    'GET /v1/gas': may(READERS, 'query'),
+    'GET /v1/stats/queues': may(READERS, 'query'),
+    'POST /v1/rebuild': may(['operator'], 'all'),
+    'GET /v1/rebuild': may(['operator', 'auditor'], 'all'),
   },
 } as const satisfies Record<string, Readonly<Record<string, RouteAccess>>>
 export type AppName = keyof typeof ACCESS
