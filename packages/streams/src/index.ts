@@ -57,9 +57,11 @@ export {
 export { restlessQueues } from './restless-queues.ts'
 export {
   type Behind,
+  type LogStart,
   logEnd,
   logEnds,
   logSpan,
+  logStart,
   openCursor,
   type RoutedPosition,
   readBehind,
