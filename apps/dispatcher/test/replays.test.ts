@@ -1,4 +1,4 @@
-import type { Replay } from '@millrace/contracts'
+import { parseId, type Replay } from '@millrace/contracts'
 import { createPartitions, readLogRange } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -54,6 +54,17 @@ describe('a subscription that is moved', () => {
     expect(await noted('subscription.moved', 'moved')).toEqual([{ who: 'ann', why: 'a bug', to: events[3]?.id }])
   })
 
+  it('gets everything from a time on again', async () => {
+    const { path, events } = await withEvents('timed')
+    const published = events.map(({ id }) => parseId(id)?.ms as number)
+    const from = published[2] as number
+    // Events of one millisecond have one time.
+    const again = [0, 1, 2, 3, 4].filter((index) => (published[index] as number) >= from)
+    await post('/subscriptions/timed.mail/move', { to: new Date(from).toISOString() })
+    await rig.receiver.waitFor(path, 5 + again.length)
+    expect(dataAt(rig.receiver, path).slice(5)).toEqual(again)
+  })
+
   it('leaves out what lies between when it is moved ahead', async () => {
     const { type, path } = await withEvents('ahead')
     await post('/queues/ahead/subscription:mail/pause', {})
@@ -86,6 +97,21 @@ describe('a replay', () => {
     expect(ended).toMatchObject({ id: started.body.id, replayed: 3, subscription: 'again.mail' })
     expect(await noted('replay.started', 'again')).toMatchObject([{ who: 'ann', replayId: started.body.id }])
     expect(await noted('replay.finished', 'again')).toMatchObject([{ replayed: 3 }])
+  })
+
+  it('brings what was published before it was made into a new subscription, no faster than its rate', async () => {
+    const { type, events } = await withEvents('older')
+    const path = eventsPath('newer', 'mail')
+    const subscriptions = [{ name: 'mail', types: [type], keyConcurrency: 1 }]
+    await subscribeTo(rig.client, 'newer', { subscriptions, url: rig.receiver.url })
+    const range = { from: events[0]?.id, ratePerSecond: 10 }
+    const startedAt = performance.now()
+    const { body } = await post<Replay>('/subscriptions/newer.mail/replay', range)
+    const requests = await rig.receiver.waitFor(path, 5)
+    // The first may go at once, each of the others a tenth of a second after the one before.
+    expect(performance.now() - startedAt).toBeGreaterThan(400)
+    expect(dataAt(rig.receiver, path)).toEqual([0, 1, 2, 3, 4])
+    expect(new Set(requests.map(({ headers }) => headers['x-replay']))).toEqual(new Set([body.id]))
   })
 
   it('can be stopped', async () => {
