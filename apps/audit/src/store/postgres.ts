@@ -81,6 +81,8 @@ function connect(
   })
   // A connection that breaks while nobody uses it: the pool makes another one.
   pool.on('error', () => undefined)
+  // One that breaks while it is in use: its query fails, or the next one does. Without a listener the process would end.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const dialect = new PostgresDialect({
     pool: {
       connect: async () => withStoreErrors(await pool.connect().catch(rethrow)),
