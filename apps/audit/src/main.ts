@@ -27,6 +27,7 @@ import {
 } from '@millrace/streams'
 import { addEmitRoute } from './api/emit-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
+import { addHistoryRoute } from './api/history-route.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
 import { addReadModelRoutes } from './api/read-model-routes.ts'
@@ -119,6 +120,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const { read } = store
   addEmitRoute(server, { partitions, read, signals, stopping: stopping.signal })
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
+  addHistoryRoute(server, { read, readCursor: store.trail.readCursor })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
   addReadModelRoutes(server, { read })
   addRebuildRoutes(server, { rebuilder, partitions })

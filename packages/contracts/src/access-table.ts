@@ -108,6 +108,7 @@ export const ACCESS = {
     'GET /v1/events': may(['auditor'], 'query'),
     'GET /v1/events/*': may(['auditor'], 'query'),
     'GET /v1/verify': may(['auditor'], 'all'),
+    'GET /v1/log': may(['auditor'], 'all'),
     'GET /v1/jobs': may(READERS, 'query'),
     'GET /v1/jobs/:id': may(READERS, 'handler'),
     'GET /v1/jobs/:id/events': may(READERS, 'handler'),

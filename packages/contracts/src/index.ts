@@ -82,6 +82,7 @@ export {
   SERVICE_EVENTS,
   SUBSCRIPTION_EVENTS,
 } from './events.ts'
+export { type HistoryPage, historyPageSchema, historyQuerySchema, pastEventSchema } from './history-api.ts'
 export {
   comparePositions,
   formatId,
