@@ -221,7 +221,8 @@ describe('the command', { timeout: 60_000 }, () => {
     )
     const explained = await runCommand(place, 'jobs', 'explain', id as string)
     expect(explained.stdout).toMatch(/queue_paused +The queue was paused by .*: a test/)
-    expect((await runCommand(place, 'jobs', 'cancel', id as string)).stdout).toMatch(/cancelled$/m)
+    const cancelled = await runCommand(place, 'jobs', 'cancel', id as string, '--why', 'a test')
+    expect(cancelled.stdout).toMatch(/cancelled$/m)
     const counted = await runCommand(place, 'queue', 'purge', namespace, 'process-claim', '--json')
     const { waiting, token } = JSON.parse(counted.stdout) as { waiting: number; token: string }
     expect(waiting).toBe(1)
