@@ -58,6 +58,8 @@ const WORDS = {
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
   MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
+  DATABASE_URL:
+    'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',

@@ -37,7 +37,8 @@ import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
 import { READ_BLOCK_MS, startRecorder } from './recorder/recorder.ts'
 import { createSignals } from './recorder/signals.ts'
-import { openStore, type Store } from './store/open-store.ts'
+import { openStore } from './store/open-store.ts'
+import type { Store } from './store/store.ts'
 
 /** A batch takes milliseconds; what else may run is a long verification, which need not be waited for. */
 const DRAIN_MS = 10_000
@@ -61,7 +62,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
   })
-  const store = open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'))
+  const store = await open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'), config.DATABASE_URL)
 
   const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = createAuditMetrics(appMetrics)
@@ -138,12 +139,15 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   }
 }
 
-function open(path: string): Store {
+async function open(path: string, url: string | undefined): Promise<Store> {
   try {
-    return openStore(path)
+    return await openStore({ path, url })
   } catch (error) {
+    const { message } = error as Error
     throw new StartError(
-      `The audit store ${path} cannot be opened: ${(error as Error).message}. MILLRACE_HOME must name a folder that this user can write to.`,
+      url === undefined
+        ? `The audit store ${path} cannot be opened: ${message}. MILLRACE_HOME must name a folder that this user can write to.`
+        : `The audit store of DATABASE_URL cannot be opened: ${message}. It must name a PostgreSQL database in which this user may create tables.`,
       { cause: error },
     )
   }

@@ -1,7 +1,7 @@
 import type { Recorder } from './recorder/recorder.ts'
-import type { Store } from './store/open-store.ts'
+import type { Store } from './store/store.ts'
 
-const PING_TIMEOUT_MS = 1000
+const CHECK_TIMEOUT_MS = 1000
 
 /** Why this process cannot do its work: Redis away, store not writable, a recorder that does not turn. */
 export function createReadiness({
@@ -15,13 +15,12 @@ export function createReadiness({
 }): () => Promise<Record<string, string>> {
   return async () => {
     const problems: Record<string, string> = {}
-    const redisProblem = await deadline(redis.ping()).catch((error: Error) => error.message)
-    if (redisProblem !== 'PONG') problems.redis = redisProblem
-    try {
-      store.checkWritable()
-    } catch (error) {
-      problems.store = (error as Error).message
-    }
+    const [redisProblem, storeProblem] = await Promise.all([
+      problemOf(redis.ping().then((answer) => (answer === 'PONG' ? undefined : answer))),
+      problemOf(store.checkWritable().then(() => undefined)),
+    ])
+    if (redisProblem !== undefined) problems.redis = redisProblem
+    if (storeProblem !== undefined) problems.store = storeProblem
     for (const { label, recorder } of recorders) {
       const problem = recorder.state() === 'starting' ? 'starting' : recorder.problem()
       if (problem) problems[`recorder.${label}`] = problem
@@ -30,13 +29,15 @@ export function createReadiness({
   }
 }
 
-async function deadline(answer: Promise<string>): Promise<string> {
+async function problemOf(check: Promise<string | undefined>): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`no answer in ${PING_TIMEOUT_MS} ms`), PING_TIMEOUT_MS)
+    timer = setTimeout(() => resolve(`no answer in ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS)
   })
   try {
-    return await Promise.race([answer, late])
+    return await Promise.race([check, late])
+  } catch (error) {
+    return (error as Error).message
   } finally {
     clearTimeout(timer)
   }

@@ -10,7 +10,7 @@ let rig: Rig
 let app: AuditApp
 
 beforeAll(async () => {
-  rig = await startRig()
+  rig = await startRig({ database: 'SQLite' })
   app = await rig.startAudit({ MILLRACE_AUDIT_STREAMS: String(MAX_STREAMS) })
   await openQueues(rig.partition, [{ address: ADDRESS }])
 })

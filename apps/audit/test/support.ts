@@ -4,7 +4,30 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { AuditEvent, ChainVerdict, JobView, Problem } from '@millrace/contracts'
 import { createPartition, type Partition } from '@millrace/streams'
-import { type ChildHandle, eventually, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
+import {
+  type ChildHandle,
+  eventually,
+  type PostgresServer,
+  type RedisServer,
+  startPostgres,
+  startProcess,
+  startRedis,
+} from '@millrace/testkit'
+import pg from 'pg'
+import { afterAll } from 'vitest'
+
+/** Both databases that a store may be in. What is said of the store is said of both. */
+export const DATABASES = ['SQLite', 'PostgreSQL'] as const
+export type Database = (typeof DATABASES)[number]
+
+let postgres: Promise<PostgresServer> | undefined
+afterAll(async () => (await postgres)?.stop())
+
+/** One PostgreSQL server for the test file, with a database for each rig. */
+export function postgresServer(): Promise<PostgresServer> {
+  postgres ??= startPostgres()
+  return postgres
+}
 
 export interface Answer<T> {
   readonly status: number
@@ -23,39 +46,86 @@ export interface AuditApp {
 export interface Rig {
   readonly redis: RedisServer
   readonly home: string
-  readonly storePath: string
+  /** What `openStore` takes. */
+  readonly location: StoreLocation
   /** The first partition, for the scripts. */
   readonly partition: Partition
   startAudit(env?: Record<string, string>): Promise<AuditApp>
-  /** Plain SQL on the file, as somebody with access to the disk would run it. */
-  sql(statement: string, ...parameters: (string | number)[]): Record<string, unknown>[]
+  /** Plain SQL on the database, as somebody with access to it would run it. */
+  sql(statement: string, ...parameters: (string | number)[]): Promise<Record<string, unknown>[]>
   stop(): Promise<void>
 }
 
-/** A Redis and a data folder of the test's own, on which audit processes are started. */
-export async function startRig(options: Parameters<typeof startRedis>[0] = {}): Promise<Rig> {
+export interface StoreLocation {
+  readonly path: string
+  readonly url: string | undefined
+}
+
+/** Where a store of the test's own will be: a file in the folder, or a new database of the file's server. */
+export async function newLocation(database: Database, home: string): Promise<StoreLocation> {
+  return {
+    path: join(home, 'audit', 'audit.sqlite'),
+    url: database === 'PostgreSQL' ? await (await postgresServer()).createDatabase() : undefined,
+  }
+}
+
+/** Runs one statement, with `?` for its parameters, on a connection of its own. */
+export async function runSql(
+  { path, url }: StoreLocation,
+  statement: string,
+  ...parameters: (string | number)[]
+): Promise<Record<string, unknown>[]> {
+  if (url !== undefined) {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    let count = 0
+    const numbered = statement.replaceAll('?', () => `$${++count}`)
+    return client
+      .query(numbered, parameters)
+      .then(({ rows }) => rows)
+      .finally(() => client.end())
+  }
+  const file = new DatabaseSync(path, { timeout: 5000 })
+  try {
+    return file.prepare(statement).all(...parameters) as Record<string, unknown>[]
+  } finally {
+    file.close()
+  }
+}
+
+/** Keeps everybody else from the store, as a maintenance command would; the answer ends that. */
+export async function lockStore({ path, url }: StoreLocation): Promise<() => Promise<void>> {
+  if (url !== undefined) {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query('BEGIN; LOCK TABLE records')
+    return () => client.end()
+  }
+  const file = new DatabaseSync(path)
+  file.exec('BEGIN EXCLUSIVE')
+  return async () => file.close()
+}
+
+/** A Redis, a data folder and a database of the test's own, on which audit processes are started. */
+export async function startRig({
+  database,
+  ...options
+}: NonNullable<Parameters<typeof startRedis>[0]> & { database: Database }): Promise<Rig> {
   const redis = await startRedis(options)
   const home = await mkdtemp(join(tmpdir(), 'millrace-audit-'))
-  const storePath = join(home, 'audit', 'audit.sqlite')
+  const location = await newLocation(database, home)
   const apps: AuditApp[] = []
   return {
     redis,
     home,
-    storePath,
+    location,
     partition: createPartition(redis.client(), 0),
     async startAudit(env = {}) {
-      const app = await startAudit(redis, home, env)
+      const app = await startAudit(redis, home, { DATABASE_URL: location.url ?? '', ...env })
       apps.push(app)
       return app
     },
-    sql(statement, ...parameters) {
-      const database = new DatabaseSync(storePath, { timeout: 5000 })
-      try {
-        return database.prepare(statement).all(...parameters) as Record<string, unknown>[]
-      } finally {
-        database.close()
-      }
-    },
+    sql: (statement, ...parameters) => runSql(location, statement, ...parameters),
     async stop() {
       await Promise.all(apps.map((app) => app.process.killGroup()))
       await redis.stop()
@@ -69,7 +139,7 @@ async function startAudit(redis: RedisServer, home: string, env: Record<string, 
     file: new URL('../src/main.ts', import.meta.url),
     env: { REDIS_URL: redis.url, MILLRACE_HOME: home, MILLRACE_AUDIT_PORT: '0', ...env },
   })
-  const line = await child.waitForLine(/service\.listening/, 15_000)
+  const line = await child.waitForLine(/service\.listening/, 45_000)
   const url = `http://127.0.0.1:${(JSON.parse(line) as { port: number }).port}`
   return {
     process: child,
@@ -141,8 +211,8 @@ export async function appendEvents(partition: Partition, count: number, entities
 }
 
 /** Resolves when the trail holds so many records. */
-export async function recorded(rig: Rig, count: number, timeoutMs = 15_000): Promise<void> {
-  await eventually(() => Number(rig.sql('SELECT COUNT(*) AS n FROM records')[0]?.n) === count, {
+export async function recorded(rig: Rig, count: number, timeoutMs = 40_000): Promise<void> {
+  await eventually(async () => Number((await rig.sql('SELECT COUNT(*) AS n FROM records'))[0]?.n) === count, {
     timeoutMs,
     intervalMs: 25,
     what: `${count} records in the trail`,

@@ -14,7 +14,6 @@ interface Explained {
   readonly reasons: readonly { readonly code: string; readonly detail: string }[]
 }
 const explain = async (id: string) => (await rig.client.call<Explained>('GET', `/jobs/${id}/explain`)).body
-const codes = async (id: string) => (await explain(id)).reasons.map(({ code }) => code)
 const post = <Body = Record<string, unknown>>(path: string, body: unknown = {}) =>
   rig.client.call<Body>('POST', path, { body })
 
@@ -134,50 +133,6 @@ describe('purge', () => {
       body: { code: 'queue.purge_token' },
     })
     expect(await rig.client.counts(namespace, 'mail')).toMatchObject({ cancelled: 3, waiting: 1 })
-  })
-})
-
-describe('explain', () => {
-  it('says what a job waits for', async () => {
-    const namespace = await rig.service([{ name: 'mail', concurrency: 1 }])
-    const path = pathOf(namespace, 'mail')
-    rig.receiver.script(path, { kind: 'hang' })
-    const running = await rig.client.enqueue(namespace, 'mail')
-    await rig.receiver.waitFor(path, 1)
-    const [first, second] = [await rig.client.enqueue(namespace, 'mail'), await rig.client.enqueue(namespace, 'mail')]
-    const later = await rig.client.enqueue(namespace, 'mail', { delayMs: 60_000 })
-    expect(await codes(running)).toEqual(['running'])
-    expect(await codes(first)).toEqual(['concurrency'])
-    expect(await explain(second)).toMatchObject({
-      state: 'waiting',
-      reasons: [{ code: 'concurrency', detail: '1 of 1 jobs of the queue are running.' }, { code: 'in_line' }],
-    })
-    expect(await codes(later)).toEqual(['scheduled'])
-    for (const id of [first, second, later, running]) await post(`/jobs/${id}/cancel`)
-    await rig.client.until(namespace, 'mail', { cancelled: 4 })
-    expect((await rig.client.call('GET', `/jobs/${first}/explain`)).status).toBe(404)
-  })
-})
-
-describe('explain of a rate limit', () => {
-  it.each([
-    ['the queue', {}, { rateLimit: { limit: 1, periodMs: 60_000 } }],
-    ['the key "ada"', { key: 'ada' }, { keyConcurrency: 5, keyRateLimit: { limit: 1, periodMs: 60_000 } }],
-  ])('names that of %s only while it has no token, with when the next one comes', async (whose, job, limits) => {
-    const namespace = await rig.service([{ name: 'mail', ...limits }])
-    await post(`/queues/${namespace}/mail/pause`)
-    const first = await rig.client.enqueue(namespace, 'mail', job)
-    expect(await codes(first)).toEqual(['queue_paused'])
-    await post(`/queues/${namespace}/mail/resume`)
-    await rig.client.until(namespace, 'mail', { succeeded: 1 })
-    const second = await rig.client.enqueue(namespace, 'mail', job)
-    const { reasons } = await explain(second)
-    expect(reasons.map(({ code }) => code)).toEqual(['rate_limit'])
-    const [, at] =
-      reasons[0]?.detail.match(/^The rate limit of .* has no token; the next one comes at (\S+), in \d+ ms\.$/) ?? []
-    expect(reasons[0]?.detail).toContain(whose)
-    expect(Date.parse(at as string) - Date.now()).toBeGreaterThan(30_000)
-    await post(`/jobs/${second}/cancel`)
   })
 })
 

@@ -1,17 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import { queueAddress } from '@millrace/contracts'
 import { afterBackfilling, type BackfillState, nextBackfillMove, stopBackfill } from '@millrace/engine'
-import { type Loop, startLoop } from '@millrace/runtime'
+import { type Loop, startSteps } from '@millrace/runtime'
 import {
   fullAddress,
-  hold,
   type Partition,
   type Partitions,
   type RegistryView,
   readBackfill,
   readRows,
   runningBackfills,
+  sharedLease,
   storeTime,
   type TickFire,
 } from '@millrace/streams'
@@ -30,57 +28,21 @@ export interface BackfillerDeps {
   onError(error: unknown): void
 }
 
-const LEASE = 'backfiller'
 const LEASE_MS = 15_000
 /** How soon a backfill is noticed that was begun through another scheduler, or left by one that died. */
 const SWEEP_MS = 1000
-/** Steps of one backfill before the next one has its turn. */
-const STEPS_IN_TURN = 20
 
-/**
- * Advance the backfills that run, in every partition that no other scheduler advances. The lease only spares work: each
- * step is a compare-and-set that carries its ticks, so two of us, or one that died at any point and one that goes on, never
- * do a step twice.
- */
+/** Advance the backfills that run, in every partition that no other scheduler advances. */
 export function startBackfiller(deps: BackfillerDeps): Loop {
-  const { partitions, onError } = deps
-  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
-  const holds = (partition: Partition, ttlMs: number) => hold(partition, { name: LEASE, holder, ttlMs })
-
-  const advanceAll = async (partition: Partition, signal: AbortSignal): Promise<number> => {
-    const ids = await runningBackfills(partition)
-    if (ids.length === 0 || (await holds(partition, LEASE_MS)).kind === 'other') return SWEEP_MS
-    let nextInMs = SWEEP_MS
-    for (const id of ids) {
-      const waitMs = await takeTurn(partition, id, signal).catch((error) => {
-        onError(error)
-        return SWEEP_MS
-      })
-      nextInMs = Math.min(nextInMs, waitMs)
-    }
-    return nextInMs
-  }
-  const takeTurn = async (partition: Partition, id: string, signal: AbortSignal): Promise<number> => {
-    for (let steps = 0; steps < STEPS_IN_TURN && !signal.aborted; steps++) {
-      const waitMs = await takeStep(partition, id, deps)
-      if (waitMs > 0) return waitMs
-    }
-    return 0
-  }
-  const loop = startLoop({
+  return startSteps({
     name: 'backfiller',
-    intervalMs: SWEEP_MS,
-    onError,
-    run: async (signal) =>
-      Math.min(...(await Promise.all(partitions.all.map((partition) => advanceAll(partition, signal))))),
+    places: deps.partitions.all,
+    sweepMs: SWEEP_MS,
+    running: runningBackfills,
+    lease: sharedLease({ name: 'backfiller', ttlMs: LEASE_MS }),
+    step: (partition, id) => takeStep(partition, id, deps),
+    onError: deps.onError,
   })
-  return {
-    poke: loop.poke,
-    async stop() {
-      await loop.stop()
-      await Promise.all(partitions.all.map((partition) => holds(partition, 0))).catch(onError)
-    },
-  }
 }
 
 /** One step of one backfill. Returns in how many ms the next is worth trying; 0 = now. */

@@ -8,7 +8,15 @@
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
  * ```
  */
-export { type Clock, type Loop, type LoopOptions, startLoop, systemClock } from '@millrace/time'
+export {
+  type Clock,
+  type Loop,
+  type LoopOptions,
+  type StepsOptions,
+  startLoop,
+  startSteps,
+  systemClock,
+} from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'

@@ -8,9 +8,11 @@ import {
   enqueue,
   findJob,
   readCounts,
+  readLeased,
   readLogAfter,
   readLogRange,
   settle,
+  settleLeased,
   trimLog,
   whenReady,
 } from '../src/index.ts'
@@ -144,6 +146,39 @@ describe('settling many at once', () => {
       jobs.map((_, index) => [index, index === gone ? 'late' : 'settled']),
     )
     expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ succeeded: 2, scheduled: 1 })
+  })
+})
+
+describe('a job whose entry somebody deleted while it ran', () => {
+  const failed = { kind: 'retry', delayMs: 1000, reason: 'network', durationMs: 1, lastResponse: {} } as const
+
+  it('is told to be late, and keeps no other attempt from being settled', async () => {
+    await bench.add('gone', 'there')
+    const jobs = await bench.take('one')
+    const { redis, keys } = bench.partition
+    await redis.xdel(keys.lane(ADDRESS, 'normal'), jobs[0]!.entryId)
+    const attempts = jobs.map((job) => ({ job, settlement: failed }))
+    expect(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })).toEqual(['late', 'settled'])
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ running: 0, waiting: 0, scheduled: 1 })
+  })
+
+  it('is lost for the worker that holds it under a lease', async () => {
+    await bench.add('gone')
+    const [job] = await bench.take('one')
+    const policy = {
+      retries: 1,
+      retryDelayMs: 1,
+      backoff: { type: 'fixed', factor: 1, maxDelayMs: 1, jitter: 0 },
+    } as const
+    const settlement = { kind: 'leased', leaseMs: 60_000, token: 't', durationMs: 1, policy } as const
+    await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts: [{ job: job!, settlement }] })
+    const { redis, keys } = bench.partition
+    await redis.xdel(keys.lane(ADDRESS, 'normal'), job!.entryId)
+    const { id } = job!
+    const leased = await readLeased(bench.partition, { id, token: 't' })
+    const word = { kind: 'retry', delayMs: 1, lastResponse: {} } as const
+    expect(await settleLeased(bench.partition, { id, token: 't', leased: leased!, word })).toBe('lost')
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ running: 0 })
   })
 })
 

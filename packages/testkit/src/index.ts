@@ -1,5 +1,5 @@
 /**
- * Building blocks for tests, all real: a redis-server, an HTTP receiver, a TCP proxy, child processes. Imported by tests
+ * Building blocks for tests, all real: a redis-server, a PostgreSQL server, an HTTP receiver, a TCP proxy, child processes. Imported by tests
  * and benchmarks alone.
  *
  * ```ts
@@ -23,6 +23,7 @@ export { type EventuallyOptions, eventually } from './eventually.ts'
 export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
 export { freePort } from './free-port.ts'
 export { BY, withBy } from './operator.ts'
+export { type PostgresServer, startPostgres } from './postgres-server.ts'
 export { type Receiver, startReceiver } from './receiver.ts'
 export type { Behaviour, ReceivedRequest, ScriptedBehaviour } from './receiver-behaviour.ts'
 export { type RedisServer, type RedisServerOptions, startRedis } from './redis-server.ts'

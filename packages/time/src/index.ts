@@ -8,3 +8,4 @@
  */
 export { type Clock, systemClock } from './clock.ts'
 export { type Loop, type LoopOptions, startLoop } from './loop.ts'
+export { type StepsOptions, startSteps } from './steps.ts'

@@ -13,8 +13,8 @@ import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import { findRecord } from '../queries/events.ts'
 import { type Signals, waitFor } from '../recorder/signals.ts'
-import { isStoreError } from '../store/node-sqlite.ts'
 import type { AuditDatabase, RecordRow } from '../store/schema.ts'
+import { StoreError } from '../store/store-error.ts'
 
 /** How long an emit waits to be chained. Accepted it is either way, from when it is in the log. */
 const CHAINED_WITHIN_MS = 2000
@@ -104,7 +104,7 @@ async function waitUntilChained(
   // The event is in the log and will be chained; a store that cannot be read now changes nothing about that.
   const look = () =>
     findRecord(read, eventId).catch((error) => {
-      if (isStoreError(error)) return undefined
+      if (error instanceof StoreError) return undefined
       throw error
     })
   return waitFor(signals, { key: eventId, timeoutMs: CHAINED_WITHIN_MS, abort: stopping, look })

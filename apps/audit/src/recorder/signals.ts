@@ -53,6 +53,9 @@ export interface WaitFor<T> {
 /** How long a waiter goes without looking by itself, for records that another process writes. */
 const LOOK_AGAIN_MS = 100
 
+/** A database that does not answer must not keep the one who waits for longer than this beyond the time given. */
+const LAST_LOOK_MS = 500
+
 /** Look, wait for the signal, look again, until it is there or the time is over. */
 export async function waitFor<T>(
   signals: Signals,
@@ -63,8 +66,16 @@ export async function waitFor<T>(
     const pauseMs = Math.min(LOOK_AGAIN_MS, deadline - performance.now())
     // Listening starts before the look: what is written between the two would be missed otherwise.
     const signal = signals.wait(key, { timeoutMs: Math.max(0, pauseMs), abort })
-    const found = await look()
+    const leftMs = Math.max(0, deadline - performance.now())
+    const found = await within(look(), leftMs + LAST_LOOK_MS)
     if (found !== undefined || pauseMs <= 0 || abort?.aborted) return found
     await signal
   }
+}
+
+/** What it resolves with; undefined when that takes longer than `ms`. */
+function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(resolve, ms, undefined)
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

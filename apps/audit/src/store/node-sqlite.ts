@@ -1,46 +1,34 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { SqliteDatabase } from 'kysely'
+import { StoreError } from './store-error.ts'
 
 /** Node's own SQLite in the shape that Kysely's dialect asks for, so that no native package has to be built. */
 export function asKyselyDatabase(database: DatabaseSync): SqliteDatabase {
   return {
     close: () => database.close(),
     prepare(sql) {
-      const statement = database.prepare(sql)
+      const statement = storeErrors(() => database.prepare(sql))
       return {
         // Only a statement that gives rows has columns.
         reader: statement.columns().length > 0,
-        all: (parameters) => statement.all(...(parameters as SQLInputValue[])),
-        run: (parameters) => statement.run(...(parameters as SQLInputValue[])),
-        iterate: (parameters) => statement.iterate(...(parameters as SQLInputValue[])),
+        all: (parameters) => storeErrors(() => statement.all(...(parameters as SQLInputValue[]))),
+        run: (parameters) => storeErrors(() => statement.run(...(parameters as SQLInputValue[]))),
+        iterate: (parameters) => storeErrors(() => statement.iterate(...(parameters as SQLInputValue[]))),
       }
     },
   }
 }
 
-/** True for errors of the database itself: locked, full, not writable, damaged. */
-export function isStoreError(error: unknown): error is Error & { code: string; errcode?: number } {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR'
-}
+/** SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY. */
+const DOUBLE_CODES: readonly unknown[] = [2067, 1555]
 
-/** A row with the same key is there already: SQLITE_CONSTRAINT_UNIQUE or SQLITE_CONSTRAINT_PRIMARYKEY. */
-export function isUniqueViolation(error: unknown): boolean {
-  return isStoreError(error) && (error.errcode === 2067 || error.errcode === 1555)
-}
-
-/**
- * Run in one transaction. `IMMEDIATE` takes the write lock first: a transaction that starts by reading and only then
- * finds the lock taken would have to be thrown away.
- */
-export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
-  database.exec('BEGIN IMMEDIATE')
+/** Run something that speaks to SQLite; its errors become `StoreError`s. */
+export function storeErrors<T>(run: () => T): T {
   try {
-    const result = work()
-    database.exec('COMMIT')
-    return result
+    return run()
   } catch (error) {
-    // A full disk or a failed COMMIT may have ended the transaction already.
-    if (database.isTransaction) database.exec('ROLLBACK')
-    throw error
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_SQLITE_ERROR') throw error
+    const isDouble = 'errcode' in error && DOUBLE_CODES.includes(error.errcode)
+    throw new StoreError(error.message, { cause: error, isDouble })
   }
 }

@@ -1,13 +1,12 @@
-import type { DatabaseSync } from 'node:sqlite'
 import type { AuditRecord } from '@millrace/engine'
 import { GENESIS_HASH } from '@millrace/engine'
 import { foldJobs } from '../jobs/fold-jobs.ts'
 import type { Batch, HeadOf } from '../recorder/batch.ts'
 import { chainBatch } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
-import { inTransaction, isUniqueViolation } from './node-sqlite.ts'
-import type { JobRow, RecordRow } from './schema.ts'
-import { prepareStatements, type Statements, saveChained, saveJob } from './statements.ts'
+import type { HeadRow, JobRow, RecordRow } from './schema.ts'
+import type { Store, WriteTransaction } from './store.ts'
+import { StoreError } from './store-error.ts'
 
 /** Another recorder has moved the cursor: what was about to be written is written already. */
 export class FencedError extends Error {
@@ -32,75 +31,134 @@ export interface Trail {
   append(batch: Batch): Promise<Appended>
 }
 
-/** The trail in SQLite. Its transactions run without a pause in between, so they never mix with one another. */
-export function createTrail(database: DatabaseSync): Trail {
-  const statements = prepareStatements(database)
+export function createTrail({ read, write }: Pick<Store, 'read' | 'write'>): Trail {
   return {
-    readCursor: async (partition) => readCursor(statements, partition),
+    readCursor: (partition) => readCursor(read, partition),
     async append(batch) {
       try {
-        return { ...inTransaction(database, () => write(statements, batch, headIn(statements))), obstructed: false }
+        return { ...(await write((transaction) => writeBatch(transaction, batch))), obstructed: false }
       } catch (error) {
-        if (!isUniqueViolation(error)) throw error
-        return { ...inTransaction(database, () => writeAround(statements, batch)), obstructed: true }
+        if (!(error instanceof StoreError && error.isDouble)) throw error
+        return { ...(await write((transaction) => writeAround(transaction, batch))), obstructed: true }
       }
     },
   }
 }
 
-function write(statements: Statements, batch: Batch, headOf: HeadOf): Omit<Appended, 'obstructed'> {
-  moveCursor(statements, batch, batch.to)
-  const chained = chainBatch(batch, headOf)
-  saveChained(statements, chained)
-  const jobs = foldJobs(batch.entries, (id) => statements.readJob.get(id) as unknown as JobRow | undefined)
-  for (const job of jobs) saveJob(statements, job)
-  return { cursor: batch.to, records: chained.records, jobs }
+type Written = Omit<Appended, 'obstructed'>
+
+async function writeBatch(transaction: WriteTransaction, batch: Batch): Promise<Written> {
+  await moveCursor(transaction, batch)
+  return save(transaction, batch, headIn(await transaction.find('heads', entitiesOf(batch))))
 }
 
 /**
  * Somebody put rows where these belong, or took away the head that says where that is. The trail is damaged and a
  * verification says so, but what happens must still be recorded: the records go behind what is there.
  */
-function writeAround(statements: Statements, batch: Batch): Omit<Appended, 'obstructed'> {
-  const end = statements.readEndOfTrail.get(batch.partition)
-  const seq = Math.max(batch.from.seq, end ? Number(end.seq) + 1 : 0)
+async function writeAround(transaction: WriteTransaction, batch: Batch): Promise<Written> {
+  const end = await readEndOfTrail(transaction.db, batch.partition)
+  const seq = Math.max(batch.from.seq, end ? end.seq + 1 : 0)
   const moved = { ...batch, seq, to: { ...batch.to, seq: seq + batch.entries.length } }
-  return write(statements, moved, headBehindRecords(statements))
+  await moveCursor(transaction, moved)
+  return save(transaction, moved, await headBehindRecords(transaction, moved))
 }
 
-function headIn({ readHead }: Statements): HeadOf {
-  return (namespace, entityId) => {
-    const row = readHead.get(namespace, entityId)
-    return row && { length: Number(row.length), hash: String(row.hash) }
-  }
+async function save(transaction: WriteTransaction, batch: Batch, headOf: HeadOf): Promise<Written> {
+  const { records, heads } = chainBatch(batch, headOf)
+  await transaction.insert('records', records)
+  await transaction.put('heads', heads)
+  const jobs = await saveJobs(transaction, batch)
+  return { cursor: batch.to, records, jobs }
 }
 
-function headBehindRecords(statements: Statements): HeadOf {
-  const headOf = headIn(statements)
-  return (namespace, entityId) => {
-    const head = headOf(namespace, entityId)
-    const last = statements.readLastRecord.get(namespace, entityId)
-    return {
-      length: Math.max(head?.length ?? 0, last ? Number(last.chain_index) + 1 : 0),
-      hash: head?.hash ?? (last ? String(last.event_hash) : GENESIS_HASH),
-    }
-  }
+async function saveJobs(transaction: WriteTransaction, { entries }: Batch): Promise<JobRow[]> {
+  const ids = new Set<string>()
+  for (const { event, fact } of entries) if (event.kind === 'job') ids.add(fact.entityId)
+  const known = await transaction.find(
+    'jobs',
+    [...ids].map((id) => [id]),
+  )
+  const byId = new Map(known.map((job) => [job.id, job]))
+  const jobs = foldJobs(entries, (id) => byId.get(id))
+  await transaction.put('jobs', jobs)
+  return jobs
 }
 
-function moveCursor({ startCursor, moveCursor }: Statements, { partition, from }: Batch, to: Cursor): void {
-  startCursor.run(partition, from.position, from.entriesRead, from.seq)
-  const moved = moveCursor.run(to.position, to.entriesRead, to.seq, partition, from.position, from.seq)
-  if (Number(moved.changes) !== 1) {
-    throw new FencedError(`The cursor of partition ${partition} is no longer at ${from.position}.`)
+function entitiesOf({ entries }: Batch): (readonly [string, string])[] {
+  const entities = new Map<string, readonly [string, string]>()
+  for (const { fact } of entries) {
+    entities.set(`${fact.namespace}\0${fact.entityId}`, [fact.namespace, fact.entityId])
   }
+  return [...entities.values()]
+}
+
+function headIn(rows: readonly HeadRow[]): HeadOf {
+  const heads = new Map(rows.map((row) => [`${row.namespace}\0${row.entity_id}`, row]))
+  return (namespace, entityId) => heads.get(`${namespace}\0${entityId}`)
+}
+
+async function headBehindRecords(transaction: WriteTransaction, batch: Batch): Promise<HeadOf> {
+  const entities = entitiesOf(batch)
+  const headOf = headIn(await transaction.find('heads', entities))
+  const behind: HeadRow[] = []
+  for (const [namespace, entity_id] of entities) {
+    const head = headOf(namespace, entity_id)
+    const last = await readLastRecord(transaction, namespace, entity_id)
+    const length = Math.max(head?.length ?? 0, last ? last.chain_index + 1 : 0)
+    behind.push({ namespace, entity_id, length, hash: head?.hash ?? last?.event_hash ?? GENESIS_HASH })
+  }
+  return headIn(behind)
+}
+
+/** The last record of a chain as it lies there, whatever its head says. */
+function readLastRecord({ db }: WriteTransaction, namespace: string, entityId: string) {
+  return db
+    .selectFrom('records')
+    .select(['chain_index', 'event_hash'])
+    .where('namespace', '=', namespace)
+    .where('entity_id', '=', entityId)
+    .orderBy('chain_index', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** Compare and set: no row changes when another recorder has moved the cursor meanwhile. */
+async function moveCursor({ db }: WriteTransaction, { partition, from, to }: Batch): Promise<void> {
+  const moved = await db
+    .updateTable('cursors')
+    .set({ position: to.position, entries_read: to.entriesRead, seq: to.seq })
+    .where('partition', '=', partition)
+    .where('position', '=', from.position)
+    .where('seq', '=', from.seq)
+    .executeTakeFirst()
+  if (Number(moved.numUpdatedRows) === 1) return
+  // The first batch of a partition has no cursor yet to compare with.
+  const started = await db
+    .insertInto('cursors')
+    .values({ partition, position: to.position, entries_read: to.entriesRead, seq: to.seq })
+    .onConflict((conflict) => conflict.column('partition').doNothing())
+    .executeTakeFirst()
+  if (Number(started.numInsertedOrUpdatedRows) === 1) return
+  throw new FencedError(`The cursor of partition ${partition} is no longer at ${from.position}.`)
 }
 
 /** A cursor that is gone is made again from the last record, or everything in the log would be recorded twice. */
-function readCursor({ readCursor, readEndOfTrail }: Statements, partition: number): Cursor {
-  const row = readCursor.get(partition)
-  if (row) return { position: String(row.position), entriesRead: Number(row.entries_read), seq: Number(row.seq) }
-  const end = readEndOfTrail.get(partition)
+async function readCursor(read: Store['read'], partition: number): Promise<Cursor> {
+  const row = await read.selectFrom('cursors').selectAll().where('partition', '=', partition).executeTakeFirst()
+  if (row) return { position: row.position, entriesRead: row.entries_read, seq: row.seq }
+  const end = await readEndOfTrail(read, partition)
   if (!end) return NO_CURSOR
-  const seq = Number(end.seq) + 1
-  return { position: (JSON.parse(String(end.record)) as AuditRecord).position, entriesRead: seq, seq }
+  const seq = end.seq + 1
+  return { position: (JSON.parse(end.record) as AuditRecord).position, entriesRead: seq, seq }
+}
+
+function readEndOfTrail(db: Store['read'], partition: number) {
+  return db
+    .selectFrom('records')
+    .select(['seq', 'record'])
+    .where('partition', '=', partition)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst()
 }

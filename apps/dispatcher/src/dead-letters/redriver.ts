@@ -1,15 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import { afterTaking, afterWatching, nextMove, type RedriveState, stopRedrive, WATCH_MS } from '@millrace/engine'
-import { type Loop, startLoop } from '@millrace/runtime'
+import { type Loop, startSteps } from '@millrace/runtime'
 import {
   findJob,
   fullAddress,
-  hold,
   type Partition,
   type Partitions,
   readRedrive,
   runningRedrives,
+  sharedLease,
   storeTime,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
@@ -23,58 +21,22 @@ export interface RedriverDeps {
   onError(error: unknown): void
 }
 
-const LEASE = 'redriver'
 /** How soon a redrive is noticed that was begun through another dispatcher, or left by one that died. */
 const SWEEP_MS = 1000
-/** Steps of one redrive before the next one has its turn. */
-const STEPS_IN_TURN = 20
 /** Letters that one step looks at; the place is kept after each, so a long search is not begun anew. */
 const MAX_LOOKED_AT = 1000
 
-/**
- * Advance the redrives that run, in every partition that no other dispatcher advances.
- *
- * The lease only spares work: each step is a compare-and-set that carries its letters, so two redrivers, or one that died
- * at any point and one that goes on, never do a step twice.
- */
+/** Advance the redrives that run, in every partition that no other dispatcher advances. */
 export function startRedriver({ partitions, metrics, leaseMs, onError }: RedriverDeps): Loop {
-  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
-  const holds = (partition: Partition, ttlMs: number) => hold(partition, { name: LEASE, holder, ttlMs })
-
-  const advanceAll = async (partition: Partition, signal: AbortSignal): Promise<number> => {
-    const ids = await runningRedrives(partition)
-    if (ids.length === 0 || (await holds(partition, leaseMs)).kind === 'other') return SWEEP_MS
-    let nextInMs = SWEEP_MS
-    for (const id of ids) {
-      const waitMs = await takeTurn(partition, id, signal).catch((error) => {
-        onError(error)
-        return SWEEP_MS
-      })
-      nextInMs = Math.min(nextInMs, waitMs)
-    }
-    return nextInMs
-  }
-  const takeTurn = async (partition: Partition, id: string, signal: AbortSignal): Promise<number> => {
-    for (let steps = 0; steps < STEPS_IN_TURN && !signal.aborted; steps++) {
-      const waitMs = await takeStep(partition, id, metrics)
-      if (waitMs > 0) return waitMs
-    }
-    return 0
-  }
-  const loop = startLoop({
+  return startSteps({
     name: 'redriver',
-    intervalMs: SWEEP_MS,
+    places: partitions.all,
+    sweepMs: SWEEP_MS,
+    running: runningRedrives,
+    lease: sharedLease({ name: 'redriver', ttlMs: leaseMs }),
+    step: (partition, id) => takeStep(partition, id, metrics),
     onError,
-    run: async (signal) =>
-      Math.min(...(await Promise.all(partitions.all.map((partition) => advanceAll(partition, signal))))),
   })
-  return {
-    poke: loop.poke,
-    async stop() {
-      await loop.stop()
-      await Promise.all(partitions.all.map((partition) => holds(partition, 0))).catch(onError)
-    },
-  }
 }
 
 /** One step of one redrive. Returns in how many ms the next is worth trying; 0 = now. */

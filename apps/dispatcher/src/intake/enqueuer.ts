@@ -2,7 +2,7 @@ import { type Enqueued, enqueue, type NewJob, type Partition } from '@millrace/s
 import { type Batcher, createBatcher } from './batcher.ts'
 
 /** One script call takes at most this many jobs, so that a large batch never holds the server up for long. */
-const MAX_JOBS_PER_CALL = 500
+export const MAX_JOBS_PER_CALL = 500
 
 export type Enqueuer = Batcher<NewJob, Enqueued>
 

@@ -1,5 +1,5 @@
 import type { QueueDefinition } from '@millrace/contracts'
-import type { JobPlace, Paused } from '@millrace/streams'
+import type { JobPlace, Paused, SlotHolder } from '@millrace/streams'
 
 /** One thing that a job waits for, or what it is doing. */
 export interface Reason {
@@ -14,9 +14,6 @@ export interface ExplainContext {
   /** Pull consumers of the queue that are there, where it is pulled. */
   readonly pullConsumers?: number
 }
-
-/** Counting stops there. */
-const MAX_AHEAD = 1000
 
 /** Why a job is not running now, or that it is: everything that holds it up, the first thing first. */
 export function explain(place: JobPlace, { definition, nowMs, pullConsumers }: ExplainContext): Reason[] {
@@ -95,22 +92,46 @@ function circuit({ breaker }: JobPlace): Reason[] {
   ]
 }
 
-function limits({ queueRunning, keyRunning, key }: JobPlace, definition: QueueDefinition | undefined): Reason[] {
+function limits(
+  { queueRunning, keyRunning, key, running = [], keyHolders = [] }: JobPlace,
+  definition: QueueDefinition | undefined,
+): Reason[] {
   if (!definition) return []
   const { concurrency, keyConcurrency } = definition
   return [
     ...(queueRunning >= concurrency
-      ? [{ code: 'concurrency', detail: `${queueRunning} of ${concurrency} jobs of the queue are running.` }]
+      ? [
+          {
+            code: 'concurrency',
+            detail: `${queueRunning} of ${concurrency} jobs of the queue are running: ${named(running, queueRunning)}.`,
+          },
+        ]
       : []),
     ...(key !== undefined && keyConcurrency !== undefined && keyRunning >= keyConcurrency
       ? [
           {
             code: 'key_concurrency',
-            detail: `${keyRunning} of ${keyConcurrency} jobs of the key "${key}" have a slot.`,
+            detail: `${keyRunning} of ${keyConcurrency} jobs of the key "${key}" have a slot: ${named(keyHolders.map(withState), keyRunning)}.`,
           },
         ]
       : []),
   ]
+}
+
+/** The jobs that stand in the way, as far as they are known by name. */
+function named(jobs: readonly string[], count: number): string {
+  const more = count - jobs.length
+  return [...jobs, ...(more > 0 ? [`${more}${jobs.length > 0 ? ' more' : ''}`] : [])].join(', ')
+}
+
+const HOLDING: Readonly<Record<SlotHolder['state'], string>> = {
+  running: '',
+  scheduled: ' (waits for its retry)',
+  dead: ' (a dead letter, which blocks the key until it is retried or discarded)',
+}
+
+function withState({ id, state }: SlotHolder): string {
+  return id + HOLDING[state]
 }
 
 /** Only while there is no token: a limit that lets the next start through holds nobody up. */
@@ -127,9 +148,9 @@ function rates({ rateWaitMs, keyRateWaitMs, key }: JobPlace, nowMs: number): Rea
   return [...reason(rateWaitMs, 'the queue'), ...reason(keyRateWaitMs, `the key "${key}"`)]
 }
 
-function line({ ahead, key, lane }: JobPlace): Reason[] {
+function line({ ahead, moreAhead, key, lane }: JobPlace): Reason[] {
   if (ahead === 0) return []
-  const count = ahead >= MAX_AHEAD ? `${MAX_AHEAD} or more` : String(ahead)
+  const count = moreAhead ? `${ahead} or more` : String(ahead)
   return [
     {
       code: 'in_line',

@@ -15,6 +15,12 @@ export async function findService(registry: RegistryView, namespace: string): Pr
   )
 }
 
+/** A queue that takes jobs, if this process knows of it. */
+export function knownQueue(registry: RegistryView, namespace: string, name: string): QueueDefinition | undefined {
+  const service = registry.service(namespace)
+  return service && find(service.queues, name)
+}
+
 /** A queue that takes jobs. */
 export async function findQueue(registry: RegistryView, namespace: string, name: string): Promise<QueueDefinition> {
   const service = await findService(registry, namespace)

@@ -1,4 +1,4 @@
-import { type Durability, type EnqueueRequest, ProblemError } from '@millrace/contracts'
+import { type Durability, type EnqueueRequest, ProblemError, type QueueDefinition } from '@millrace/contracts'
 import type { Clock } from '@millrace/runtime'
 import {
   type Enqueued,
@@ -8,12 +8,12 @@ import {
   openQueues,
   type Partition,
   type Partitions,
-  type Paused,
   type RegistryView,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { createEnqueuer, type Enqueuer } from './enqueuer.ts'
-import { findQueue } from './find-queue.ts'
+import { type Accepted, toAccepted } from './accepted.ts'
+import { createEnqueuer, type Enqueuer, MAX_JOBS_PER_CALL } from './enqueuer.ts'
+import { findQueue, knownQueue } from './find-queue.ts'
 import { type RequestHeaders, toNewJob } from './job-request.ts'
 
 export interface IntakeDeps {
@@ -25,9 +25,6 @@ export interface IntakeDeps {
   readonly maxJobBytes: number
 }
 
-/** A drain lasts minutes or hours; a producer that asks twice a minute notices its end soon enough. */
-const DRAIN_RETRY_SECONDS = 30
-
 /** A job as it was asked for: the parsed request, and its text, out of which the payload is cut. */
 export interface AskedJob {
   readonly request: EnqueueRequest
@@ -35,17 +32,17 @@ export interface AskedJob {
   readonly headers: RequestHeaders
 }
 
-/** What a producer is told; `deduplicated` when no new job was made. */
-export interface Accepted {
-  readonly id: string
-  readonly deduplicated?: 'idempotency_key' | 'unique' | 'debounced'
-}
-
 export interface Intake {
   /** Accept one job, together with whatever else comes in at the moment. Refusals are problems. */
   accept(asked: AskedJob): Promise<Accepted>
-  /** Accept jobs so that those of one partition are accepted all, or, when one conflicts, not at all. */
-  acceptTogether(asked: readonly AskedJob[]): Promise<(Accepted | ProblemError)[]>
+  /**
+   * Accept the jobs of one request; one that was refused while it was read stays refused. The results stand in their order.
+   * `atomic`: those of one partition are accepted all, or, when one conflicts, not at all.
+   */
+  acceptAll(
+    asked: readonly (AskedJob | ProblemError)[],
+    options: { atomic: boolean },
+  ): Promise<(Accepted | ProblemError)[]>
 }
 
 interface Prepared {
@@ -60,10 +57,30 @@ export function createIntake(deps: IntakeDeps): Intake {
     partitions.all.map((partition) => [partition, createEnqueuer(partition)]),
   )
 
-  const prepare = async ({ request, text, headers }: AskedJob): Promise<Prepared> => {
-    const definition = await findQueue(registry, request.namespace, request.queue)
+  const toPrepared = ({ request, text, headers }: AskedJob, definition: QueueDefinition): Prepared => {
     const job = toNewJob(request, text, { headers, definition, maxBytes: deps.maxJobBytes, nowMs: deps.clock.now() })
     return { request, job, partition: partitions.of(job.address) }
+  }
+
+  const prepare = async (asked: AskedJob): Promise<Prepared> => {
+    const { namespace, queue } = asked.request
+    return toPrepared(asked, await findQueue(registry, namespace, queue))
+  }
+
+  /** Nearly always the queue is known, and then a thousand jobs need no promise each. */
+  const prepareAll = async (asked: readonly (AskedJob | ProblemError)[]): Promise<(Prepared | ProblemError)[]> => {
+    const prepared: (Prepared | ProblemError)[] = []
+    for (const each of asked) {
+      try {
+        if (each instanceof ProblemError) throw each
+        const known = knownQueue(registry, each.request.namespace, each.request.queue)
+        prepared.push(known ? toPrepared(each, known) : await prepare(each))
+      } catch (error) {
+        if (!(error instanceof ProblemError)) throw error
+        prepared.push(error)
+      }
+    }
+    return prepared
   }
 
   /** Closed while this process had not heard of it: declared again since, or else refused. */
@@ -73,41 +90,36 @@ export function createIntake(deps: IntakeDeps): Intake {
     await openQueues(partition, [{ address: job.address, limits: limitsOf(definition) }])
   }
 
-  const conclude = ({ request, job }: Prepared, { kind, id, by }: Enqueued): Accepted => {
-    const { namespace, queue } = request
-    metrics.enqueued.inc({ namespace, queue, result: kind })
-    switch (kind) {
-      case 'enqueued':
-        return { id }
-      case 'replayed':
-        return { id, deduplicated: 'idempotency_key' }
-      case 'duplicate':
-        return { id, deduplicated: 'unique' }
-      case 'debounced':
-        return { id, deduplicated: 'debounced' }
-      case 'conflict':
-        throw new ProblemError(
-          'idempotency.conflict',
-          `The idempotency key "${job.idempotency?.key}" was used${id ? ` for job ${id}` : ''} with another body. Use a new key for a new job.`,
-        )
-      case 'refused':
-        throw new ProblemError(
-          'batch.refused',
-          'Another job of the batch conflicts, so this one was not accepted either.',
-        )
-      case 'closed':
-        throw new ProblemError('queue.closing', `Queue "${queue}" of ${namespace} was closed just now.`)
-      case 'draining':
-        throw new ProblemError(
-          'queue.draining',
-          `Queue "${queue}" of ${namespace} ${drainedBy(by)}; it takes no new jobs until it is resumed.`,
-          {
-            retryAfterSeconds: DRAIN_RETRY_SECONDS,
-          },
-        )
-      default:
-        return kind satisfies never
+  const count = ({ request: { namespace, queue } }: Prepared, kind: Enqueued['kind'], jobs = 1) =>
+    metrics.enqueued.inc({ namespace, queue, result: kind }, jobs)
+
+  /** Jobs of one partition; those of a queue that was closed once more when it is open again. */
+  const enqueueSome = async (some: readonly Prepared[], atomic: boolean): Promise<Enqueued[]> => {
+    const partition = some[0]?.partition as Partition
+    const send = (items: readonly Prepared[]) =>
+      enqueue(
+        partition,
+        items.map(({ job }) => job),
+        { atomic },
+      )
+    const replies = await send(some)
+    const closed = some.filter((_item, index) => replies[index]?.kind === 'closed')
+    if (closed.length === 0) return replies
+    for (const item of closed) await reopen(item)
+    if (atomic) return send(some)
+    const again = (await send(closed))[Symbol.iterator]()
+    return replies.map((reply) => (reply.kind === 'closed' ? (again.next().value as Enqueued) : reply))
+  }
+
+  const countAll = (results: ReadonlyMap<Prepared, Enqueued>) => {
+    const counts = new Map<string, { prepared: Prepared; kind: Enqueued['kind']; jobs: number }>()
+    for (const [prepared, { kind }] of results) {
+      const name = `${prepared.job.address} ${kind}`
+      const known = counts.get(name)
+      if (known) known.jobs++
+      else counts.set(name, { prepared, kind, jobs: 1 })
     }
+    for (const { prepared, kind, jobs } of counts.values()) count(prepared, kind, jobs)
   }
 
   return {
@@ -119,46 +131,47 @@ export function createIntake(deps: IntakeDeps): Intake {
         await reopen(prepared)
         result = await enqueuer(prepared.job)
       }
-      return conclude(prepared, result)
+      count(prepared, result.kind)
+      return toAccepted(prepared, result)
     },
 
-    async acceptTogether(asked) {
-      const prepared = await Promise.all(
-        asked.map((item, index) => prepare(item).catch((error) => Promise.reject(atIndex(error, index)))),
-      )
+    async acceptAll(asked, { atomic }) {
+      const all = await prepareAll(asked)
+      const mistake = all.findIndex((each) => each instanceof ProblemError)
+      if (atomic && mistake >= 0) throw atIndex(all[mistake] as ProblemError, mistake)
+      const prepared = all.filter((each): each is Prepared => !(each instanceof ProblemError))
       const results = new Map<Prepared, Enqueued>()
-      for (const partition of new Set(prepared.map((item) => item.partition))) {
-        const mine = prepared.filter((item) => item.partition === partition)
-        const jobs = mine.map(({ job }) => job)
-        let replies = await enqueue(partition, jobs, { atomic: true })
-        const closed = mine.filter((_item, index) => replies[index]?.kind === 'closed')
-        if (closed.length > 0) {
-          for (const item of closed) await reopen(item)
-          replies = await enqueue(partition, jobs, { atomic: true })
-        }
-        mine.forEach((item, index) => {
-          results.set(item, replies[index] as Enqueued)
-        })
+      for (const some of calls(prepared, atomic ? Number.POSITIVE_INFINITY : MAX_JOBS_PER_CALL)) {
+        const replies = await enqueueSome(some, atomic)
+        for (const [index, item] of some.entries()) results.set(item, replies[index] as Enqueued)
       }
-      return prepared.map((item) => {
-        try {
-          return conclude(item, results.get(item) as Enqueued)
-        } catch (error) {
-          if (error instanceof ProblemError) return error
-          throw error
-        }
-      })
+      countAll(results)
+      return all.map((each) => (each instanceof ProblemError ? each : concluded(each, results.get(each) as Enqueued)))
     },
   }
 }
 
-function drainedBy(by: Paused | undefined): string {
-  return `has been drained by ${by?.who} since ${by?.at}${by?.why === undefined ? '' : ` (${by.why})`}`
+/** The jobs of each partition, so many at a time. */
+function calls(prepared: readonly Prepared[], size: number): Prepared[][] {
+  return [...new Set(prepared.map(({ partition }) => partition))].flatMap((partition) => {
+    const mine = prepared.filter((each) => each.partition === partition)
+    const parts = []
+    for (let at = 0; at < mine.length; at += size) parts.push(mine.slice(at, at + size))
+    return parts
+  })
+}
+
+function concluded(prepared: Prepared, result: Enqueued): Accepted | ProblemError {
+  try {
+    return toAccepted(prepared, result)
+  } catch (error) {
+    if (error instanceof ProblemError) return error
+    throw error
+  }
 }
 
 /** A mistake in one job of a batch, with the job's place in it. */
-function atIndex(error: unknown, index: number): unknown {
-  if (!(error instanceof ProblemError)) return error
+function atIndex(error: ProblemError, index: number): ProblemError {
   const errors = (error.errors ?? []).map((fault) => ({ ...fault, pointer: `/jobs/${index}${fault.pointer}` }))
   return new ProblemError(error.code, `jobs/${index}: ${error.message}`, { errors, cause: error })
 }

@@ -12,7 +12,8 @@ import { rawElements } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { redrive, splitAddress } from '@millrace/streams'
 import { z } from 'zod'
-import { type Accepted, type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
+import type { Accepted } from './accepted.ts'
+import { type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
 import { parseJob, type RequestHeaders } from './job-request.ts'
 import { redrivableAddress } from './letter-queues.ts'
 
@@ -73,16 +74,9 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         text: texts[index] as string,
         headers,
       })
-      if (request.body.atomic) {
-        const results = await intake.acceptTogether(parseAll(request.body.jobs, ask))
-        return {
-          durability,
-          results: results.map((result) => (result instanceof ProblemError ? refused(result) : acceptedItem(result))),
-        }
-      }
-      const results = await Promise.allSettled(
-        request.body.jobs.map(async (value, index) => intake.accept(ask(value, index))),
-      )
+      const { jobs, atomic = false } = request.body
+      const asked = atomic ? parseAll(jobs, ask) : jobs.map((value, index) => orProblem(() => ask(value, index)))
+      const results = await intake.acceptAll(asked, { atomic })
       return { durability, results: results.map(toItemResult) }
     },
   )
@@ -128,31 +122,25 @@ function statusOf({ deduplicated }: Accepted): 200 | 202 {
 
 /** Of an atomic batch every job must be right before any is accepted; all mistakes are named at once. */
 function parseAll(values: readonly unknown[], ask: (value: unknown, index: number) => AskedJob): AskedJob[] {
-  const asked: AskedJob[] = []
-  const errors = values.flatMap((value, index) => {
-    try {
-      asked.push(ask(value, index))
-      return []
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error
-      return (error.errors ?? []).map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }))
-    }
+  const asked = values.map((value, index) => orProblem(() => ask(value, index)))
+  const errors = asked.flatMap((each, index) => {
+    if (!(each instanceof ProblemError)) return []
+    return (each.errors ?? []).map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }))
   })
-  if (errors.length > 0)
-    throw new ProblemError('request.invalid', `${errors.length} mistakes in the atomic batch.`, { errors })
-  return asked
+  if (errors.length === 0) return asked as AskedJob[]
+  throw new ProblemError('request.invalid', `${errors.length} mistakes in the atomic batch.`, { errors })
 }
 
-function toItemResult(result: PromiseSettledResult<Accepted>): unknown {
-  if (result.status === 'fulfilled') return acceptedItem(result.value)
-  if (result.reason instanceof ProblemError) return refused(result.reason)
-  throw result.reason
+function orProblem<T>(parse: () => T): T | ProblemError {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof ProblemError) return error
+    throw error
+  }
 }
 
-function acceptedItem(accepted: Accepted): unknown {
-  return { status: statusOf(accepted), ...accepted }
-}
-
-function refused(problem: ProblemError): unknown {
-  return { status: PROBLEMS[problem.code].status, problem: problem.toProblem() }
+function toItemResult(result: Accepted | ProblemError): unknown {
+  if (result instanceof ProblemError) return { status: PROBLEMS[result.code].status, problem: result.toProblem() }
+  return { status: statusOf(result), ...result }
 }

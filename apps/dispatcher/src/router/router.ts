@@ -1,8 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { Retention } from '@millrace/engine'
 import type { Clock, Logger } from '@millrace/runtime'
-import { connectBlocking, createLogReader, type Partition, type Partitions, type RegistryView } from '@millrace/streams'
+import {
+  connectBlocking,
+  createLogReader,
+  newHolder,
+  type Partition,
+  type Partitions,
+  type RegistryView,
+} from '@millrace/streams'
 import { startReplayer } from '../events/replayer.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { startCatchUp } from './catch-up.ts'
@@ -35,7 +40,7 @@ export const ROUTER_GROUP = 'router'
 /** Everything that turns events into jobs of subscriptions in this process: one router and one catch-up for each log. */
 export function startRouter(deps: RouterDeps): Router {
   const { partitions, registry, views, logger, redisUrl } = deps
-  const holder = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  const holder = newHolder()
   const onError = reportOutside(logger, 'router.failed')
 
   const sources = [...partitions.all, deps.registryPartition]

@@ -33,9 +33,9 @@ export function wrapEmitted({ data, ...captured }: EmittedFact): string {
  * fact as well, and the trail must neither stop at it nor leave it out.
  */
 export function readFact(event: LogEvent): AuditFact {
-  const namespace = asText(event.namespace)
-  const place = { namespace, entityId: asText(event.entityId), eventType: asText(event.type) }
-  const data = typeof event.data === 'string' ? event.data : ''
+  const namespace = asName(event.namespace)
+  const place = { namespace, entityId: asName(event.entityId), eventType: asName(event.type) }
+  const data = typeof event.data === 'string' ? withoutNul(event.data) : ''
   const body = parseObject(data)
   return event.kind === 'audit'
     ? { ...place, body, ...readEmitted(data, body) }
@@ -47,13 +47,13 @@ function readEmitted(data: string, body: AuditFact['body']): EmittedFact {
   const payload = body && typeof who === 'string' ? rawMember(data, 'data') : undefined
   // Not in the form that `wrapEmitted` gives: somebody else wrote it into the log. It is kept whole.
   if (payload === undefined) return { who: UNKNOWN_ACTOR, where: {}, how: { kind: 'audit' }, data }
-  return { who: asText(who), ...reason(why), where: asTexts(where), how: asTexts(how), data: payload }
+  return { who: asName(who), ...reason(why), where: asTexts(where), how: asTexts(how), data: payload }
 }
 
 function readPlatform(event: LogEvent, body: AuditFact['body']): Omit<EmittedFact, 'data'> {
   const actor = [body?.who, body?.consumer].find((name) => typeof name === 'string' && name !== '')
   return {
-    who: actor === undefined ? PLATFORM_ACTOR : asText(actor),
+    who: actor === undefined ? PLATFORM_ACTOR : asName(actor),
     ...reason(body?.why),
     where: event.queue ? { queue: asText(event.queue) } : {},
     // `kind` says that the platform itself stated this fact: a service's emit has method and path here.
@@ -70,10 +70,23 @@ function asTexts(value: unknown): Record<string, string> {
   return Object.fromEntries(Object.entries(value).map(([name, text]) => [asText(name), asText(text)]))
 }
 
+/** Longer than any that is accepted from a service: a column of an index cannot hold whatever stands in a log. */
+const MAX_NAME_LENGTH = 500
+
+function asName(value: unknown): string {
+  const text = asText(value)
+  return text.length <= MAX_NAME_LENGTH ? text : text.slice(0, MAX_NAME_LENGTH).toWellFormed()
+}
+
 /** RFC 8785 has no form for lone surrogates, which `"\ud800"` in JSON makes; they become U+FFFD. */
 function asText(value: unknown): string {
   if (value === undefined || value === null) return ''
-  return (typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed()
+  return withoutNul((typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed())
+}
+
+/** PostgreSQL has no NUL in its texts, and JSON text none either; what somebody else wrote becomes U+FFFD. */
+function withoutNul(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text
 }
 
 function parseObject(text: string): AuditFact['body'] {

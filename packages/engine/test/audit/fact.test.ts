@@ -37,6 +37,12 @@ describe('readFact', () => {
     )
   })
 
+  it('makes a NUL visible, and cuts names that no index could hold', () => {
+    const odd = event({ data: '{"who":"a\\u0000nn"}', entityId: 'job\0', namespace: 'x'.repeat(501) })
+    expect(readFact(odd)).toMatchObject({ who: 'a\ufffdnn', entityId: 'job\ufffd', namespace: 'x'.repeat(500) })
+    expect(readFact(event({ data: 'not\0json' })).data).toBe('not\ufffdjson')
+  })
+
   it.each([
     ['the dispatcher that started it', { type: 'job.started', data: '{"attempt":1,"consumer":"d-1"}' }, { who: 'd-1' }],
     ['the platform where nobody is named', { data: '{"attempt":1}' }, { who: 'millrace' }],

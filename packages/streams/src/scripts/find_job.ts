@@ -11,8 +11,14 @@ export interface JobPlace {
   /** The dispatcher that has it. */
   readonly consumer?: string
   readonly key?: string
-  /** Jobs of its lane, or of its key, that come before it; counted up to 1000. */
+  /** Jobs of its lane, or of its key, that come before it: counted up to 1000, or 16 MiB of their payloads. */
   readonly ahead: number
+  /** There are more than were counted. */
+  readonly moreAhead?: true
+  /** A few of the jobs that run in its queue, while it waits for its turn. */
+  readonly running?: readonly string[]
+  /** A few of the jobs that have a slot of its key, while it waits behind it. */
+  readonly keyHolders?: readonly SlotHolder[]
   readonly keyRunning: number
   readonly queueRunning: number
   readonly paused?: Paused
@@ -25,6 +31,12 @@ export interface JobPlace {
   readonly rateWaitMs?: number
   /** The same of its key. */
   readonly keyRateWaitMs?: number
+}
+
+/** A job that has a slot of its key: it runs, waits for a retry that keeps the slot, or is dead and blocks the key. */
+export interface SlotHolder {
+  readonly id: string
+  readonly state: 'running' | 'scheduled' | 'dead'
 }
 
 export interface Paused {
@@ -56,6 +68,9 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     rateWaitMs,
     keyRateWaitMs,
     draining,
+    moreAhead,
+    running,
+    holders,
   ] = reply as Reply
   return {
     ...{ state, address, lane, ahead, keyRunning, queueRunning, cancelling: cancelling !== '' },
@@ -66,6 +81,9 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     ...(keyPaused !== '' && { keyPaused: JSON.parse(keyPaused) as Paused }),
     ...(breaker !== '' && { breaker: JSON.parse(breaker) as BreakerNote }),
     ...(draining !== '' && { draining: JSON.parse(draining) as Paused }),
+    ...(moreAhead === 1 && { moreAhead: true as const }),
+    ...(running.length > 0 && { running }),
+    ...(holders.length > 0 && { keyHolders: toHolders(holders) }),
     ...(rateWaitMs > 0 && { rateWaitMs }),
     ...(keyRateWaitMs > 0 && { keyRateWaitMs }),
   }
@@ -88,4 +106,12 @@ type Reply = [
   rateWaitMs: number,
   keyRateWaitMs: number,
   draining: string,
+  moreAhead: number,
+  running: string[],
+  holders: string[],
 ]
+
+/** Ids, each followed by what the job does. */
+function toHolders(pairs: readonly string[]): SlotHolder[] {
+  return pairs.flatMap((id, index) => (index % 2 === 0 ? [{ id, state: pairs[index + 1] as SlotHolder['state'] }] : []))
+}

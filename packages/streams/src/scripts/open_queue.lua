@@ -30,14 +30,14 @@ end
 local function release_lines(address)
   local left = RELEASED_AT_ONCE
   for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, left)) do
-    for _, held in ipairs(left > 0 and redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', left) or {}) do
+    each_entry(held_key(address, key), '-', '+', left, function(held)
       local entry = parse_entry(held[2])
       local job = entry.job == '' and job_id(held[1]) or entry.job
       local lane = string.match(redis.call('HGET', TAG .. ':places', job), '^%S+ %S+ (%S+)')
       drop_held(address, key, held[1])
       add_ready(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
       left = left - 1
-    end
+    end)
   end
   wake_if_idle(address)
   return redis.call('EXISTS', TAG .. ':lines:' .. address) == 0

@@ -17,10 +17,34 @@ end
 -- Whole numbers as text: Lua would write large ones as 1.7e+12.
 local function whole(number) return string.format('%d', number) end
 
+local function split_position(position)
+  local dash = string.find(position, '-', 1, true)
+  return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
+end
+
+-- Whether a position is before another.
+local function less(a, b)
+  local a_ms, a_seq = split_position(a)
+  local b_ms, b_seq = split_position(b)
+  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
+  return a_seq < b_seq
+end
+
+-- While the server's clock is behind the log, because it was set back, all that is written gets the log's last millisecond and
+-- its next sequence numbers. Ids have room for a million of them: long before that the log goes on with the next millisecond.
+local LONGEST_POSITION = #'1767225600000-99999'
+local function leave_room(position)
+  if #position <= LONGEST_POSITION then return false end
+  redis.call('XSETID', LOG, whole(tonumber((split_position(position))) + 1) .. '-0')
+  return true
+end
+
 -- Append one fact to the log; its position is the answer. The log's own clock never steps back, so positions also
 -- serve as the ids of lane entries: each is used once and they only rise.
 local function append(kind, type, ns, queue, entity, data)
-  return redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
+  local position = redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
+  leave_room(position)
+  return position
 end
 
 -- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
@@ -32,19 +56,6 @@ local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
 local SHARED_FIELDS, FIELDS_PER_FACT = 8, 4
 local FULL_FIELDS = SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT
 
-local function split_position(position)
-  local dash = string.find(position, '-', 1, true)
-  return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
-end
-
--- Whether a position is before another.
-local function less(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) < tonumber(b_ms) end
-  return tonumber(a_seq) < tonumber(b_seq)
-end
-
 -- Collects facts: `add(entity, data)`, then `flush()`. An entry that is full is written as soon as another fact comes.
 -- `on_entry`, where there is one, is told of each entry that is written: the position of its first fact, and how many it has.
 local function facts_of(kind, type, ns, queue, on_entry)
@@ -54,7 +65,7 @@ local function facts_of(kind, type, ns, queue, on_entry)
     if n == SHARED_FIELDS then return end
     local position = redis.call('XADD', LOG, '*', unpack(fields, 1, n))
     local facts = (n - SHARED_FIELDS) / FIELDS_PER_FACT
-    if facts > 1 then
+    if not leave_room(position) and facts > 1 then
       local ms, seq = split_position(position)
       redis.call('XSETID', LOG, ms .. '-' .. whole(seq + facts - 1))
     end
@@ -99,6 +110,21 @@ local function decode_meta(meta) return meta ~= '' and cjson.decode(meta) or {} 
 local function parse_entry(fields)
   if #fields == 2 then return { job = '', attempt = 0, epoch = 0, meta = '', data = fields[2] } end
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
+end
+
+-- Entries of a stream between two ids, oldest first, `limit` at most: `visit(entry)` may end it by answering true. They are read
+-- a few at a time, because payloads may be large and a script holds what it has read in memory.
+local PORTION = 20
+local function each_entry(key, from, to, limit, visit)
+  while limit > 0 do
+    local wanted = math.min(limit, PORTION)
+    local entries = redis.call('XRANGE', key, from, to, 'COUNT', wanted)
+    for _, entry in ipairs(entries) do
+      if visit(entry) then return end
+    end
+    if #entries < wanted then return end
+    from, limit = '(' .. entries[#entries][1], limit - #entries
+  end
 end
 
 -- A ready job as an entry of its lane. One that was never tried and brings nothing but its payload has the one field

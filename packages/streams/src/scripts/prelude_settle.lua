@@ -34,16 +34,19 @@ local function try_again(address, lane, job, entry, a)
 end
 
 -- End an attempt: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. The entry is pending until here.
+-- False when there is no entry any more, by somebody's hand or because a server lost it: then nothing is left to end.
 local function conclude(address, lane, entry_id, job, a, any_cancelling)
   local key = lane_key(address, lane)
   local ns, queue = split_address(address)
-  local entry = a.outcome ~= 'succeeded' and parse_entry(redis.call('XRANGE', key, entry_id, entry_id)[1][2])
+  local found = a.outcome ~= 'succeeded' and redis.call('XRANGE', key, entry_id, entry_id)[1]
   redis.call('XACK', key, 'dispatch', entry_id)
   redis.call('XDEL', key, entry_id)
   if a.outcome == 'succeeded' then
     succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling)
-    return
+    return true
   end
+  if not found then return false end
+  local entry = parse_entry(found[2])
   local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by or a.outcome == 'cancelled' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
@@ -55,6 +58,7 @@ local function conclude(address, lane, entry_id, job, a, any_cancelling)
   else
     try_again(address, lane, job, entry, a)
   end
+  return true
 end
 
 -- Hand a job to its worker: it stays pending, so it goes on counting as running, and ends by the worker's word or when the

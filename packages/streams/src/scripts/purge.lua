@@ -28,21 +28,21 @@ local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
 local function purge_lane(lane)
   local key = lane_key(address, lane)
   local last = redis.call('XINFO', 'GROUPS', key)[1][8]
-  for _, entry in ipairs(redis.call('XRANGE', key, '(' .. last, position, 'COUNT', limit - purged)) do
+  each_entry(key, '(' .. last, position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     redis.call('XDEL', key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
-  end
+  end)
 end
 
 local function purge_key(key)
-  for _, entry in ipairs(redis.call('XRANGE', held_key(address, key), '-', position, 'COUNT', limit - purged)) do
+  each_entry(held_key(address, key), '-', position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     drop_held(address, key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
-  end
+  end)
 end
 
 for _, lane in ipairs(LANES) do

@@ -13,8 +13,8 @@ if #ARGV > 4 then
     if letter then redriven[#redriven + 1] = redrive_letter(address, letter, by) end
   end
 else
-  for _, letter in ipairs(redis.call('XRANGE', dead_key(address), '-', '+', 'COUNT', limit)) do
+  each_entry(dead_key(address), '-', '+', limit, function(letter)
     redriven[#redriven + 1] = redrive_letter(address, letter, by)
-  end
+  end)
 end
 return redriven

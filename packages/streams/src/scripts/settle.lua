@@ -59,7 +59,7 @@ local function settle(lane, entry_id, job, a)
     a.outcome, a.last = 'cancelled', '{}'
     a.detail = '{"attempt":' .. a.attempt .. ',"epoch":' .. a.epoch .. ',"reason":"cancelled"}'
   end
-  conclude(address, lane, entry_id, job, a, any_cancelling)
+  if not conclude(address, lane, entry_id, job, a, any_cancelling) then late(job, a) end
 end
 
 -- One by one, where each entry has to be looked at.

@@ -15,9 +15,9 @@ if action == 'extend' then
   return 'extended'
 end
 drop_lease(job)
-local entry = parse_entry(redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1][2])
-conclude(leased.address, leased.lane, leased.entry, job, {
+local found = redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1]
+local ended = conclude(leased.address, leased.lane, leased.entry, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
-  detail = ARGV[7], last = ARGV[8], holds = entry.meta,
+  detail = ARGV[7], last = ARGV[8], holds = found and parse_entry(found[2]).meta or '',
 }, true)
-return 'settled'
+return ended and 'settled' or 'lost'

@@ -1,24 +1,23 @@
--- The audit trail. TEXT, INTEGER and BIGINT only, so that PostgreSQL takes the same file; there the database has the
--- collation "C", because ids and event types are compared by their bytes, as SQLite does.
+-- The audit trail. The collation "C" compares by bytes, as SQLite does: ids and event types are read in ranges.
 
 -- One row for each event of the log. `record` is the canonical text that `event_hash` is of; the columns before it are
 -- copies of its members to search by, and a verification compares them with it. `data` and `salt` may become NULL one
 -- day, when a payload has to be erased; every hash verifies without them.
 CREATE TABLE records (
-  event_id TEXT NOT NULL PRIMARY KEY,
+  event_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   partition INTEGER NOT NULL,
   seq BIGINT NOT NULL,
-  namespace TEXT NOT NULL,
-  entity_id TEXT NOT NULL,
+  namespace TEXT COLLATE "C" NOT NULL,
+  entity_id TEXT COLLATE "C" NOT NULL,
   chain_index BIGINT NOT NULL,
-  kind TEXT NOT NULL,
-  event_type TEXT NOT NULL,
-  who TEXT NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  event_type TEXT COLLATE "C" NOT NULL,
+  who TEXT COLLATE "C" NOT NULL,
   when_ms BIGINT NOT NULL,
-  record TEXT NOT NULL,
-  event_hash TEXT NOT NULL,
-  salt TEXT,
-  data TEXT
+  record TEXT COLLATE "C" NOT NULL,
+  event_hash TEXT COLLATE "C" NOT NULL,
+  salt TEXT COLLATE "C",
+  data TEXT COLLATE "C"
 );
 
 -- These two also make a fork of a chain and a doubled event impossible to store.
@@ -30,10 +29,10 @@ CREATE INDEX records_who ON records (who, event_id);
 
 -- The head of each chain: what shows that a tail was cut off, and what the next record follows.
 CREATE TABLE heads (
-  namespace TEXT NOT NULL,
-  entity_id TEXT NOT NULL,
+  namespace TEXT COLLATE "C" NOT NULL,
+  entity_id TEXT COLLATE "C" NOT NULL,
   length BIGINT NOT NULL,
-  hash TEXT NOT NULL,
+  hash TEXT COLLATE "C" NOT NULL,
   PRIMARY KEY (namespace, entity_id)
 );
 
@@ -41,7 +40,7 @@ CREATE TABLE heads (
 -- value that the recorder started from: a recorder that was replaced meanwhile changes nothing.
 CREATE TABLE cursors (
   partition INTEGER NOT NULL PRIMARY KEY,
-  position TEXT NOT NULL,
+  position TEXT COLLATE "C" NOT NULL,
   entries_read BIGINT NOT NULL,
   seq BIGINT NOT NULL
 );

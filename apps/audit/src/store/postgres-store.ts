@@ -1,0 +1,139 @@
+import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
+import pg from 'pg'
+import { migratePostgres } from './migrate.ts'
+import type { AuditDatabase } from './schema.ts'
+import { createTurns, type Store, type WriteTransaction } from './store.ts'
+import { StoreError } from './store-error.ts'
+import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
+import { createTrail } from './trail.ts'
+
+/** How long to wait for a connection: a database that is down is noticed within this time. */
+const CONNECT_TIMEOUT_MS = 3000
+/** A page of a list takes milliseconds; a search through payloads of a large trail may take this long. */
+const READ_TIMEOUT_MS = 30_000
+/** A batch takes tens of milliseconds. Should the other end be gone without a word, we go on after this. */
+const WRITE_TIMEOUT_MS = 15_000
+/** Besides the statement's own time, so that the server's answer that it gave up still reaches us. */
+const ANSWER_MARGIN_MS = 2000
+const READ_CONNECTIONS = 8
+
+/** Holds the transactions that write apart, over all processes. The number is an arbitrary one of ours. */
+const WRITE_LOCK = 7_403_001
+
+/** Types as the parser of `pg` numbers them: our sums and counts stay far below 2^53. */
+const NUMBER_TYPES: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.types.builtins.NUMERIC])
+
+/**
+ * Open the database, bring its schema up to date, and give a pool for readers and one connection that writes.
+ * @throws StoreError when the database cannot be reached, or may not be written to.
+ */
+export async function openPostgresStore(url: string): Promise<Store> {
+  const read = connect(url, { max: READ_CONNECTIONS, statementTimeoutMs: READ_TIMEOUT_MS, readOnly: true })
+  const writer = connect(url, { max: 1, statementTimeoutMs: WRITE_TIMEOUT_MS, readOnly: false })
+  const inTurn = createTurns()
+  const write: Store['write'] = (work) =>
+    inTurn(() =>
+      writer.transaction().execute(async (db) => {
+        await db.executeQuery(CompiledQuery.raw('SELECT pg_advisory_xact_lock($1)', [WRITE_LOCK]))
+        return work({ db, ...tableAccess(db) })
+      }),
+    )
+  try {
+    await write(({ db }) => migratePostgres(db))
+  } catch (error) {
+    await Promise.all([read.destroy(), writer.destroy()])
+    throw error
+  }
+  return {
+    dialect: 'postgres',
+    trail: createTrail({ read, write }),
+    read,
+    write,
+    async checkWritable() {
+      // Only a transaction that may write is given a number.
+      await write(({ db }) => db.executeQuery(CompiledQuery.raw('SELECT pg_current_xact_id()')))
+    },
+    close: () =>
+      inTurn(async () => {
+        await Promise.all([read.destroy(), writer.destroy()])
+      }),
+  }
+}
+
+function connect(
+  url: string,
+  { max, statementTimeoutMs, readOnly }: { max: number; statementTimeoutMs: number; readOnly: boolean },
+): Kysely<AuditDatabase> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'millrace-audit',
+    max,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + ANSWER_MARGIN_MS,
+    // A process that is stopped in the middle of a transaction must not keep the write lock from the others.
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    keepAlive: true,
+    types: {
+      getTypeParser: ((type: number, format: 'text' | 'binary') =>
+        NUMBER_TYPES.has(type) ? Number : pg.types.getTypeParser(type, format)) as typeof pg.types.getTypeParser,
+    },
+    ...(readOnly && { options: '-c default_transaction_read_only=on' }),
+  })
+  // A connection that breaks while nobody uses it: the pool makes another one.
+  pool.on('error', () => undefined)
+  const dialect = new PostgresDialect({
+    pool: {
+      connect: async () => withStoreErrors(await pool.connect().catch(rethrow)),
+      end: () => pool.end(),
+      options: pool.options,
+    },
+  })
+  return new Kysely<AuditDatabase>({ dialect })
+}
+
+/** A client whose queries reject with `StoreError`. */
+function withStoreErrors(client: pg.PoolClient): PostgresPoolClient {
+  let broken: Error | undefined
+  const query = ((...args: Parameters<typeof client.query>) =>
+    (client.query(...args) as unknown as Promise<unknown>).catch((error) => {
+      // What the server itself says has a code; anything else is a connection that cannot be used again.
+      if (!(error instanceof pg.DatabaseError)) broken = error
+      return rethrow(error)
+    })) as unknown as PostgresPoolClient['query']
+  return { query, release: () => client.release(broken) }
+}
+
+const UNIQUE_VIOLATION = '23505'
+
+function rethrow(error: unknown): never {
+  const isDouble = error instanceof pg.DatabaseError && error.code === UNIQUE_VIOLATION
+  throw new StoreError((error as Error).message, { cause: error, isDouble })
+}
+
+/** Many rows in one statement, each column as one array: the server plans once and answers once. */
+function tableAccess(db: Kysely<AuditDatabase>): Omit<WriteTransaction, 'db'> {
+  const save = async (table: Table, rows: readonly object[], onDouble: 'refuse' | 'replace') => {
+    if (rows.length === 0) return
+    const columns = columnsOf(table) as string[]
+    const values = `SELECT * FROM ${unnest(columns.map((column) => table.columns[column as never]))}`
+    const arrays = columns.map((column) => rows.map((row) => (row as Record<string, unknown>)[column]))
+    await db.executeQuery(CompiledQuery.raw(insertSql(table, { values, onDouble }), arrays))
+  }
+  return {
+    async find<Name extends TableName>(name: Name, keys: readonly (readonly (string | number)[])[]) {
+      if (keys.length === 0) return []
+      const { key, columns } = TABLES[name]
+      const wanted = `${unnest(key.map((column) => columns[column]))} AS wanted (${key.join(', ')})`
+      const arrays = key.map((_, index) => keys.map((parts) => parts[index]))
+      const sql = `SELECT ${name}.* FROM ${name} JOIN ${wanted} USING (${key.join(', ')})`
+      return (await db.executeQuery<AuditDatabase[Name]>(CompiledQuery.raw(sql, arrays))).rows
+    },
+    insert: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse'),
+    put: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'replace'),
+  }
+}
+
+function unnest(types: readonly string[]): string {
+  return `unnest(${types.map((type, index) => `$${index + 1}::${type}[]`).join(', ')})`
+}

@@ -1,1 +1,0 @@
-SELECT position, entries_read, seq FROM cursors WHERE partition = ?

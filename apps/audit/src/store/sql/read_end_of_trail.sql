@@ -1,1 +1,0 @@
-SELECT seq, record FROM records WHERE partition = ? ORDER BY seq DESC LIMIT 1

@@ -1,1 +1,0 @@
-SELECT length, hash FROM heads WHERE namespace = ? AND entity_id = ?
