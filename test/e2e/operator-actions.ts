@@ -169,4 +169,21 @@ export const ACTIONS: readonly Action[] = [
       return { path: `${SCHEDULE}/backfills/slow/stop` }
     },
   },
+  {
+    ...{ app: 'audit', route: 'POST /v1/subjects/{id}/erase', leaves: 'payload.erased' },
+    destructive: true,
+    ask: async () => ({ path: '/v1/subjects/customer-7/erase' }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/holds', leaves: 'hold.placed' },
+    destructive: true,
+    ask: async () => ({ path: '/v1/holds', body: { namespace: 'other' } }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/holds/{id}/release', leaves: 'hold.released' },
+    destructive: true,
+    ask: async ({ post }) => ({
+      path: `/v1/holds/${(await post('/v1/holds', { namespace: 'other', ...BY }, 'audit')).id}/release`,
+    }),
+  },
 ]

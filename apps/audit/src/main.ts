@@ -24,12 +24,16 @@ import {
   whenReady,
 } from '@millrace/streams'
 import { addEmitRoute } from './api/emit-route.ts'
+import { addEraseRoute } from './api/erase-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
+import { addExportRoute } from './api/export-route.ts'
+import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
+import { startKeeping } from './keeping/keeping.ts'
 import { createAuditMetrics } from './metrics.ts'
 import { createLogFeed, FEED_BLOCK_MS } from './progress/log-feed.ts'
 import { createReadiness } from './readiness.ts'
@@ -89,6 +93,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   })
   const readers = recorders.map(({ reader }) => reader)
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
+  const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
   const server = await createHttpServer({
     ...{ title: 'Millrace audit', version: VERSION, logger, metrics: appMetrics, bodyLimitBytes: BODY_LIMIT_BYTES },
@@ -103,6 +108,9 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   addEmitRoute(server, { partitions, read, signals, stopping: stopping.signal })
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
+  addExportRoute(server, { read, clock, stopping: stopping.signal })
+  addEraseRoute(server, { read, partitions, signals, stopping: stopping.signal })
+  addHoldRoutes(server, { read, partitions, signals, stopping: stopping.signal })
   addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
@@ -132,7 +140,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
       stopping.abort(new ProblemError('store.unavailable', 'The audit app is stopping.', { retryAfterSeconds: 1 }))
       await server.close()
       feed.stop()
-      await Promise.all([lag.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
+      await Promise.all([lag.stop(), keeping.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
       redis.disconnect()
       await store.close()
     },

@@ -5,6 +5,16 @@ export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
 
+/** What an app refused, as it said it. */
+export class ProblemAnswer extends CommandError {
+  readonly problem: Problem
+
+  constructor(message: string, problem: Problem) {
+    super(message)
+    this.problem = problem
+  }
+}
+
 export interface CallOptions {
   readonly method?: 'GET' | 'POST' | 'PUT'
   readonly body?: unknown
@@ -26,7 +36,20 @@ export async function call<T>(
   })
   const text = await response.text()
   if (response.ok) return JSON.parse(text) as T
-  throw new CommandError(explainProblem(response.status, text))
+  throw refusal(response.status, text)
+}
+
+/** The body of an answer as it comes, for what may be longer than memory. */
+export async function open(url: string, path: string): Promise<ReadableStream> {
+  const response = await fetchOrExplain(url, path, {})
+  if (response.ok && response.body) return response.body
+  throw refusal(response.status, await response.text())
+}
+
+function refusal(status: number, text: string): CommandError {
+  const problem = parseProblem(text)
+  const message = explainProblem(status, text)
+  return problem ? new ProblemAnswer(message, problem) : new CommandError(message)
 }
 
 async function fetchOrExplain(url: string, path: string, init: RequestInit): Promise<Response> {

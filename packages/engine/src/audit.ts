@@ -25,6 +25,7 @@ export {
   type Erasure,
   type ErasureOf,
   isErased,
+  type Place,
   parseErasure,
   readErasure,
   TRAIL_KIND,

@@ -41,6 +41,7 @@ export {
   LEVELS,
   type Level,
   PLATFORM_ACTOR,
+  type Place,
   parseErasure,
   type RecordInput,
   readErasure,

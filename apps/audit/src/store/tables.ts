@@ -31,6 +31,7 @@ export const TABLES: { readonly [Name in TableName]: Table<Name> } = {
       event_hash: 'text',
       salt: 'text',
       data: 'text',
+      erased_by: 'text',
     },
     fixed: [],
   },
@@ -63,6 +64,20 @@ export const TABLES: { readonly [Name in TableName]: Table<Name> } = {
       reason: 'text',
     },
     fixed: ['namespace', 'queue', 'kind', 'enqueued_at_ms'],
+  },
+  holds: {
+    name: 'holds',
+    key: ['id'],
+    columns: {
+      id: 'text',
+      namespace: 'text',
+      entity_id: 'text',
+      who: 'text',
+      why: 'text',
+      placed_at_ms: 'bigint',
+      released_at_ms: 'bigint',
+    },
+    fixed: ['namespace', 'entity_id', 'placed_at_ms'],
   },
 }
 

@@ -50,7 +50,7 @@ export function createTrail() {
   const erase = (erased: readonly Made[]) => {
     const data = JSON.stringify(toErasure(erased.map(({ seq }) => ({ partition: 0, seq }))))
     const entityId = 'subject/0'
-    const { eventId } = add({ namespace: 'millrace', entityId, eventType: ERASED, how: { kind: TRAIL_KIND }, data })
+    const { eventId } = add({ namespace: '@millrace', entityId, eventType: ERASED, how: { kind: TRAIL_KIND }, data })
     for (const { seq } of erased)
       records[seq] = { ...(records[seq] as Made), data: null, salt: null, erasedBy: eventId }
   }
@@ -77,5 +77,5 @@ export function toLine({ record, eventHash, salt, data, erasedBy }: ExportedReco
 }
 
 function isErasing({ namespace }: { namespace: string }): boolean {
-  return namespace === 'millrace'
+  return namespace === '@millrace'
 }
