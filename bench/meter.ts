@@ -43,6 +43,12 @@ export class Meter {
     else if (this.#seen >= this.#start.seen + this.#options.count) this.#end(this.#start)
   }
 
+  /** That was all: for who cannot say when so many have come. */
+  finish(): void {
+    if (!this.#start) throw new Error(`nothing was measured: all ${this.#seen} came at once`)
+    if (!this.#ended) this.#end(this.#start)
+  }
+
   #end({ seen, atMs, micros }: { seen: number; atMs: number; micros: Record<string, number> }): void {
     this.#ended = true
     const spanMs = performance.now() - atMs

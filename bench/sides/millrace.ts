@@ -1,4 +1,4 @@
-import { queueDefinitionSchema } from '@millrace/contracts'
+import { queueDefinitionSchema, type SubscriptionSource } from '@millrace/contracts'
 import {
   checkServer,
   createPartitions,
@@ -35,6 +35,7 @@ export interface ServiceToRegister {
   readonly namespace: string
   readonly url: string
   readonly queues: readonly string[]
+  readonly subscriptions?: readonly { readonly name: string; readonly subscription: SubscriptionSource }[]
   readonly concurrency: number
   /** `pull`: consumers take the jobs, no dispatcher does. */
   readonly delivery?: 'pull'
@@ -43,7 +44,7 @@ export interface ServiceToRegister {
 /** Register a service with these queues and open them, as an apply would. */
 export async function registerService(
   { partition }: Store,
-  { namespace, url, queues, concurrency, delivery }: ServiceToRegister,
+  { namespace, url, queues, subscriptions = [], concurrency, delivery }: ServiceToRegister,
 ): Promise<void> {
   const definitions = queues.map((name) =>
     queueDefinitionSchema.parse({
@@ -51,6 +52,10 @@ export async function registerService(
       ...(delivery ? { delivery } : { endpoint: `/internal/jobs/${name}` }),
     }),
   )
+  for (const { name, subscription } of subscriptions) {
+    const fields = { kind: 'subscription', name, concurrency, endpoint: `/internal/events/${name}`, subscription }
+    definitions.push(queueDefinitionSchema.parse(fields))
+  }
   const service = {
     ...{ namespace, url, version: 1, appliedAt: new Date().toISOString(), appliedBy: 'bench' },
     ...{ queues: definitions, closing: [], manifest: {} },

@@ -39,6 +39,18 @@ const WORDS = {
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
   LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
+  OTEL_EXPORTER_OTLP_ENDPOINT:
+    'Where [traces](#traces) go: the base URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`. Without it there are none.',
+  OTEL_EXPORTER_OTLP_PROTOCOL: '`http/protobuf` or `http/json`. gRPC is not there.',
+  OTEL_TRACES_SAMPLER:
+    '`always_on`, `always_off`, `traceidratio`, or one of these with `parentbased_` in front: callers who say whether they record are heard.',
+  OTEL_TRACES_SAMPLER_ARG: 'The share of traces that `traceidratio` records, 0 to 1.',
+  OTEL_BSP_SCHEDULE_DELAY: 'Spans wait so many ms before they are sent, unless a batch of them is full.',
+  OTEL_BSP_MAX_QUEUE_SIZE: 'So many spans wait at most; more are dropped.',
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'So many spans are sent at once.',
+  OTEL_SDK_DISABLED: '`true` turns traces off whatever the rest says.',
+  MILLRACE_DELIVERY_TRACES:
+    '`joined`: the delivery of a job is in the trace that created it; `linked`: it is a trace of its own with a link. See [Traces](#traces).',
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:
     'Where a service listens when an apply gives no `url`: an http URL with `{namespace}` in it.',
@@ -50,6 +62,8 @@ const WORDS = {
     'Who may subscribe to the platform events of other namespaces: `ops:*,billing:shop`. See [subscriptions.md](subscriptions.md#what-the-platform-says).',
   MILLRACE_SUBSCRIPTION_WAITING:
     'So many events wait in the queue of a subscription at most; the log keeps the rest for it.',
+  MILLRACE_EVENT_READERS:
+    'How many readers one dispatcher lets wait at `GET /events` and `GET /events/stream`, 1 to 100,000.',
   MILLRACE_EVENT_RETENTION_MS: 'How long the log keeps events for a subscription that is behind.',
   MILLRACE_EVENT_RETENTION_BYTES:
     'How much memory a log may take before subscriptions that are behind are taken ahead; 0 for no limit.',
@@ -61,6 +75,11 @@ const WORDS = {
   DATABASE_URL:
     'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
+  MILLRACE_AUDIT_SWEEP_MS:
+    'How long after [a sweep](audit.md#the-sweep) of the whole trail the next one begins. 0: never.',
+  MILLRACE_AUDIT_RETENTION:
+    'How many days payloads are kept, by event type: `job.*=90,*=1095`; the first pattern that fits counts. Nothing is pruned without it. [audit.md](audit.md#retention-and-legal-holds)',
+  MILLRACE_AUDIT_PRUNE_MS: 'How long after a pruning of payloads the next one begins.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',
@@ -89,7 +108,8 @@ export async function environmentTable() {
   const words = wordsFor('variables', [...variables.keys()], WORDS)
   const rows = [...variables].map(([variable, { readers, fallback }]) => [
     code(variable),
-    fallback === undefined ? '–' : code(fallback),
+    // A list that is empty, when nothing is set.
+    fallback === undefined || typeof fallback === 'object' ? '–' : code(fallback),
     readers.join(', '),
     words(variable),
   ])

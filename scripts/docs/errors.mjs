@@ -43,7 +43,7 @@ const PROBLEM_WORDS = {
   'replay.unknown': 'Correct the id. A replay is forgotten 30 days after its end.',
   'entity.unknown': 'Correct the namespace or the entity id.',
   'stream.too_many':
-    'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS`.',
+    'Come again after `Retry-After`, close streams that nobody looks at, or raise `MILLRACE_AUDIT_STREAMS` (progress) or `MILLRACE_EVENT_READERS` (events).',
   'store.full': 'Wait for `Retry-After` and send again. Redis has reached `maxmemory`; nothing was accepted.',
   'store.unavailable':
     'Wait for `Retry-After` and send again with the same idempotency key: what became of the first is not known.',
@@ -75,8 +75,9 @@ const SDK_WORDS = {
   'sdk.timeout': 'No answer in time. Whether the request was carried out is not known.',
   'sdk.bad_answer': 'A success that could not be read.',
   'sdk.refused': 'An error status without a problem document: something else answered, such as a proxy.',
-  'sdk.invalid_input': 'The call cannot be written as a request; nothing was sent.',
-  'sdk.closed': 'The consumer was closed before it had taken its first job.',
+  'sdk.invalid_input':
+    'The call makes no sense as it stands: nothing was sent, or subscribed to. The message names each mistake.',
+  'sdk.closed': 'The consumer was closed before jobs could be taken.',
   'sdk.redis_unavailable': 'Redis is away. The consumer connects again by itself, and has lost no job.',
   'sdk.not_set_up': 'No platform was ever started on this Redis: start a dispatcher once, or correct the URL.',
   'sdk.unfit_redis': 'This Redis must not be trusted with jobs; the message has the command that mends it.',
@@ -87,7 +88,7 @@ const SDK_WORDS = {
   'sdk.delivery_failed':
     'A step of taking or settling jobs failed for a reason other than a lost connection; it is tried again.',
   'sdk.result_not_kept': 'The job succeeded; its result is larger than 64 KiB or no JSON, and was not kept.',
-  'sdk.hook_failed': 'A hook that was passed to `consume` threw.',
+  'sdk.hook_failed': 'A hook that was passed to `consume` or `subscribe` threw.',
   'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
 }
 

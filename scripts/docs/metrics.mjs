@@ -6,6 +6,7 @@ import {
   PROCESS_METRICS,
   wordsOf,
 } from '../../packages/contracts/src/index.ts'
+import { usesOfMetrics } from '../../packages/monitoring/src/index.ts'
 import { code, table } from './table.mjs'
 
 /** The catalogue of packages/contracts/src/metrics as a page. */
@@ -17,7 +18,7 @@ export function metricsPage() {
 
 \`GET /metrics\` of each app, in the text format of Prometheus, or in OpenMetrics for who accepts it: that one has exemplars, which lead
 from a bucket of a histogram to the trace of one job in it. Every sample has the label \`app\`. Which of them to watch:
-[operations.md](operations.md#what-to-watch).
+[operations.md](operations.md#what-to-watch). The last column of a table says which dashboards and alerts read the metric.
 
 Labels are names from manifests and fixed words, never ids. In each process the first \`MILLRACE_METRICS_NAMES\` queues have series of
 their own, and as many schedules and namespaces; all the others are shown together under the label value \`${OTHER}\`: counts and
@@ -52,9 +53,20 @@ function metricTable(metrics) {
   const rows = Object.values(metrics).map((metric) => {
     const { name, type, help, rest } = metric
     const labels = labelNamesOf(metric).map(code).join(', ') || '–'
-    return [code(name), type, labels, help, rest ? REST_TEXTS[rest] : '–']
+    return [code(name), type, labels, help, rest ? REST_TEXTS[rest] : '–', watchersOf(name)]
   })
-  return table(['name', 'type', 'labels', 'meaning', `as \`${OTHER}\``], rows)
+  return table(['name', 'type', 'labels', 'meaning', `as \`${OTHER}\``, 'read by'], rows)
+}
+
+const USES = usesOfMetrics()
+
+function watchersOf(name) {
+  const uses = USES.get(name) ?? []
+  return uses
+    .map((use) =>
+      use.startsWith('millrace-') ? use.replace('millrace-', '') : `[${use}](operations.md#${use.toLowerCase()})`,
+    )
+    .join(', ')
 }
 
 function labelValues() {

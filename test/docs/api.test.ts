@@ -1,5 +1,5 @@
 import type { DeadLetter } from '@millrace/contracts'
-import { eventually, type Receiver, startReceiver, withBy } from '@millrace/testkit'
+import { asyncApiFaults, eventually, type Receiver, startReceiver, withBy } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getJson } from '../e2e/platform.ts'
 import { codeBlocks, readPage, tableRows } from './pages.ts'
@@ -96,6 +96,9 @@ describe('docs/subscriptions.md', { timeout: 90_000 }, () => {
     const [request] = await service.waitFor('/internal/events/paid-orders', 1)
     expect(request?.json()).toMatchObject({ type: 'order.paid', source: '/shop', data: { cents: 4200 } })
     expect(outputs.join('')).toMatch(/"matched":[1-9]/)
+    const described = outputs.find((output) => output.includes('"asyncapi"'))?.split('\n') ?? []
+    expect(described.flatMap((line) => (line === '' ? [] : asyncApiFaults(JSON.parse(line))))).toEqual([])
+    expect(described.join('')).toMatch(/"shop\.send"[\s\S]*"shipping\.receive\.paid-orders"/)
   })
 
   it('has subscriptions and events that are accepted', async () => {

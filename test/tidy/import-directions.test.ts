@@ -1,12 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { checkDirections, kindOf } from './import-directions.ts'
 import { listed, readFiles, readSources, readWorkspaces, type Workspace } from './repository.ts'
+import { readImports } from './syntax.ts'
 
 describe('import directions', () => {
   const workspaces = readWorkspaces()
 
   it('hold everywhere', () => {
     expect(listed(checkDirections(readSources(), workspaces))).toEqual([])
+  })
+
+  it('bring the OpenTelemetry SDK into no process that is not traced: one file per app has it, which nobody imports at start', () => {
+    const sources = readSources().filter(({ path }) => !path.includes('/test/'))
+    const importing = (is: (specifier: string) => boolean, isType: boolean) =>
+      sources
+        .filter((file) => readImports(file).some((each) => is(each.specifier) && each.typesOnly === isType))
+        .map(({ path }) => path)
+    const isSdk = (specifier: string) => /^@opentelemetry\/(?!api$)/.test(specifier)
+    const parts = ['audit', 'dispatcher', 'scheduler'].map((app) => `apps/${app}/src/otel-sdk.ts`)
+    expect(importing(isSdk, false).toSorted()).toEqual(parts)
+    expect(importing(isSdk, true)).toEqual(['packages/runtime/src/tracing.ts'])
+    const loading = sources.filter(({ text }) => text.includes('./otel-sdk.ts')).map(({ text }) => text)
+    expect(loading.every((text) => !/from '\.\/otel-sdk\.ts'/.test(text))).toBe(true)
   })
 
   it('are known to turbo: each workspace carries the tag of its kind', () => {
@@ -26,7 +41,7 @@ describe('import directions', () => {
       dependencies: ['@millrace/contracts'],
       devDependencies: ['@millrace/testkit'],
     },
-    { folder: 'apps/cli', name: '@millrace/cli', dependencies: [], devDependencies: [] },
+    { folder: 'apps/cli', name: '@millrace/cli', dependencies: [], devDependencies: ['toolkit'] },
   ]
 
   it.each([
@@ -47,6 +62,8 @@ describe('import directions', () => {
     ['the testkit in a source', 'apps/audit/src/a.ts', `import '@millrace/testkit'`, 'only tests and bench may'],
     ['what is not declared', 'apps/audit/src/a.ts', `import { z } from 'zod'`, 'in the dependencies of apps/audit'],
     ['what is declared for tests only', 'apps/audit/src/a.ts', `import 'vitest'`, 'in the dependencies of'],
+    ['types of what is declared for development', 'apps/cli/src/a.ts', `import type { A } from 'toolkit'`, undefined],
+    ['what is declared for development', 'apps/cli/src/a.ts', `import { a } from 'toolkit'`, 'in the dependencies of'],
   ])('judges an import %s', (_name, path, text, complaint) => {
     const found = listed(checkDirections([{ path, text }], house))
     expect(found).toEqual(complaint === undefined ? [] : [expect.stringContaining(complaint)])

@@ -7,6 +7,7 @@ const PACKAGES = ['contracts', 'time', 'runtime', 'streams', 'engine', 'delivery
 /** Who may import whom, by kind of workspace: "Rooms" in ARCHITECTURE.md. turbo.json says the same to `turbo boundaries`. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   contracts: [],
+  monitoring: ['contracts'],
   time: [],
   runtime: ['contracts', 'time'],
   streams: ['contracts'],
@@ -16,7 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   testkit: [],
   app: PACKAGES,
   example: ['sdk'],
-  test: PACKAGES,
+  test: [...PACKAGES, 'monitoring'],
   bench: PACKAGES,
 }
 
@@ -46,7 +47,7 @@ interface Context {
   readonly workspaces: readonly Workspace[]
 }
 
-function complaint({ specifier }: Import, context: Context): string | undefined {
+function complaint({ specifier, typesOnly }: Import, context: Context): string | undefined {
   if (specifier.startsWith('node:')) return undefined
   if (specifier.startsWith('.')) return complaintOnPath(specifier, context)
   const name = packageNameOf(specifier)
@@ -54,6 +55,8 @@ function complaint({ specifier }: Import, context: Context): string | undefined 
   if (name === home.name) return undefined
   if (name.startsWith(SCOPE))
     return complaintOnWorkspace(specifier, context) ?? complaintOnDeclaration(name, file, home)
+  // Types are gone when the program runs, so whoever installs the package need not have them.
+  if (typesOnly && home.devDependencies.includes(name)) return undefined
   return complaintOnDeclaration(name, file, home)
 }
 

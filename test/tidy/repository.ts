@@ -59,7 +59,9 @@ function toWorkspace({ path, text }: SourceFile): Workspace {
 
 /** Tests, and what only tests and measurements use: they may look into what they test, and nothing ships with them. */
 export function isTestFile(path: string): boolean {
-  return path.startsWith('test/') || path.startsWith('bench/') || path.includes('/test/')
+  // Nothing of packages/monitoring runs with an app: it makes files, so what it needs is for development alone.
+  const folders = ['test/', 'bench/', 'packages/monitoring/']
+  return folders.some((folder) => path.startsWith(folder)) || path.includes('/test/')
 }
 
 export function lineAt(text: string, offset: number): number {

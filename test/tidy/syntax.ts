@@ -14,22 +14,24 @@ export function visit(file: SourceFile, handlers: Handlers): void {
 export interface Import {
   readonly specifier: string
   readonly line: number
+  /** Nothing of it is there when the program runs. */
+  readonly typesOnly: boolean
 }
 
 /** Every module that a file names: imports, re-exports, dynamic imports, types of the form `import('x').T`. */
 export function readImports(file: SourceFile): Import[] {
   const imports: Import[] = []
-  const note = (source: { type: string; start: number; value?: unknown } | null) => {
+  const note = (source: { type: string; start: number; value?: unknown } | null, typesOnly = false) => {
     if (typeof source?.value === 'string') {
-      imports.push({ specifier: source.value, line: lineAt(file.text, source.start) })
+      imports.push({ specifier: source.value, line: lineAt(file.text, source.start), typesOnly })
     }
   }
   visit(file, {
-    ImportDeclaration: (node) => note(node.source),
+    ImportDeclaration: (node) => note(node.source, node.importKind === 'type'),
     ExportNamedDeclaration: (node) => note(node.source),
     ExportAllDeclaration: (node) => note(node.source),
     ImportExpression: (node) => note(node.source),
-    TSImportType: (node) => note(node.source),
+    TSImportType: (node) => note(node.source, true),
   })
   return imports
 }

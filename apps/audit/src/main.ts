@@ -6,18 +6,19 @@ import { ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
-  createLogger,
   createMetrics,
-  type Logger,
   listen,
   type RunningService,
   runService,
   StartError,
+  startTelemetry,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import {
   connectBlocking,
   createLogReader,
+  LOG_READERS,
   openRedis,
   type Partition,
   registryPartition,
@@ -41,8 +42,7 @@ import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
 import { READ_BLOCK_MS, startRecorder } from './recorder/recorder.ts'
 import { createSignals } from './recorder/signals.ts'
-import { openStore } from './store/open-store.ts'
-import type { Store } from './store/store.ts'
+import { openStore, type Store } from './store/open-store.ts'
 
 /** A batch takes milliseconds; what else may run is a long verification, which need not be waited for. */
 const DRAIN_MS = 10_000
@@ -56,12 +56,12 @@ await runService({
   name: 'millrace-audit',
   async start() {
     const config = readConfig()
-    const logger = createLogger({ app: 'audit', level: config.LOG_LEVEL })
-    return { service: await start(config, logger), logger, drainMs: DRAIN_MS }
+    const telemetry = await startTelemetry(config, { app: 'audit', loadSdk: () => import('./otel-sdk.ts') })
+    return { service: await start(config, telemetry), telemetry, drainMs: DRAIN_MS }
   },
 })
 
-async function start(config: AuditConfig, logger: Logger): Promise<RunningService> {
+async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
@@ -83,7 +83,7 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   }
   const logs = await Promise.all([...partitions.all, registryPartition(redis)].map(connectReader))
   const recorders = logs.map(({ partition, blocking }) => {
-    const reader = createLogReader({ partition, blocking, group: 'audit' })
+    const reader = createLogReader({ partition, blocking, group: LOG_READERS.audit })
     const recorder = startRecorder({
       ...{ reader, trail: store.trail, signals, metrics, logger, clock, holder },
       keepEvents: config.MILLRACE_LOG_KEEP,
@@ -96,7 +96,14 @@ async function start(config: AuditConfig, logger: Logger): Promise<RunningServic
   const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
   const server = await createHttpServer({
-    ...{ title: 'Millrace audit', version: VERSION, logger, metrics: appMetrics, bodyLimitBytes: BODY_LIMIT_BYTES },
+    ...{
+      title: 'Millrace audit',
+      version: VERSION,
+      logger,
+      tracing,
+      metrics: appMetrics,
+      bodyLimitBytes: BODY_LIMIT_BYTES,
+    },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
   })

@@ -5,6 +5,9 @@ import type { RecordRow } from './store/schema.ts'
 /** The figures of the audit trail. */
 export function createAuditMetrics(metrics: Metrics) {
   const { records, lastRecorded, ...instruments } = metrics.instruments(AUDIT_METRICS)
+  // From the start, so that the first chain that is found broken is an increase.
+  for (const result of ['intact', 'tampered', 'unverifiable', 'unknown'] as const)
+    instruments.verified.labels({ result })
   return {
     ...instruments,
     recorded(rows: readonly RecordRow[]): void {

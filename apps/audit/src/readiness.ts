@@ -1,5 +1,5 @@
 import type { Recorder } from './recorder/recorder.ts'
-import type { Store } from './store/store.ts'
+import type { Store } from './store/open-store.ts'
 
 const CHECK_TIMEOUT_MS = 1000
 

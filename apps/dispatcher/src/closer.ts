@@ -2,15 +2,13 @@ import { queueAddress, type Service } from '@millrace/contracts'
 import { withoutClosed } from '@millrace/engine'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import {
+  changeService,
   closeQueue,
   fullAddress,
   type Partition,
   type Partitions,
   type RegistryView,
-  readService,
-  register,
 } from '@millrace/streams'
-
 import type { Sender } from './delivery/sender.ts'
 
 const CLOSE_SWEEP_MS = 2000
@@ -47,16 +45,14 @@ export function startCloser({ registry, registryPartition, partitions, clock, se
   })
 
   async function strike({ namespace }: Service, address: string): Promise<void> {
-    const current = await readService(registryPartition.redis, namespace)
-    // Another dispatcher struck it already, or it was declared again meanwhile.
-    if (!current?.closing.some(({ kind, name }) => queueAddress(kind, name) === address)) return
-    const service = { ...withoutClosed(current, address), appliedAt: new Date(clock.now()).toISOString() }
-    const event = {
-      version: service.version,
-      url: service.url,
-      who: 'dispatcher',
-      why: `queue ${address} is drained and closed`,
-    }
-    await register(registryPartition, { service, expectedVersion: current.version, event })
+    await changeService(registryPartition, namespace, (read) => {
+      const current = read as Service
+      // Another dispatcher struck it already, or it was declared again meanwhile.
+      const isClosing = current.closing.some(({ kind, name }) => queueAddress(kind, name) === address)
+      if (!isClosing) return { service: current }
+      const service = { ...withoutClosed(current, address), appliedAt: new Date(clock.now()).toISOString() }
+      const { version, url } = service
+      return { service, event: { version, url, who: 'dispatcher', why: `queue ${address} is drained and closed` } }
+    })
   }
 }

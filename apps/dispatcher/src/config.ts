@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** `ops:*,billing:shop`: who may hear of whose platform events besides their own. */
 function parseGrants(text: string, context: z.RefinementCtx): Record<string, string[]> {
-  const grants: Record<string, string[]> = {}
+  const grants = new Map<string, string[]>()
   for (const part of text.split(',').filter((each) => each.trim() !== '')) {
     const [, reader, namespace] = /^\s*([a-z0-9-]+):([a-z0-9-]+|\*)\s*$/.exec(part) ?? []
     if (reader === undefined || namespace === undefined) {
@@ -11,9 +11,9 @@ function parseGrants(text: string, context: z.RefinementCtx): Record<string, str
       context.addIssue({ code: 'custom', message })
       return z.NEVER
     }
-    grants[reader] = [...(grants[reader] ?? []), namespace]
+    grants.set(reader, [...(grants.get(reader) ?? []), namespace])
   }
-  return grants
+  return Object.fromEntries(grants)
 }
 
 const schema = z.object({
@@ -40,12 +40,14 @@ const schema = z.object({
     .min(1)
     .max(10_000_000)
     .default(10_000),
+  MILLRACE_EVENT_READERS: z.coerce.number('expected a number of readers').int().min(1).max(100_000).default(1000),
   MILLRACE_EVENT_RETENTION_MS: z.coerce
     .number('expected milliseconds')
     .int()
     .min(1000)
     .default(7 * 86_400_000),
   MILLRACE_EVENT_RETENTION_BYTES: z.coerce.number('expected a number of bytes').int().min(0).default(0),
+  MILLRACE_DELIVERY_TRACES: z.enum(['joined', 'linked'], 'expected joined or linked').default('joined'),
   MILLRACE_LEASE_MS: z.coerce.number('expected milliseconds').int().min(500).max(60_000).default(6000),
 })
 export type Config = z.infer<typeof schema>

@@ -3,10 +3,10 @@ import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
   createMetrics,
-  type Logger,
   type Loop,
   listen,
   systemClock,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
@@ -14,15 +14,18 @@ import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
 import { startRedriver } from './dead-letters/redriver.ts'
+import { createAttemptTraces } from './delivery/attempt-traces.ts'
 import { createEndpointHealth } from './delivery/endpoint-health.ts'
 import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
+import { addAsyncApiRoute } from './events/asyncapi-route.ts'
 import { addFeedRoutes } from './events/feed-routes.ts'
 import { addPublishRoutes } from './events/publish-routes.ts'
 import { createPublisher } from './events/publisher.ts'
 import { addReplayRoutes } from './events/replay-routes.ts'
 import { addSubscriptionRoutes } from './events/subscription-routes.ts'
 import { addTryRoute } from './events/try-route.ts'
+import { createTypeNotes } from './events/type-notes.ts'
 import { addDeadLetterRoutes } from './intake/dead-letter-routes.ts'
 import { addJobCommandRoutes } from './intake/job-command-routes.ts'
 import { homeOf } from './intake/job-home.ts'
@@ -38,7 +41,7 @@ import { createViewSource } from './router/view-source.ts'
 const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
-export async function startDispatcher(config: Config, logger: Logger) {
+export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
@@ -49,6 +52,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const sender = createSender()
   const health = createEndpointHealth(clock)
+  const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
 
   let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
@@ -58,6 +62,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
     version: VERSION,
     logger,
     metrics: appMetrics,
+    tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {
@@ -76,19 +81,31 @@ export async function startDispatcher(config: Config, logger: Logger) {
     clock,
     durability: facts.durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   const views = createViewSource({ registry, partitions, grants: config.MILLRACE_EVENT_GRANTS })
   await addPublishRoutes(server, {
-    publisher: createPublisher({ registry, partitions }),
+    registry,
+    publisher: createPublisher({
+      registry,
+      partitions,
+      types: createTypeNotes({ redis, clock, onError }),
+    }),
     metrics,
     clock,
     durability: facts.durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
+    tracing,
   })
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
   addReplayRoutes(server, { registry, partitions, sources, views, clock })
-  addFeedRoutes(server, { sources, grants: config.MILLRACE_EVENT_GRANTS })
+  addFeedRoutes(server, {
+    sources,
+    grants: config.MILLRACE_EVENT_GRANTS,
+    maxReaders: config.MILLRACE_EVENT_READERS,
+  })
+  addAsyncApiRoute(server, { registry, redis, clock })
   addTryRoute(server, { partitions, grants: config.MILLRACE_EVENT_GRANTS })
   addServiceRoutes(server, {
     registry,
@@ -124,6 +141,7 @@ export async function startDispatcher(config: Config, logger: Logger) {
         sender,
         health,
         clock,
+        traces,
         random: Math.random,
         leaseMs: config.MILLRACE_LEASE_MS,
       }),

@@ -1,4 +1,4 @@
-import { createLogger, runService } from '@millrace/runtime'
+import { runService, startTelemetry } from '@millrace/runtime'
 import { readConfig } from './config.ts'
 import { startDispatcher } from './dispatcher.ts'
 
@@ -6,8 +6,8 @@ await runService({
   name: 'dispatcher',
   async start() {
     const config = readConfig()
-    const logger = createLogger({ app: 'dispatcher', level: config.LOG_LEVEL })
+    const telemetry = await startTelemetry(config, { app: 'dispatcher', loadSdk: () => import('./otel-sdk.ts') })
     // Draining has its own limit; this one only ends a process whose drain hangs.
-    return { service: await startDispatcher(config, logger), logger, drainMs: config.MILLRACE_DRAIN_MS + 5000 }
+    return { service: await startDispatcher(config, telemetry), telemetry, drainMs: config.MILLRACE_DRAIN_MS + 5000 }
   },
 })

@@ -105,7 +105,47 @@ describe('a dispatcher that stands still past its lease', () => {
   })
 })
 
+describe('a job that may take a day', () => {
+  it.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'runs elsewhere within ten seconds of the %s of its dispatcher, with the leases that are the default',
+    async (signal) => {
+      const byDefault = { MILLRACE_LEASE_MS: undefined }
+      const first = await start(byDefault)
+      await applyTo(first.client, 'shop', [{ name: 'mail', retries: 0, timeoutMs: 86_400_000 }], receiver.url)
+      receiver.script(path, { kind: 'hang' }, {})
+      const id = await first.client.enqueue('shop', 'mail')
+      await eventually(() => attemptsOf(id).length === 1)
+      const second = await start(byDefault)
+      const stoppedAt = performance.now()
+      first.process.signal(signal)
+      await eventually(() => attemptsOf(id).length === 2, { timeoutMs: 20_000 })
+      expect(performance.now() - stoppedAt).toBeLessThan(10_000)
+      expect(attemptsOf(id)[1]).toEqual(['1', '2'])
+      await second.client.until('shop', 'mail', { succeeded: 1, running: 0 })
+      await expectBalance(second.client)
+    },
+  )
+})
+
 describe('SIGTERM', () => {
+  it('a second time ends it at once; what was under way is delivered elsewhere, at no attempt', async () => {
+    const first = await start()
+    await applyTo(first.client, 'shop', [{ name: 'mail', retries: 0 }], receiver.url)
+    receiver.script(path, { kind: 'hang' }, {})
+    const id = await first.client.enqueue('shop', 'mail')
+    await eventually(() => attemptsOf(id).length === 1)
+    first.process.signal('SIGTERM')
+    await first.process.waitForLine(/service\.draining/)
+    const askedAt = performance.now()
+    first.process.signal('SIGTERM')
+    expect((await first.process.exited).code, 'that it did not drain is no success').not.toBe(0)
+    expect(performance.now() - askedAt).toBeLessThan(3000)
+    const second = await start()
+    await second.client.until('shop', 'mail', { succeeded: 1, dead: 0, running: 0 })
+    expect(attemptsOf(id).at(-1)).toEqual(['1', '2'])
+    await expectBalance(second.client)
+  })
+
   it('lets requests under way finish, claims no more, and exits 0', async () => {
     const first = await start()
     await applyTo(first.client, 'shop', [{ name: 'mail', retries: 0, concurrency: 1 }], receiver.url)

@@ -1,6 +1,7 @@
+import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { publish, subscribeTo } from './event-fixture.ts'
-import { type Rig, startRig } from './fixture.ts'
+import { dispatcherOn, type Rig, startRig } from './fixture.ts'
 
 let rig: Rig
 beforeAll(async () => {
@@ -97,7 +98,17 @@ describe('GET /events', () => {
     expect((await read('limit=1000')).events.every(({ type }) => !type.startsWith('job.'))).toBe(true)
   })
 
-  it.each(['after=elsewhere', 'limit=0', 'types=a%20b', 'wait=1000', 'nothing=1'])('refuses %s', async (query) => {
+  it.each([
+    'after=elsewhere',
+    'after=5',
+    'after=czz.zzzzzzzzzzzzzzzzzz.0',
+    'after=c0.zzzzzzzzzz',
+    'after=2026-13-01T00:00:00Z',
+    'limit=0',
+    'types=a%20b',
+    'wait=1000',
+    'nothing=1',
+  ])('refuses %s', async (query) => {
     expect((await rig.client.call('GET', `/events?${query}`)).status).toBe(422)
   })
 })
@@ -112,4 +123,23 @@ describe('GET /events/stream', () => {
     const rest = await readStream('/events/stream?types=stream.sent', 2, { 'last-event-id': first.ids[1]! })
     expect(rest.data).toEqual([3, 4])
   })
+})
+
+it('lets only so many readers wait, and lets the next one in when one has gone', async () => {
+  const small = await dispatcherOn(rig.redis.url, { env: { MILLRACE_PARTITIONS: '3', MILLRACE_EVENT_READERS: '2' } })
+  const goers = [new AbortController(), new AbortController()]
+  const open = (signal?: AbortSignal) =>
+    fetch(`${small.client.url}/events/stream?types=none.such`, signal ? { signal } : {})
+  for (const goer of goers) expect((await open(goer.signal)).status).toBe(200)
+  const refused = await small.client.call('GET', '/events?types=none.such&after=now&wait=1')
+  expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([503, 'stream.too_many', '5'])
+  // Who does not wait is always served.
+  expect((await small.client.call('GET', '/events?types=none.such')).status).toBe(200)
+  goers[0]?.abort()
+  await eventually(async () => {
+    expect((await small.client.call('GET', '/events?types=none.such&after=now&wait=0.1')).status).toBe(200)
+    return true
+  })
+  goers[1]?.abort()
+  await small.dispatcher.stop()
 })

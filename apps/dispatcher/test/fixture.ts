@@ -112,7 +112,10 @@ export type RunningDispatcher = Awaited<ReturnType<typeof startDispatcher>>
 /** A dispatcher in this process, on a port of its own. */
 export async function dispatcherOn(redisUrl: string, { env, logger }: Omit<RigOptions, 'redis'> = {}) {
   const config = readConfig({ REDIS_URL: redisUrl, MILLRACE_DISPATCHER_PORT: '0', MILLRACE_LEASE_MS: '1500', ...env })
-  const dispatcher = await startDispatcher(config, logger ?? createLogger({ app: 'dispatcher', level: 'silent' }))
+  const dispatcher = await startDispatcher(config, {
+    logger: logger ?? createLogger({ app: 'dispatcher', level: 'silent' }),
+    tracing: undefined,
+  })
   return { dispatcher, client: createClient(`http://127.0.0.1:${dispatcher.port}`) }
 }
 

@@ -1,8 +1,17 @@
 import { DISPATCHER_METRICS, manifestQueueSchema } from '@millrace/contracts'
 import { type Consumer, createQueueRunner, joinPartition } from '@millrace/delivery'
 import { createLogger, createMetrics, systemClock } from '@millrace/runtime'
-import { connect, createPartitions, enqueue, openQueues, type Partition, whenReady } from '@millrace/streams'
-import { type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
+import {
+  cancel,
+  connect,
+  createPartitions,
+  enqueue,
+  openQueues,
+  type Partition,
+  readCounts,
+  whenReady,
+} from '@millrace/streams'
+import { eventually, type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { targetOf } from '../src/delivery/attempt.ts'
@@ -56,7 +65,7 @@ async function runnerOf(name: string) {
     consumer: () => consumer,
     onAmbiguousClaim: () => undefined,
   })
-  return { runner, add: (data: number) => enqueue(partition, [{ address, lane: 'normal', data: `${data}` }]) }
+  return { runner, address, add: (data: number) => enqueue(partition, [{ address, lane: 'normal', data: `${data}` }]) }
 }
 
 describe('a queue runner', () => {
@@ -76,6 +85,19 @@ describe('a queue runner', () => {
     }
     await runner.drain()
     expect(receiver.requests('/internal/mail')).toHaveLength(21)
+  })
+
+  it('ends the attempt at a job whose cancellation overtakes the answer that brings it', async () => {
+    const { runner, add, address } = await runnerOf('export')
+    receiver.script('/internal/export', { kind: 'hang' })
+    const [job] = await add(1)
+    runner.wake()
+    // Redis claims first and cancels then; its message comes on another connection than the claimed job.
+    const cancelled = cancel(partition, { id: job!.id, by: { who: 'ada' } })
+    runner.cancel(job!.id)
+    expect(await cancelled).toMatchObject({ kind: 'cancelling' })
+    await eventually(async () => (await readCounts(partition, [address]))[0]?.cancelled === 1, { timeoutMs: 5000 })
+    await runner.drain()
   })
 
   it('drains at once when it has nothing, and claims nothing afterwards', async () => {

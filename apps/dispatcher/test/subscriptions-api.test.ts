@@ -67,6 +67,25 @@ describe('the Subscriptions API', () => {
     expect((await call('GET', '/subscriptions/shop.hook')).status).toBe(404)
   })
 
+  it('changes nothing when it is asked for the same again', async () => {
+    await call('POST', '/subscriptions', request('same'))
+    const version = async () => (await call<{ version: number }>('GET', '/services/shop')).body.version
+    const before = await version()
+    const again = await call('PUT', '/subscriptions/shop.same', request('same'))
+    expect([again.status, await version()]).toEqual([200, before])
+    await call('PUT', '/subscriptions/shop.same', request('same', {}, { retries: 1 }))
+    expect(await version()).toBe(before + 1)
+  })
+
+  it('has subscriptions that are pulled, which have no sink', async () => {
+    const { sink: _sink, ...pulled } = request('pulled', {}, { delivery: 'pull' })
+    const made = await call('POST', '/subscriptions', pulled)
+    expect([made.status, made.body.config.delivery]).toEqual([201, 'pull'])
+    expect([made.body.sink, made.body.protocol]).toEqual([undefined, undefined])
+    await publish(rig.client, 'api.sent', { data: 1 })
+    await rig.client.until('shop', 'subscription:pulled', { waiting: 1 })
+  })
+
   it('gives a name where none is given', async () => {
     const { config, ...rest } = request('x')
     const made = await call('POST', '/subscriptions', { ...rest, config: { namespace: config.namespace } })
@@ -105,6 +124,11 @@ describe('the Subscriptions API', () => {
       '/filters/0/regex',
     ])
     expect(await refused(request('a', {}, { onDead: 'block' }))).toEqual([422, 'request.invalid', '/config/onDead'])
+    expect(await refused(request('a', {}, { backoff: { type: 'list' } }))).toEqual([
+      ...[422, 'request.invalid', '/config/backoff'],
+    ])
+    expect(await refused(request('a', {}, { delivery: 'pull' }))).toEqual([422, 'request.invalid', '/sink'])
+    expect(await refused(request('a', { sink: undefined }))).toEqual([422, 'request.invalid', '/sink'])
     expect(await refused(request('a', { sinkcredential: {} }))).toEqual([422, 'request.invalid', '/sinkcredential'])
   })
 })

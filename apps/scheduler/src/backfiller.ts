@@ -1,6 +1,6 @@
 import { queueAddress } from '@millrace/contracts'
 import { afterBackfilling, type BackfillState, nextBackfillMove, stopBackfill } from '@millrace/engine'
-import { type Loop, startSteps } from '@millrace/runtime'
+import { type Loop, startSteps, type TraceCarrier } from '@millrace/runtime'
 import {
   fullAddress,
   type Partition,
@@ -17,6 +17,7 @@ import { type KnownBackfill, saveBackfill } from './backfill-store.ts'
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
 import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
+import { endTicks, type TickTraces } from './tick-traces.ts'
 
 export interface BackfillerDeps {
   readonly partitions: Partitions
@@ -25,6 +26,7 @@ export interface BackfillerDeps {
   readonly tz: string
   readonly gas: number
   readonly keep: number
+  readonly traces?: TickTraces | undefined
   onError(error: unknown): void
 }
 
@@ -91,9 +93,13 @@ async function fire(
   const rows = await readRows(partition, { address: known.address, names: times.map(nameOf) })
   const open = times.filter((_, index) => rows[index]?.jobId === undefined)
   const next = afterBackfilling(state, { times, fired: open.length, nowMs })
-  const fires = open.map((nominalMs) => toFire(schedule, { state, nominalMs, name: nameOf(nominalMs), deps }))
+  const spans = open.map((nominalMs) => deps.traces?.begin(schedule, { tickId: tickIdOf(schedule, nameOf(nominalMs)) }))
+  const fires = open.map((nominalMs, index) =>
+    toFire(schedule, { state, nominalMs, name: nameOf(nominalMs), deps, carrier: spans[index]?.carrier }),
+  )
   const result = await saveBackfill(known, { next, fires, keep: deps.keep })
   if (result.kind !== 'done') return
+  endTicks(spans, result.fires)
   const labels = { namespace: schedule.namespace, schedule: schedule.name }
   deps.metrics.ticks.inc({ ...labels, result: 'backfilled' }, open.length)
 }
@@ -105,7 +111,14 @@ function toFire(
     nominalMs,
     name,
     deps: { tz, gas },
-  }: { state: BackfillState; nominalMs: number; name: string; deps: BackfillerDeps },
+    carrier,
+  }: {
+    state: BackfillState
+    nominalMs: number
+    name: string
+    deps: BackfillerDeps
+    carrier: TraceCarrier | undefined
+  },
 ): TickFire {
   const id = tickIdOf(schedule, name)
   const by = { who, ...(why !== undefined && { why }) }
@@ -116,6 +129,6 @@ function toFire(
     type: 'schedule.backfilled',
     event: { tickId: id, scheduledAt: rowName(nominalMs), backfillId, ...by },
     data: tickData(schedule, { nominalMs, id }),
-    meta: tickMeta(schedule, { id, name, gas }),
+    meta: tickMeta(schedule, { id, name, gas, carrier }),
   }
 }

@@ -1,4 +1,4 @@
-import { createLogger, runService } from '@millrace/runtime'
+import { runService, startTelemetry } from '@millrace/runtime'
 import { readConfig } from './config.ts'
 import { startScheduler } from './scheduler.ts'
 
@@ -8,7 +8,7 @@ await runService({
   name: 'scheduler',
   async start() {
     const config = readConfig()
-    const logger = createLogger({ app: 'scheduler', level: config.LOG_LEVEL })
-    return { service: await startScheduler(config, logger), logger, drainMs: DRAIN_MS }
+    const telemetry = await startTelemetry(config, { app: 'scheduler', loadSdk: () => import('./otel-sdk.ts') })
+    return { service: await startScheduler(config, telemetry), telemetry, drainMs: DRAIN_MS }
   },
 })

@@ -106,10 +106,12 @@ async function planPartition(partition: Partition, schedules: Schedule[], deps: 
 }
 
 /** All at once, so that what is no longer declared leaves no time behind that looks overdue. */
-function setGauges(states: readonly State[], { next, lastSuccess, paused }: SchedulerMetrics): void {
+function setGauges(states: readonly State[], { ticks, next, lastSuccess, paused }: SchedulerMetrics): void {
   for (const gauge of [next, lastSuccess, paused]) gauge.clear()
   for (const { schedule, ...state } of states) {
     const labels = labelsOf(schedule)
+    // From the start, so that the first time that is missed is an increase.
+    ticks.labels({ ...labels, result: 'missed' })
     next.set(labels, state.fireMs / 1000)
     lastSuccess.set(labels, state.succeededMs / 1000)
     paused.set(labels, state.paused ? 1 : 0)

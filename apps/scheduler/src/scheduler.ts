@@ -2,10 +2,10 @@ import { SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
-  type Logger,
   listen,
   startLoop,
   systemClock,
+  type Telemetry,
   VERSION,
 } from '@millrace/runtime'
 import { joinPlatform, toStoreProblem } from '@millrace/streams'
@@ -18,6 +18,7 @@ import { addPreviewRoute } from './routes/preview-route.ts'
 import { addRunRoutes } from './routes/run-routes.ts'
 import { addScheduleRoutes } from './routes/schedule-routes.ts'
 import { GAS_PER_TICK } from './tick-data.ts'
+import { createTickTraces } from './tick-traces.ts'
 import { startTicker } from './ticker.ts'
 
 const REDIS_DEADLINE_MS = 30_000
@@ -25,7 +26,7 @@ const REDIS_DEADLINE_MS = 30_000
 const PLAN_SWEEP_MS = 5000
 
 /** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
-export async function startScheduler(config: Config, logger: Logger) {
+export async function startScheduler(config: Config, { logger, tracing }: Telemetry) {
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'scheduler', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
@@ -42,6 +43,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     gas: production ? GAS_PER_TICK : 0,
     // Which time-zone database Node computes with; it may be newer in the next release.
     tz: process.versions.tz ?? 'unknown',
+    traces: createTickTraces(tracing),
   }
 
   let plannedAt = 0
@@ -69,6 +71,7 @@ export async function startScheduler(config: Config, logger: Logger) {
     version: VERSION,
     logger,
     metrics: appMetrics,
+    tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
     async ready() {

@@ -1,5 +1,6 @@
 import type { PassedOver, SkippedGap, TickDecision } from '@millrace/engine'
 import { wallText } from '@millrace/engine'
+import type { SendSpan } from '@millrace/runtime'
 import type { DueTick, NamedRow, Tick, TickFire } from '@millrace/streams'
 import type { Schedule } from './schedules.ts'
 import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
@@ -12,6 +13,8 @@ export interface TickContext {
   readonly tz: string
   /** Tokens that a delivered tick costs. */
   readonly gas: number
+  /** Of each firing, where ticks are traced. */
+  readonly spans?: readonly SendSpan[] | undefined
 }
 
 /** A decision about a due schedule as the one script call that carries it out. */
@@ -26,7 +29,7 @@ export function toTick(schedule: Schedule, decision: TickDecision, context: Tick
     planned: { text: due.planText, fireMs, next: { rule, ...next, afterMs: latest, tz } },
     rows: [...gaps.map((gap) => gapRow(gap, tz)), ...passedOver.map((stretch) => passedRow(stretch, tz))],
     events: [...gaps.map(gapEvent), ...passedEvents(passedOver)],
-    fires: fire.map((firing) => toFire(schedule, firing, context)),
+    fires: fire.map((firing, index) => toFire(schedule, firing, { ...context, span: context.spans?.[index] })),
     overlap: declared.overlap ?? 'allow',
     ...(declared.paused && { paused: true }),
   }
@@ -35,7 +38,7 @@ export function toTick(schedule: Schedule, decision: TickDecision, context: Tick
 function toFire(
   schedule: Schedule,
   { nominalMs, lateMs }: TickDecision['fire'][number],
-  { nowMs, tz, gas }: TickContext,
+  { nowMs, tz, gas, span }: TickContext & { span: SendSpan | undefined },
 ): TickFire {
   const name = rowName(nominalMs)
   const id = tickIdOf(schedule, name)
@@ -46,7 +49,7 @@ function toFire(
     type: 'schedule.fired',
     event: { tickId: id, scheduledAt: name, tz },
     data: tickData(schedule, { nominalMs, id }),
-    meta: tickMeta(schedule, { id, name, gas }),
+    meta: tickMeta(schedule, { id, name, gas, carrier: span?.carrier }),
   }
 }
 

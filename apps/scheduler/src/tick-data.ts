@@ -1,4 +1,5 @@
 import { runsInOrder } from '@millrace/engine'
+import type { TraceCarrier } from '@millrace/runtime'
 import type { JobMeta } from '@millrace/streams'
 import type { Schedule } from './schedules.ts'
 
@@ -31,11 +32,11 @@ export function tickData(schedule: Schedule, { nominalMs, id }: { nominalMs: num
 /** What travels with a tick's job. Where runs go one after another all of them have the same key. */
 export function tickMeta(
   schedule: Schedule,
-  { id, name, gas, traceparent }: { id: string; name: string; gas: number; traceparent?: string | undefined },
+  { id, name, gas, carrier }: { id: string; name: string; gas: number; carrier?: TraceCarrier | undefined },
 ): JobMeta {
   return {
     tick: { id, name, ...(gas > 0 && { gas }) },
     ...(runsInOrder(schedule.declared.overlap) && { key: 'run' }),
-    ...(traceparent !== undefined && { traceparent }),
+    ...carrier,
   }
 }

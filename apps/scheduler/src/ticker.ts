@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decideTick, type TickDecision } from '@millrace/engine'
-import { type Logger, type Loop, startLoop } from '@millrace/runtime'
+import { type Logger, type Loop, type SendSpan, startLoop } from '@millrace/runtime'
 import {
   type DueTick,
   dueTicks,
@@ -15,6 +15,8 @@ import {
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
 import { toTick } from './tick-call.ts'
+import { rowName, tickIdOf } from './tick-data.ts'
+import { endTicks, type TickTraces } from './tick-traces.ts'
 
 export interface TickerDeps {
   readonly partition: Partition
@@ -26,6 +28,8 @@ export interface TickerDeps {
   readonly gas: number
   /** Rows that a ledger keeps. */
   readonly keep: number
+  /** Only where ticks are traced. */
+  readonly traces?: TickTraces | undefined
   /** The queue of a declared schedule is closed: it went away and came back. */
   onClosed(address: string): void
   onError(error: unknown): void
@@ -61,6 +65,7 @@ interface Prepared {
   readonly schedule: Schedule
   readonly decision: TickDecision
   readonly call: PreparedTick
+  readonly spans: readonly SendSpan[] | undefined
 }
 
 /**
@@ -82,8 +87,11 @@ export function startTicker(deps: TickerDeps): Loop {
       const due = batches.filter(({ sendMs }) => sendMs <= look.nowMs)
       const soon = batches.filter(({ sendMs }) => sendMs > look.nowMs)
       // What is due already is on its way while the rest is decided.
-      const sent = due.map((batch) => fire(prepare(batch, Math.floor(now()), deps), deps))
-      const prepared = soon.map((batch) => ({ sendMs: batch.sendMs, calls: prepare(batch, batch.sendMs, deps) }))
+      const sent = due.map((batch) => fire(prepare(batch, { nowMs: Math.floor(now()), inMs: 0 }, deps), deps))
+      const prepared = soon.map((batch) => {
+        const { sendMs } = batch
+        return { sendMs, calls: prepare(batch, { nowMs: sendMs, inMs: sendMs - now() }, deps) }
+      })
       for (const { sendMs, calls } of prepared) {
         if (!(await sleepUntil(sendMs, now, signal)) || now() > sendMs + OUTDATED_MS) break
         sent.push(fire(calls, deps))
@@ -123,11 +131,20 @@ function inBatches(due: readonly DueSchedule[], nowMs: number): Batch[] {
   return batches
 }
 
-function prepare({ due }: Batch, nowMs: number, { tz, gas }: TickerDeps): Prepared[] {
+/** Decide what happens at `nowMs` by the store's clock, which is in `inMs`. */
+function prepare({ due }: Batch, { nowMs, inMs }: { nowMs: number; inMs: number }, deps: TickerDeps): Prepared[] {
+  const { tz, gas, traces } = deps
+
   return due.map(({ schedule, due: seen }) => {
     const { nominalMs: plannedMs = nowMs, afterMs } = seen.plan
     const decision = decideTick(schedule.rule, { plannedMs, afterMs, nowMs })
-    return { schedule, decision, call: prepareTick(toTick(schedule, decision, { due: seen, nowMs, tz, gas })) }
+    const spans =
+      traces &&
+      decision.fire.map(({ nominalMs }) =>
+        traces.begin(schedule, { tickId: tickIdOf(schedule, rowName(nominalMs)), inMs }),
+      )
+    const call = prepareTick(toTick(schedule, decision, { due: seen, nowMs, tz, gas, spans }))
+    return { schedule, decision, spans, call }
   })
 }
 
@@ -135,8 +152,11 @@ function prepare({ due }: Batch, nowMs: number, { tz, gas }: TickerDeps): Prepar
 async function fire(prepared: readonly Prepared[], deps: TickerDeps): Promise<boolean> {
   const calls = prepared.map(({ call }) => call)
   const results = await sendTicks(deps.partition, calls, { keep: deps.keep })
-  for (const [index, { schedule, decision }] of prepared.entries())
-    report(schedule, decision, results[index] as Ticked, deps)
+  for (const [index, { schedule, decision, spans }] of prepared.entries()) {
+    const result = results[index] as Ticked
+    if (result.kind === 'done') endTicks(spans, result.fires)
+    report(schedule, decision, result, deps)
+  }
   return results.some(({ kind }) => kind === 'done')
 }
 

@@ -50,7 +50,10 @@ export type Client = ReturnType<typeof createClient>
 /** A scheduler in this process, on a port of its own. */
 export async function schedulerOn(redisUrl: string, env: Record<string, string> = {}) {
   const config = readConfig({ REDIS_URL: redisUrl, MILLRACE_SCHEDULER_PORT: '0', ...env })
-  const scheduler = await startScheduler(config, createLogger({ app: 'scheduler', level: 'silent' }))
+  const scheduler = await startScheduler(config, {
+    logger: createLogger({ app: 'scheduler', level: 'silent' }),
+    tracing: undefined,
+  })
   return { scheduler, client: createClient(`http://127.0.0.1:${scheduler.port}`) }
 }
 

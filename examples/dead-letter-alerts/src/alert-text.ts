@@ -15,6 +15,8 @@ export function alertText({ type, subject, namespace, queue, data }: PlatformEve
       return `Dead letter in ${place}: ${subject} after ${data.attempts} attempts (${data.reason})`
     case 'breaker.opened':
       return `${place} is paused: ${data.origin} gives no usable answers`
+    case 'schedule.missed':
+      return `${place} missed ${data.count} of its times, from ${data.from} to ${data.to}`
     default:
       return `${type} in ${place}`
   }

@@ -30,6 +30,21 @@ it('posts a line for a dead letter', async () => {
   ])
 })
 
+it.each([
+  [
+    { type: 'schedule.missed', queue: 'schedule:nightly', data: { count: 3, from: '01:00', to: '03:00' } },
+    'shop/schedule:nightly missed 3 of its times, from 01:00 to 03:00',
+  ],
+  [
+    { type: 'breaker.opened', queue: 'mail', data: { origin: 'http://mail:80' } },
+    'shop/mail is paused: http://mail:80 gives no usable answers',
+  ],
+  [{ type: 'queue.paused', queue: 'mail', data: {} }, 'queue.paused in shop/mail'],
+])('posts a line for %j', async (event, line) => {
+  expect(await deliver(JSON.stringify({ ...event, namespace: 'shop' }))).toBe(204)
+  expect(chat.requests('/hook').at(-1)?.json()).toEqual({ text: line })
+})
+
 it('hands on that the chat did not take it, and gives up on what it cannot read', async () => {
   chat.script('/hook', { status: 500 })
   expect(await deliver('{"type":"breaker.opened","queue":"mail","data":{"origin":"http://x"}}')).toBe(502)

@@ -85,6 +85,8 @@ export const ENDPOINT_EVENTS = { opened: 'breaker.opened', closed: 'breaker.clos
 export const PLATFORM_EVENT_TYPES: readonly string[] = [
   JOB_EVENTS,
   SCHEDULE_EVENTS,
+  BACKFILL_EVENTS,
+  GAS_EVENTS,
   SERVICE_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,

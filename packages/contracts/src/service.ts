@@ -72,6 +72,11 @@ export type BatchSettings = z.infer<typeof batchSchema>
 /** Who fetches whom: a dispatcher sends each job to the endpoint, or consumers in the service take it out of Redis. */
 export const DELIVERIES = ['push', 'pull'] as const
 
+const destination = {
+  endpoint: endpointSchema.optional(),
+  delivery: z.enum(DELIVERIES).optional().describe('push, unless told, sends each job to the endpoint; pull has none'),
+}
+
 const delivery = {
   retries: z.int().min(0).max(1000).default(3),
   retryDelayMs: z.int().min(0).max(86_400_000).default(5000),
@@ -100,8 +105,7 @@ const ofQueues = { batch: batchSchema.optional(), ...keyed }
 /** `spec.queues[]`: the seeds' fields with the seeds' defaults, and `backoff`, which is ours. */
 export const manifestQueueSchema = z.strictObject({
   name: nameSchema,
-  endpoint: endpointSchema.optional(),
-  delivery: z.enum(DELIVERIES).optional().describe('push, unless told, sends each job to the endpoint; pull has none'),
+  ...destination,
   ...delivery,
   ...ofQueues,
   concurrency: z.int().min(1).max(10_000).default(5),
@@ -123,13 +127,13 @@ export const manifestScheduleSchema = z.strictObject({
 export type ManifestSchedule = z.infer<typeof manifestScheduleSchema>
 
 /**
- * `spec.subscriptions[]`: which events, and the delivery fields of a queue, all but `batch` and `delivery: pull`. Without `retries` and `backoff` the waits are
- * those of Standard Webhooks: at once, then after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h.
+ * `spec.subscriptions[]`: which events, and the delivery fields of a queue, all but `batch`. Without `retries` and `backoff` the
+ * waits are those of Standard Webhooks: at once, then after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h.
  */
 export const manifestSubscriptionSchema = z.strictObject({
   name: nameSchema,
   ...subscriptionFields,
-  endpoint: endpointSchema,
+  ...destination,
   ...delivery,
   ...keyed,
   retries: delivery.retries.removeDefault().optional(),

@@ -22,7 +22,11 @@ export const subscriptionRequestSchema = z.strictObject({
   id: z.string().optional().describe('given by us: namespace and name with a dot between'),
   ...which,
   config: configSchema,
-  sink: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(2000),
+  sink: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .max(2000)
+    .optional()
+    .describe('where to deliver to; not with delivery: pull in config'),
   protocol: z.literal('HTTP', 'must be HTTP').default('HTTP'),
   protocolsettings: z.strictObject({ method: z.literal('POST', 'must be POST').optional() }).optional(),
   ...bySchema,
@@ -38,8 +42,8 @@ export const subscriptionViewSchema = z.object({
   source: z.string().optional(),
   filters: z.array(z.unknown()).optional(),
   config: z.record(z.string(), z.unknown()),
-  sink: z.string(),
-  protocol: z.literal('HTTP'),
+  sink: z.string().optional().describe('not of one that is pulled'),
+  protocol: z.literal('HTTP').optional().describe('not of one that is pulled'),
 })
 export type SubscriptionView = z.infer<typeof subscriptionViewSchema>
 

@@ -14,6 +14,7 @@ import {
 import { Alarm } from './alarm.ts'
 import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
+import { RecentCancels } from './recent-cancels.ts'
 import { settleSurely } from './settle-surely.ts'
 import { Slots } from './slots.ts'
 
@@ -81,6 +82,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   const running = new Slots<Running>()
   const watched = new WeakSet<Consumer>()
   const finished: Finished[] = []
+  const cancels = new RecentCancels()
   let maker = first
   let inFlight = 0
   let mayClaim = false
@@ -209,6 +211,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const item: Running = { job, consumer, slot: 0, attempt: undefined }
     item.slot = running.add(item)
     item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
+    if (cancels.take(job.id)) item.attempt.end('cancelled')
   }
 
   const onEnd = (item: Running, { settlement, pause, span }: Attempted) => {
@@ -277,7 +280,9 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       void turn()
     },
     cancel(jobId) {
-      for (const item of running.values()) if (item.job.id === jobId) item.attempt?.end('cancelled')
+      const item = running.values().find(({ job }) => job.id === jobId)
+      if (item) item.attempt?.end('cancelled')
+      else cancels.add(jobId)
     },
     drain() {
       draining = true

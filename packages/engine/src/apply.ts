@@ -48,7 +48,10 @@ export function withoutClosed(service: Service, address: string): Service {
   }
 }
 
-/** The service with a subscription that was made through the API, or made anew over the one of the same name. */
+/**
+ * The service with a subscription that is not of its manifest, or with what was changed of the one of that name; the same
+ * object where nothing was.
+ */
 export function withSubscription(
   service: Service,
   queue: QueueDefinition,
@@ -56,7 +59,9 @@ export function withSubscription(
 ): Service {
   const version = service.version + 1
   const begun = begin(queue, { known: service.subscriptions, version, ends })
-  const others = (service.subscriptions ?? []).filter((made) => !isSame(made, queue))
+  const known = service.subscriptions?.find((made) => isSame(made, queue))
+  if (known && JSON.stringify(known) === JSON.stringify(begun)) return service
+  const others = (service.subscriptions ?? []).filter((made) => made !== known)
   const closing = service.closing.filter((old) => !isSame(old, queue))
   return { ...service, version, appliedAt: at, appliedBy: who, subscriptions: [...others, begun], closing }
 }

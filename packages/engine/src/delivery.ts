@@ -7,6 +7,7 @@ export interface DeliveryInput {
   readonly epoch: number
   readonly data: string
   readonly traceparent?: string | undefined
+  readonly tracestate?: string | undefined
   /** By which the worker proves that it speaks of this attempt, should it take the job over. */
   readonly token: string
   /** The replay that brings an event again, where one does. */
@@ -37,6 +38,7 @@ export function buildDelivery(
     'webhook-timestamp': String(Math.floor(nowMs / 1000)),
     'idempotency-key': job.id,
     traceparent: job.traceparent ?? traceparentOf(job),
+    ...(job.tracestate !== undefined && { tracestate: job.tracestate }),
     'x-attempt': String(job.attempt),
     'x-max-attempts': String(maxAttempts),
     'x-deadline-ms': String(timeoutMs),
@@ -124,4 +126,22 @@ const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0
 /** W3C trace context as a producer sent it, undefined when it is not valid: a bad one must not reach the worker. */
 export function validTraceparent(value: string | undefined): string | undefined {
   return value !== undefined && TRACEPARENT.test(value) && !value.startsWith('ff') ? value : undefined
+}
+
+/** W3C section 3.3.1.5: at least so much of a `tracestate` is passed on. */
+const MAX_TRACESTATE = 512
+
+/** The trace context that a sender brought, empty when there is no valid one. A `tracestate` means nothing without it. */
+export function traceOf(headers: {
+  readonly traceparent?: string | undefined
+  readonly tracestate?: string | undefined
+}): {
+  traceparent?: string
+  tracestate?: string
+} {
+  const traceparent = validTraceparent(headers.traceparent)
+  if (traceparent === undefined) return {}
+  const { tracestate = '' } = headers
+  const isKept = tracestate !== '' && tracestate.length <= MAX_TRACESTATE && /^[\x20-\x7e]+$/.test(tracestate)
+  return { traceparent, ...(isKept && { tracestate }) }
 }

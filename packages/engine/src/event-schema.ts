@@ -7,6 +7,9 @@ type Schema = boolean | Record<string, unknown>
 /** Data that does not fit its schema; empty when it fits. */
 export type CheckData = (data: unknown) => FieldError[]
 
+/** A long list of wrong items is told by its first ones: the answer must not be larger than the event. */
+const MAX_MISTAKES = 20
+
 /**
  * A compiled JSON Schema (2020-12) of an event's data. Unknown keywords are refused, so that a misspelt one does not let
  * everything through. A schema may not refer to others by an address: nothing is fetched.
@@ -22,10 +25,12 @@ export function compileSchema(schema: unknown): CheckData {
     strictRequired: false,
   })
   addFormats.default(ajv)
+  // Ajv goes by anchors, but does not have the word among those that it knows.
+  ajv.addKeyword('$anchor')
   const validate: ValidateFunction = ajv.compile(schema as Schema)
   return (data) => {
     if (validate(data)) return []
-    return (validate.errors ?? []).map(({ instancePath, message, params }) => {
+    return (validate.errors ?? []).slice(0, MAX_MISTAKES).map(({ instancePath, message, params }) => {
       const extra = 'additionalProperty' in params ? ` (${params.additionalProperty})` : ''
       return { pointer: `/data${instancePath}`, detail: `${message}${extra}` }
     })

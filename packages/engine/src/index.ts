@@ -14,6 +14,7 @@ export {
   withoutSubscription,
   withSubscription,
 } from './apply.ts'
+export { type AsyncApiInput, buildAsyncApi } from './asyncapi/document.ts'
 export {
   type AuditFact,
   type AuditRecord,
@@ -77,6 +78,7 @@ export {
   sampledTraceIdIn,
   traceIdIn,
   traceIdOf,
+  traceOf,
   traceparentOf,
   validTraceparent,
 } from './delivery.ts'
@@ -87,7 +89,9 @@ export { fitsTypes, indexSubscriptions, type SubscriptionIndex } from './filter/
 export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
+export { allowedNow, nextAllowed, type Pace } from './pace.ts'
 export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { type ReadSubscription, readSubscription } from './read-subscription.ts'
 export {
   afterTaking,
   afterWatching,

@@ -8,8 +8,9 @@ import {
   type QueueDefinition,
 } from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
+import { isRecord } from './item-faults.ts'
 import { type ManifestDocument, type ManifestMistake, mistakeAt, readManifest } from './manifest-document.ts'
-import { isRecord, readItems } from './manifest-items.ts'
+import { readItems } from './manifest-items.ts'
 import { defineSchedule } from './schedule/definition.ts'
 import { warningsOfSchedule } from './schedule/manifest-faults.ts'
 import { subscriptionQueue } from './subscription.ts'
@@ -93,8 +94,8 @@ export function parseManifest(source: string | Record<string, unknown>): ParsedM
 }
 
 /** Events may be taken at a public address; where that is not meant, it should not go unseen. */
-function warnOfPublic(document: ManifestDocument, endpoint: string, index: number): ManifestMistake[] {
-  if (endpoint.startsWith('/internal/')) return []
+function warnOfPublic(document: ManifestDocument, endpoint: string | undefined, index: number): ManifestMistake[] {
+  if (endpoint === undefined || endpoint.startsWith('/internal/')) return []
   const detail = `"${endpoint}" does not start with /internal/, so a gateway may publish it`
   return [mistakeAt(document, ['spec', 'subscriptions', index, 'endpoint'], detail)]
 }

@@ -33,6 +33,19 @@ export function arrayElements(array: string): string[] {
   return elements
 }
 
+/** The names of an object's members, in their order, each as often as it stands there. */
+export function memberNames(json: string): string[] {
+  const names: string[] = []
+  let at = skipSpace(json, json.indexOf('{') + 1)
+  while (json.charCodeAt(at) === QUOTE) {
+    const keyEnd = endOfString(json, at)
+    names.push(JSON.parse(json.slice(at, keyEnd)) as string)
+    at = skipSpace(json, endOfValue(json, skipSpace(json, skipSpace(json, keyEnd) + 1)))
+    if (json.charCodeAt(at) === COMMA) at = skipSpace(json, at + 1)
+  }
+  return names
+}
+
 /** Walk an object, and have every member of that name walked by the caller, who answers where its value ends. */
 function eachMember(json: string, name: string, walk: (start: number) => number): void {
   let at = skipSpace(json, json.indexOf('{') + 1)

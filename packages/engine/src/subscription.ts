@@ -109,7 +109,8 @@ export function mayHear(
   grants: Readonly<Record<string, readonly string[]>>,
 ): boolean {
   if (reader === namespace) return true
-  const granted = grants[reader] ?? []
+  // A service may be called `constructor`.
+  const granted = Object.hasOwn(grants, reader) ? (grants[reader] ?? []) : []
   return granted.includes('*') || granted.includes(namespace)
 }
 

@@ -42,6 +42,19 @@ describe('a subscription in a manifest', () => {
     })
   })
 
+  it('may be pulled instead of having an endpoint, and is one or the other', () => {
+    const { declaration, warnings } = declare('{name: mail, delivery: pull}')
+    expect(declaration.queues[0]).toMatchObject({ kind: 'subscription', delivery: 'pull', retries: 9 })
+    expect([declaration.queues[0]?.endpoint, warnings]).toEqual([undefined, []])
+    const detailOf = (fields: string) =>
+      mistakes(`  subscriptions:\n    - {name: mail, ${fields}}\n`).map(({ detail }) => detail)
+    expect(detailOf('types: [a]')).toEqual([expect.stringMatching(/^is required: .* or delivery: pull$/)])
+    expect(detailOf('delivery: pull, endpoint: /internal/a')).toEqual([
+      expect.stringMatching(/take one of the two out$/),
+    ])
+    expect(detailOf('delivery: pull, onStatus: {409: complete}')).toEqual([expect.stringMatching(/^is about answers/)])
+  })
+
   it('warns of a public endpoint', () => {
     const { warnings } = declare('{name: mail, endpoint: /events}')
     expect(warnings).toEqual([expect.objectContaining({ pointer: '/spec/subscriptions/0/endpoint', line: 4 })])
@@ -108,6 +121,9 @@ describe('applying a subscription', () => {
     const made = declare('{name: api-made, endpoint: /internal/c, startFrom: earliest}').declaration.queues[0]!
     const service = withSubscription(apply('{name: mail, endpoint: /internal/a}'), made, { ends: ENDS, ...by })
     expect(service.subscriptions?.[0]?.subscription).toMatchObject({ since: 2, starts: { '0': '0-0', '1': '0-0' } })
+    expect(withSubscription(service, made, { ends: { '0': '9000-0' }, ...by })).toBe(service)
+    const changed = withSubscription(service, { ...made, concurrency: 9 }, { ends: { '0': '9000-0' }, ...by })
+    expect(changed).toMatchObject({ version: 3, subscriptions: [{ concurrency: 9, subscription: { since: 2 } }] })
     const applied = apply('{name: other, endpoint: /internal/a}', { current: service })
     expect(applied.subscriptions).toEqual(service.subscriptions)
     expect(applied.closing.map(({ name }) => name)).toEqual(['mail'])
@@ -174,6 +190,7 @@ describe('who may hear of a namespace', () => {
     ['ops', 'bank', true],
     ['billing', 'shop', true],
     ['billing', 'bank', false],
+    ['constructor', 'bank', false],
   ])('%s of %s: %s', (reader, namespace, expected) => {
     expect(mayHear(reader, namespace, { ops: ['*'], billing: ['shop'] })).toBe(expected)
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tracingConfig } from './tracing-config.ts'
 
 /** The configuration as read is wrong; the message lists every mistake at once, with the variable and the fix. */
 export class ConfigError extends Error {
@@ -35,6 +36,7 @@ export const commonConfig = {
   MILLRACE_HOME: z.string().default('.millrace'),
   MILLRACE_METRICS_NAMES: z.coerce.number('expected a number of names').int().min(1).max(10_000).default(200),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ...tracingConfig,
 } as const
 
 export function portConfig(fallback: number) {

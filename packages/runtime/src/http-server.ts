@@ -7,6 +7,8 @@ import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { StartError } from './service.ts'
+import { traceRequests } from './trace-requests.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface HttpServerOptions {
   readonly title: string
@@ -14,6 +16,8 @@ export interface HttpServerOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly bodyLimitBytes: number
+  /** Requests are traced where there is one. */
+  readonly tracing?: Tracing | undefined
   /** Why this process cannot do its work right now; an empty object when it can. */
   ready(): Promise<Record<string, string>>
   /** Turns errors of the store and the like into problems; undefined leaves them internal. */
@@ -22,7 +26,7 @@ export interface HttpServerOptions {
 
 /** A fastify server with the house rules: problem documents, raw JSON bodies, health, metrics and OpenAPI. */
 export async function createHttpServer(options: HttpServerOptions) {
-  const { title, version, logger, metrics, bodyLimitBytes } = options
+  const { title, version, logger, metrics, bodyLimitBytes, tracing } = options
   const server = Fastify({
     loggerInstance: logger.child({}),
     logController: new LogController({ disableRequestLogging: true }),
@@ -35,6 +39,7 @@ export async function createHttpServer(options: HttpServerOptions) {
   parseJsonBodies(server as unknown as FastifyInstance)
   answerWithProblems(server as unknown as FastifyInstance, options)
   measureRequests(server as unknown as FastifyInstance, metrics)
+  if (tracing) traceRequests(server as unknown as FastifyInstance, tracing.tracer)
   letGoOfConnections(server as unknown as FastifyInstance)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
   addOperationsRoutes(server as unknown as FastifyInstance, options)

@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigError } from './config.ts'
-import type { Logger } from './logger.ts'
+import type { Telemetry } from './telemetry.ts'
 
 export interface RunningService {
   /** Drain and stop. Called once. */
@@ -15,7 +15,7 @@ export class StartError extends Error {
 export interface ServiceOptions {
   readonly name: string
   /** `drainMs`: how long draining may take before the process ends all the same. */
-  start(): Promise<{ service: RunningService; logger: Logger; drainMs: number }>
+  start(): Promise<{ service: RunningService; telemetry: Telemetry; drainMs: number }>
 }
 
 /**
@@ -24,13 +24,15 @@ export interface ServiceOptions {
  */
 export async function runService({ name, start }: ServiceOptions): Promise<void> {
   try {
-    const { service, logger, drainMs } = await start()
+    const { service, telemetry, drainMs } = await start()
+    const { logger, tracing } = telemetry
     closeWithGrace(
       { delay: drainMs, logger: { error: (message: string) => logger.error({ event: 'service.shutdown' }, message) } },
       async ({ signal, err }) => {
         if (err) logger.error({ event: 'service.crashed', err }, 'stopping after an uncaught error')
         else logger.info({ event: 'service.draining', signal }, 'draining')
         await service.stop()
+        await tracing?.stop()
         logger.info({ event: 'service.stopped' }, 'stopped')
       },
     )

@@ -1,6 +1,6 @@
 /**
- * What a service imports to talk to Millrace. Enqueueing and auditing use the global `fetch` and load
- * nothing else; `consume` loads a Redis client when it is first called.
+ * What a service imports to talk to Millrace. Enqueueing, publishing and auditing use the global `fetch` and load
+ * nothing else; `consume` and `subscribe` load a Redis client when they are first called.
  *
  * ```ts
  * import { createQueue, MillraceError, Septor } from '@millrace/sdk'
@@ -34,10 +34,20 @@ export type {
 export type { Backoff } from './backoff.ts'
 export type { FlushResult } from './emit-buffer.ts'
 export { MillraceError, type Problem } from './errors.ts'
-export { consume, type PullConsumer } from './pull/consume.ts'
+export {
+  createPublisher,
+  type EventToPublish,
+  type PublishedEvent,
+  type Publisher,
+  type PublisherOptions,
+} from './publisher.ts'
+export { consume } from './pull/consume.ts'
 export type { Handler } from './pull/handler-attempts.ts'
 export { NoRetry, RetryAfter, type RetryAfterOptions } from './pull/handler-errors.ts'
 export type { Job, JobProgress } from './pull/job.ts'
+export type { PullConsumer } from './pull/pull-consumer.ts'
 export type { AttemptReport, ConsumeOptions, PullLog } from './pull/pull-options.ts'
+export { type EventHandler, type ReceivedEvent, subscribe } from './pull/subscribe.ts'
+export type { EventFilterDialect, RetryBackoff, StartRate, SubscriptionFields } from './pull/subscription-fields.ts'
 export { createQueue, type Enqueued, type EnqueueOptions, type Queue, type QueueOptions } from './queue.ts'
 export { Septor, type SeptorOptions } from './septor.ts'

@@ -1,5 +1,6 @@
 import { MillraceError } from './errors.ts'
 import { baseUrl, requestJson, toJson } from './http.ts'
+import { toTime } from './time-option.ts'
 
 // The dispatcher answers once Redis has the job, in milliseconds. Ten seconds is an outage.
 const DEFAULT_REQUEST_TIMEOUT_MS = 10_000
@@ -64,13 +65,6 @@ function optionFields(options: EnqueueOptions): Record<string, unknown> {
   const runAt = toTime('runAt', options.runAt)
   const expiresAt = toTime('expiresAt', options.expiresAt)
   return { delayMs, runAt, priority, idempotencyKey, expiresAt, retries, timeoutMs }
-}
-
-function toTime(option: string, time: Date | string | undefined): string | undefined {
-  if (!(time instanceof Date)) return time
-  if (Number.isNaN(time.getTime()))
-    throw new MillraceError(`${option} is not a valid date`, { code: 'sdk.invalid_input' })
-  return time.toISOString()
 }
 
 function parseEnqueued(body: unknown, status: number): Enqueued {

@@ -33,6 +33,7 @@ export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAd
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
   createLogReader,
+  LOG_READERS,
   type LogPosition,
   type LogReader,
   readLogAfter,
@@ -41,7 +42,9 @@ export {
 } from './log-reader.ts'
 export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
+export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
+  changeService,
   declaredQueues,
   type FollowOptions,
   followRegistry,
@@ -49,6 +52,7 @@ export {
   type RegisteredQueue,
   type RegistryView,
   readService,
+  type ServiceChange,
 } from './registry.ts'
 export { restlessQueues } from './restless-queues.ts'
 export {
@@ -70,6 +74,7 @@ export {
   runningRedrives,
   storeTime,
 } from './scripts/advance_redrive.ts'
+export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'

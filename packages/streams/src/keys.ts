@@ -171,6 +171,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'replays into subscriptions that live in the partition, by id: how far each is, as JSON',
   },
+  {
+    pattern: '{pN}:replay-ends',
+    type: 'zset',
+    holds: 'the same replays by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
+  },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
   { pattern: '{reg}:log', type: 'stream', holds: 'events of the registry: service.applied' },
   { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
@@ -179,6 +184,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{reg}:meta',
     type: 'hash',
     holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
+  },
+  {
+    pattern: '{reg}:published',
+    type: 'zset',
+    holds:
+      'types that the service published in the last 30 days, declared or not, at most 1,000; score = about when, ms',
   },
   { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
   { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
@@ -199,6 +210,7 @@ export function partitionKeys(partition: number) {
     subscribed: `${tag}:subscribed`,
     behind: `${tag}:behind`,
     replays: `${tag}:replays`,
+    replayEnds: `${tag}:replay-ends`,
     ticks: `${tag}:ticks`,
     schedules: `${tag}:schedules`,
     schedulePauses: `${tag}:schedule-pauses`,
@@ -226,6 +238,7 @@ export const REGISTRY_KEYS = {
   versions: '{reg}:versions',
   meta: '{reg}:meta',
   changed: '{reg}:changed',
+  published: '{reg}:published',
 }
 
 /** `<ns>/<queue>`: how a queue is called in keys, scripts and wake-ups. */

@@ -12,6 +12,9 @@ import { unpackEventData } from './payload.ts'
 
 const WITH_PAYLOAD: ReadonlySet<string> = new Set([JOB_EVENTS.enqueued, JOB_EVENTS.updated])
 
+/** The groups of the platform itself on each log. */
+export const LOG_READERS = { audit: 'audit', router: 'router' } as const
+
 export interface LogReaderOptions {
   readonly partition: Partition
   /** A connection of its own: reads block. */
@@ -24,7 +27,14 @@ export interface ReadOptions {
   readonly after: string
   readonly count: number
   readonly blockMs: number
+  readonly wants?: Wants
 }
+
+/**
+ * Which types somebody wants. An entry of another type comes as its last fact alone: enough to move a cursor by, and making
+ * events of the hundred before it is what reading a log costs most.
+ */
+export type Wants = (type: string) => boolean
 
 export interface LogPosition {
   readonly position: string
@@ -67,14 +77,17 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     },
 
     /** Up to `count` events after a position; an empty list when none came within `blockMs`. */
-    async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
+    async read({ after, count, blockMs, wants }: ReadOptions): Promise<LogEvent[]> {
       if (after !== handedOut) ahead = await restOf(after)
       if (ahead.length === 0) {
         const entriesWanted = Math.ceil(count / factsPerEntry)
         const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
         const entries = reply?.[0]?.[1] ?? []
-        ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
-        if (entries.length > 0) factsPerEntry = Math.max(ahead.length / entries.length, factsPerEntry / 2, 1)
+        ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields, wants))
+        if (entries.length > 0) {
+          const facts = entries.reduce((sum, [, fields]) => sum + factsIn(fields), 0)
+          factsPerEntry = Math.max(facts / entries.length, factsPerEntry / 2, 1)
+        }
       }
       const events = ahead.length > count ? ahead.slice(0, count) : ahead
       ahead = ahead.length > count ? ahead.slice(count) : []
@@ -108,10 +121,10 @@ export type LogReader = ReturnType<typeof createLogReader>
 /** Events of a range, both ends included; for tests, tools and catching up on one entity. `count` is of entries. */
 export async function readLogRange(
   partition: Partition,
-  { from = '-', to = '+', count = 1000 } = {},
+  { from = '-', to = '+', count = 1000, wants }: { from?: string; to?: string; count?: number; wants?: Wants } = {},
 ): Promise<LogEvent[]> {
   const entries = await partition.redis.xrange(partition.keys.log, from, to, 'COUNT', count)
-  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
+  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields, wants))
 }
 
 /** Events of a range, newest first, both ends included. `count` is of entries. */
@@ -123,16 +136,17 @@ export async function readLogBackwards(
   return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields).toReversed())
 }
 
-/** Events behind a position, also when that is in the middle of an entry. `count` is of entries. */
+/** Events behind a position and up to another, also when these are in the middle of an entry. `count` is of entries. */
 export async function readLogAfter(
   partition: Partition,
-  { after, to = '+', count = 1000 }: { after: string; to?: string; count?: number },
+  { after, to = '+', count = 1000, wants }: { after: string; to?: string; count?: number; wants?: Wants },
 ): Promise<LogEvent[]> {
   const [rest, entries] = await Promise.all([
     factsAround(partition, after),
-    readLogRange(partition, { from: `(${after}`, to, count }),
+    readLogRange(partition, { from: `(${after}`, to, count, ...(wants && { wants }) }),
   ])
-  return [...rest.filter(({ position }) => comparePositions(position, after) > 0), ...entries]
+  const events = [...rest.filter(({ position }) => comparePositions(position, after) > 0), ...entries]
+  return to === '+' ? events : events.filter(({ position }) => comparePositions(position, to) <= 0)
 }
 
 /** The facts of the entry that holds a position, an empty list when there is none. */
@@ -147,27 +161,36 @@ const SHARED_FIELDS = 8
 const FIELDS_PER_FACT = 4
 type Shared = [string, EventKind, string, string, string, string, string, string]
 
-function toLogEvents(partition: number, first: string, fields: string[]): LogEvent[] {
-  const [, kind, , type, , namespace, , queue] = fields as Shared
-  const { ms, seq } = parsePosition(first)
+function factsIn(fields: readonly string[]): number {
   // Whoever else wrote into the log, what stands there is one event, and is read as far as it goes.
-  const facts = Math.max(1, Math.floor((fields.length - SHARED_FIELDS) / FIELDS_PER_FACT))
-  return Array.from({ length: facts }, (_, index): LogEvent => {
+  return Math.max(1, Math.floor((fields.length - SHARED_FIELDS) / FIELDS_PER_FACT))
+}
+
+function toLogEvents(partition: number, first: string, fields: readonly string[], wants?: Wants): LogEvent[] {
+  const shared = fields as unknown as Shared
+  const type = shared[3]
+  const { ms, seq } = parsePosition(first)
+  const facts = factsIn(fields)
+  const unpack = WITH_PAYLOAD.has(type)
+  const events: LogEvent[] = []
+  for (let index = wants === undefined || wants(type) ? 0 : facts - 1; index < facts; index++) {
     const position = index === 0 ? first : `${ms}-${seq + index}`
     const at = SHARED_FIELDS + index * FIELDS_PER_FACT
-    const [, entity, , data] = fields.slice(at, at + FIELDS_PER_FACT) as [string, string, string, string]
-    return {
+    const entity = fields[at + 1] as string
+    const data = fields[at + 3] as string
+    events.push({
       position,
       partition,
-      kind,
+      kind: shared[1],
       type,
-      namespace,
-      queue,
-      entityId: kind === 'job' || !entity ? jobIdOf(entity, position, partition) : entity,
-      data: WITH_PAYLOAD.has(type) ? unpackEventData(data) : data,
+      namespace: shared[5],
+      queue: shared[7],
+      entityId: shared[1] === 'job' || !entity ? jobIdOf(entity, position, partition) : entity,
+      data: unpack ? unpackEventData(data) : data,
       endsEntry: index === facts - 1,
-    }
-  })
+    })
+  }
+  return events
 }
 
 /** A job is named by its id, by the position of its `job.enqueued`, or, in that very fact, by nothing: it is its own. */

@@ -1,6 +1,8 @@
 import type { QueueDefinition, Service } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import { REGISTRY_KEYS } from './keys.ts'
+import type { Partition } from './partition.ts'
+import { register } from './scripts/register.ts'
 
 /** A queue with the service that declares it. */
 export interface RegisteredQueue {
@@ -79,6 +81,28 @@ export async function followRegistry({ redis, subscriber, onError }: FollowOptio
 export async function readService(redis: Redis, namespace: string): Promise<Service | undefined> {
   const json = await redis.hget(REGISTRY_KEYS.services, namespace)
   return json ? (JSON.parse(json) as Service) : undefined
+}
+
+/** What a service becomes. Without an event it stays as it is. */
+export interface ServiceChange {
+  readonly service: Service
+  readonly event?: Readonly<Record<string, unknown>>
+}
+
+/** Change a service. Two changes at once must not undo each other: what was decided on an older version is decided again. */
+export async function changeService<Change extends ServiceChange>(
+  registry: Partition,
+  namespace: string,
+  decide: (current: Service | undefined) => Change,
+): Promise<Change> {
+  for (;;) {
+    const current = await readService(registry.redis, namespace)
+    const change = decide(current)
+    const { service, event } = change
+    if (!event) return change
+    const expectedVersion = current?.version ?? 0
+    if ((await register(registry, { service, expectedVersion, event })) === 'registered') return change
+  }
 }
 
 /** The queues that a service has now, those of subscriptions made through the API included. */

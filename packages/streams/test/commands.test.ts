@@ -1,11 +1,9 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   type ClaimedJob,
   cancel,
   enqueue,
   findJob,
-  imbalance,
   lease,
   moveDue,
   type NewJob,
@@ -20,21 +18,9 @@ import {
   takeOver,
   type Unique,
 } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  bench = await prepare(server)
-  await bench.join('d1')
-})
-afterEach(async () => {
-  expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!), 'conservation').toBe(0)
-})
+const bench = useBench({ consumer: 'd1' })
 
 const by = { who: 'ada', why: 'wrong order' }
 const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }

@@ -1,11 +1,9 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   advanceRedrive,
   closeQueue,
   discard,
   findDeadLetters,
-  imbalance,
   type Limits,
   listDeadLetters,
   newestDeadLetter,
@@ -17,21 +15,9 @@ import {
   runningRedrives,
   settle,
 } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  bench = await prepare(server)
-  await bench.join('d1')
-})
-afterEach(async () => {
-  expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!), 'conservation').toBe(0)
-})
+const bench = useBench({ consumer: 'd1' })
 
 const by = { who: 'ada', why: 'mended' }
 const counts = async () => (await readCounts(bench.partition, [ADDRESS]))[0]!

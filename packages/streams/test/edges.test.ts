@@ -1,22 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findJob, imbalance, purge, readCounts, readLogRange, requestPurge, settle } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { describe, expect, it } from 'vitest'
+import { findJob, purge, readLogRange, requestPurge, settle } from '../src/index.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  bench = await prepare(server)
-  await bench.join('one')
-})
-afterEach(async () => {
-  expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!), 'conservation').toBe(0)
-})
+const bench = useBench({ consumer: 'one' })
 
 const success = { kind: 'succeeded', status: 200, durationMs: 1 } as const
 

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   cancel,
   connectBlocking,
@@ -16,20 +15,11 @@ import {
   trimLog,
   whenReady,
 } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
 const JOBS = 250
 
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  bench = await prepare(server)
-  await bench.join('one')
-})
+const bench = useBench({ consumer: 'one', losesJobs: true })
 
 const payloads = Array.from({ length: JOBS }, (_, index) => ({ index }))
 const success = { kind: 'succeeded', status: 200, durationMs: 1 } as const
@@ -255,7 +245,7 @@ describe('trimming', () => {
 describe('a reader', () => {
   it('may stop in the middle of an entry and go on from there, also as another process', async () => {
     const ids = await bench.add(...payloads)
-    const blocking = connectBlocking({ url: server.url, role: 'test', blockMs: 50 })
+    const blocking = connectBlocking({ url: bench.server.url, role: 'test', blockMs: 50 })
     await whenReady(blocking, { timeoutMs: 5000 })
     const open = () => createLogReader({ partition: bench.partition, blocking, group: 'audit' })
     let reader = open()

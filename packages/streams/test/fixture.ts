@@ -1,14 +1,17 @@
-import type { RedisServer } from '@millrace/testkit'
+import { type RedisServer, startRedis } from '@millrace/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import {
   type ClaimedJob,
   claim,
   createPartitions,
   enqueue,
+  imbalance,
   type Limits,
   lease,
   type NewJob,
   openQueues,
   type Partition,
+  readCounts,
 } from '../src/index.ts'
 
 export const ADDRESS = 'shop/mail'
@@ -49,4 +52,48 @@ export async function prepare(server: RedisServer, limits?: Limits): Promise<Ben
       return result.kind === 'claimed' ? result.jobs : []
     },
   }
+}
+
+interface BenchOfTests extends Bench {
+  readonly server: RedisServer
+  /** Begin again, with these limits. */
+  open(limits?: Limits): Promise<void>
+}
+
+/**
+ * A server for the tests of a file, and for each of them a partition as `prepare` makes it, which `consumer` has joined. After
+ * each, every accepted job is accounted for, but where a test takes something away by hand (`losesJobs`).
+ */
+export function useBench({ consumer, losesJobs = false }: { consumer: string; losesJobs?: boolean }): BenchOfTests {
+  let server: RedisServer
+  let bench: Bench
+  const open = async (limits?: Limits) => {
+    bench = await prepare(server, limits)
+    await bench.join(consumer)
+  }
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server.stop())
+  beforeEach(() => open())
+  if (!losesJobs) afterEach(() => expectBalance(bench))
+  return {
+    get server() {
+      return server
+    },
+    get partition() {
+      return bench.partition
+    },
+    open,
+    join: (...args) => bench.join(...args),
+    add: (...payloads) => bench.add(...payloads),
+    addWith: (job) => bench.addWith(job),
+    take: (...args) => bench.take(...args),
+  }
+}
+
+/** Nothing accepted is lost: what was accepted is somewhere, once. */
+export async function expectBalance({ partition }: Pick<Bench, 'partition'>, address = ADDRESS): Promise<void> {
+  const [counts] = await readCounts(partition, [address])
+  expect(counts && imbalance(counts), `conservation of ${address}`).toBe(0)
 }

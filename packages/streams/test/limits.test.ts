@@ -1,12 +1,10 @@
-import { eventually, type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { eventually } from '@millrace/testkit'
+import { describe, expect, it } from 'vitest'
 import {
   type ClaimedJob,
   cancel,
   claim,
   findJob,
-  imbalance,
-  type Limits,
   lease,
   moveDue,
   openQueues,
@@ -17,22 +15,11 @@ import {
   settle,
   takeOver,
 } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-afterEach(async () => {
-  expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!), 'conservation').toBe(0)
-})
+const bench = useBench({ consumer: 'd1' })
 
-const open = async (limits: Limits) => {
-  bench = await prepare(server, limits)
-  await bench.join('d1')
-}
+const { open } = bench
 const addKeyed = (key: string, data: unknown) => bench.addWith({ meta: { key }, data: JSON.stringify(data) })
 const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }
 const failure = { reason: 'http_status', durationMs: 1, lastResponse: { status: 500 } } as const

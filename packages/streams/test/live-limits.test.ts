@@ -1,11 +1,9 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   type ClaimedJob,
   cancel,
   claim,
   discard,
-  imbalance,
   type Limits,
   moveDue,
   openQueues,
@@ -14,23 +12,12 @@ import {
   type Settlement,
   settle,
 } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
 /** What changes while jobs wait, run, wait for a retry or block their key: no slot may leak, none may be doubled. */
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-afterEach(async () => {
-  expect(imbalance((await readCounts(bench.partition, [ADDRESS]))[0]!), 'conservation').toBe(0)
-})
+const bench = useBench({ consumer: 'd1' })
 
-const open = async (limits?: Limits) => {
-  bench = await prepare(server, limits)
-  await bench.join('d1')
-}
+const { open } = bench
 const apply = (limits?: Limits) => openQueues(bench.partition, [{ address: ADDRESS, ...(limits && { limits }) }])
 const addKeyed = (key: string, data: unknown) => bench.addWith({ meta: { key }, data: JSON.stringify(data) })
 const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }

@@ -7,6 +7,8 @@ import {
   createPartitions,
   emit,
   KEY_CATALOGUE,
+  LOG_READERS,
+  readLogAfter,
   readLogRange,
   trimLog,
   whenReady,
@@ -23,12 +25,13 @@ beforeEach(async () => {
   bench = await prepare(server)
 })
 
+// Of two types in turn, so that each stands in an entry of its own.
 const fill = (count: number) =>
   emit(
     bench.partition,
     Array.from({ length: count }, (_, index) => ({
       kind: 'audit' as const,
-      type: 'x.y',
+      type: index % 2 === 0 ? 'x.y' : 'x.z',
       namespace: 'shop',
       entityId: `e${index}`,
       data: '{}',
@@ -93,6 +96,21 @@ describe('retention', () => {
     other.disconnect()
   })
 
+  it('keeps everything while the group of a reader that it was told of is not there', async () => {
+    const { reader: audit, blocking } = await readerOf('audit')
+    await audit.open({ position: '0-0', entriesRead: 0 })
+    await fill(500)
+    const { position } = (await readLogRange(bench.partition)).at(-1)!
+    await audit.commit({ position, entriesRead: 500 })
+    const trim = { keep: 10, readers: Object.values(LOG_READERS) }
+    expect(await trimLog(bench.partition, trim)).toBe(0)
+    const { reader: router, blocking: other } = await readerOf('router')
+    await router.open({ position, entriesRead: 500 })
+    expect(await trimLog(bench.partition, trim)).toBeGreaterThan(300)
+    blocking.disconnect()
+    other.disconnect()
+  })
+
   it('keeps everything while nobody reads', async () => {
     await fill(500)
     expect(await trimLog(bench.partition, { keep: 10 })).toBe(0)
@@ -113,6 +131,71 @@ describe('emit', () => {
     const [second] = await emit(bench.partition, [fact])
     expect(second).toEqual({ kind: 'replayed', position: first!.position })
     expect(await readLogRange(bench.partition)).toHaveLength(1)
+  })
+
+  it('puts facts of one kind that follow each other into one entry, each with its position, and knows a key again within a call', async () => {
+    const fact = (type: string, entityId: string, idempotencyKey?: string) => ({
+      ...{ kind: 'event' as const, type, namespace: 'shop', entityId, data: '{}' },
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    })
+    const emitted = await emit(bench.partition, [
+      fact('a', '1', 'one'),
+      fact('a', '2'),
+      fact('a', '3', 'one'),
+      fact('b', '4', 'two'),
+      fact('a', '5'),
+      fact('a', '6', 'two'),
+    ])
+    const events = await readLogRange(bench.partition)
+    expect(events.map(({ type, entityId, endsEntry }) => [type, entityId, endsEntry])).toEqual([
+      ['a', '1', false],
+      ['a', '2', true],
+      ['b', '4', true],
+      ['a', '5', true],
+    ])
+    const [first, second, fourth, fifth] = events.map(({ position }) => position)
+    expect(emitted.map(({ kind, position }) => [kind, position])).toEqual([
+      ['appended', first],
+      ['appended', second],
+      ['replayed', first],
+      ['appended', fourth],
+      ['appended', fifth],
+      ['replayed', fourth],
+    ])
+    expect(await emit(bench.partition, [fact('a', '7', 'two')])).toEqual([{ kind: 'replayed', position: fourth }])
+  })
+
+  it('ends an entry at a hundred facts and goes on in the next', async () => {
+    const facts = Array.from({ length: 250 }, (_, index) => ({
+      ...{ kind: 'event' as const, type: 'a', namespace: 'shop', entityId: `e${index}`, idempotencyKey: `k${index}` },
+      data: '{}',
+    }))
+    const emitted = await emit(bench.partition, facts)
+    const events = await readLogRange(bench.partition)
+    expect(events.filter(({ endsEntry }) => endsEntry)).toHaveLength(3)
+    expect(events.map(({ position }) => position)).toEqual(emitted.map(({ position }) => position))
+    expect(new Set(emitted.map(({ position }) => position)).size).toBe(250)
+    const again = await emit(bench.partition, facts.slice(120, 121))
+    expect(again).toEqual([{ kind: 'replayed', position: emitted[120]?.position }])
+  })
+})
+
+describe('who wants a few types', () => {
+  it('gets the others as the last fact of their entry, and passes none of the wanted', async () => {
+    const facts = ['a', 'a', 'b', 'b', 'a', 'b', 'b'].map((type, index) => ({
+      ...{ kind: 'event' as const, type, namespace: 'shop', entityId: String(index), data: '{}' },
+    }))
+    await emit(bench.partition, facts)
+    const wants = (type: string) => type === 'b'
+    const { reader, blocking } = await readerOf('router')
+    const read = await reader.read({ after: '0-0', count: 100, blockMs: 50, wants })
+    expect(read.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5', '6'])
+    expect(read.filter(({ endsEntry }) => endsEntry).map(({ entityId }) => entityId)).toEqual(['1', '3', '4', '6'])
+    const all = await readLogRange(bench.partition)
+    const between = { after: all[0]!.position, to: all[5]!.position }
+    const some = await readLogAfter(bench.partition, between)
+    expect(some.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5'])
+    blocking.disconnect()
   })
 })
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   enqueue,
   lease,
@@ -15,7 +15,7 @@ import {
   tick,
 } from '../src/index.ts'
 import { packPayload, unpackEventData, unpackPayload } from '../src/payload.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, type Bench, expectBalance, prepare } from './fixture.ts'
 
 const long = (text: string) => `{"text":"${text.repeat(Math.ceil(9000 / text.length))}"}`
 const PAYLOADS = {
@@ -77,6 +77,7 @@ describe('in Redis', () => {
     bench = await prepare(server)
     await bench.join('d1')
   })
+  afterEach(() => expectBalance(bench))
   const failure = { reason: 'http_status', durationMs: 1, lastResponse: { status: 500 } } as const
   const settleAll = async (settlement: Settlement) => {
     const jobs = await bench.take('d1')
@@ -143,6 +144,7 @@ describe('in Redis', () => {
     expect(events.map(({ data }) => data.endsWith(`"data":${text}}`))).toEqual([false, true, true])
     const fields = ['job', '', 'attempt', '0', 'epoch', '0', 'meta', '', 'data', text]
     await bench.partition.redis.xadd(bench.partition.keys.lane(ADDRESS, 'normal'), '*', ...fields)
+    await bench.partition.redis.hincrby(bench.partition.keys.counts(ADDRESS), 'accepted', 1)
     expect(await settleAll({ kind: 'succeeded', status: 200, durationMs: 1 })).toEqual([text, text])
   })
 })

@@ -1,7 +1,7 @@
 import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { claim, enqueue, openQueues, readPullConsumers, takeOver } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { ADDRESS, type Bench, expectBalance, prepare } from './fixture.ts'
 
 const PUSHED = 'shop/print'
 const PULLER = `${ADDRESS}@host-1`
@@ -15,6 +15,9 @@ afterAll(() => server.stop())
 beforeEach(async () => {
   bench = await prepare(server, { pull: true })
   await openQueues(bench.partition, [{ address: PUSHED }])
+})
+afterEach(async () => {
+  for (const address of [ADDRESS, PUSHED]) await expectBalance(bench, address)
 })
 
 async function lapse(consumer: string): Promise<void> {

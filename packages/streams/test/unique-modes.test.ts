@@ -1,19 +1,23 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { enqueue, moveDue, reschedule, type Settlement, settle, type Unique } from '../src/index.ts'
-import { ADDRESS, type Bench, prepare } from './fixture.ts'
+import { describe, expect, it } from 'vitest'
+import {
+  cancel,
+  enqueue,
+  moveDue,
+  purge,
+  readCounts,
+  readLeased,
+  requestPurge,
+  reschedule,
+  type Settlement,
+  settle,
+  settleLeased,
+  takeOver,
+  type Unique,
+} from '../src/index.ts'
+import { ADDRESS, useBench } from './fixture.ts'
 
 /** One key, jobs of several modes: who has the key says how long, who comes says what happens then. */
-let server: RedisServer
-let bench: Bench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  bench = await prepare(server)
-  await bench.join('d1')
-})
+const bench = useBench({ consumer: 'd1' })
 
 const KEY = 'k'
 const MODES: Record<Unique['mode'], Unique> = {
@@ -84,3 +88,75 @@ it.each(['until_started', 'until_finished', 'throttle'] as const)(
     )
   },
 )
+
+const finish = async (settlement: Settlement) => void (await settleOne(settlement))
+const failure = { reason: 'http_status', durationMs: 1, lastResponse: { status: 500 } } as const
+const by = { who: 'ada' }
+/** Every way in which a job comes to its end. */
+const ENDS: Record<string, (id: string) => Promise<unknown>> = {
+  'it succeeds': () => finish({ kind: 'succeeded', status: 200, durationMs: 1 }),
+  'it is a dead letter': () => finish({ kind: 'dead', ...failure }),
+  'its worker ends it under a lease': async (id) => {
+    const policy = {
+      retries: 1,
+      retryDelayMs: 1,
+      backoff: { type: 'fixed', factor: 1, maxDelayMs: 1, jitter: 0 },
+    } as const
+    await finish({ kind: 'leased', leaseMs: 60_000, token: 't', durationMs: 1, policy })
+    const leased = await readLeased(bench.partition, { id, token: 't' })
+    await settleLeased(bench.partition, { id, token: 't', leased: leased!, word: { kind: 'succeeded' } })
+  },
+  'it is cancelled while it waits': (id) => cancel(bench.partition, { id, by }),
+  'it is cancelled while it waits for its retry': async (id) => {
+    await finish({ kind: 'retry', delayMs: 60_000, ...failure })
+    await cancel(bench.partition, { id, by })
+  },
+  'it is cancelled while it runs': async (id) => {
+    const [job] = await bench.take('d1')
+    await cancel(bench.partition, { id, by })
+    const settlement: Settlement = { kind: 'retry', delayMs: 0, ...failure }
+    await settle(bench.partition, { consumer: 'd1', address: ADDRESS, attempts: [{ job: job!, settlement }] })
+  },
+  'it is purged': async () => {
+    await requestPurge(bench.partition, { address: ADDRESS, token: 't', by })
+    await purge(bench.partition, { address: ADDRESS, token: 't', by })
+  },
+  'it takes down its holders': async () => {
+    await bench.take('d1')
+    await lapse('d1')
+    await bench.join('d2')
+    await takeOver(bench.partition, { consumer: 'd2', limit: 1, maxTakeovers: 1 })
+  },
+  'it is cancelled and its holder dies': async (id) => {
+    await bench.take('d1')
+    await cancel(bench.partition, { id, by })
+    await lapse('d1')
+    await bench.join('d2')
+    await takeOver(bench.partition, { consumer: 'd2', limit: 1 })
+  },
+}
+const lapse = (consumer: string) => bench.partition.redis.zadd(bench.partition.keys.consumers, '1', consumer)
+
+describe.each(['until_started', 'until_finished', 'debounce'] as const)('the key of %s is free when', (mode) => {
+  it.each(Object.keys(ENDS))('%s', async (how) => {
+    const { id } = await add(mode)
+    if (mode === 'debounce') {
+      await reschedule(bench.partition, { id, due: { inMs: 0 }, by })
+      await moveDue(bench.partition, { limit: 1 })
+    }
+    await ENDS[how]!(id)
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ waiting: 0, running: 0, scheduled: 0 })
+    expect((await add('until_finished')).kind).toBe('enqueued')
+  })
+
+  it('it expires', async () => {
+    const meta = { unique: { key: KEY, mode }, expiresAtMs: 1 }
+    const job = { address: ADDRESS, lane: 'normal' as const, data: '1', unique: MODES[mode], meta }
+    const [result] = await enqueue(bench.partition, [job])
+    await reschedule(bench.partition, { id: result!.id, due: { inMs: 0 }, by })
+    await moveDue(bench.partition, { limit: 1 })
+    await bench.take('d1')
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ expired: 1, waiting: 0 })
+    expect((await add('until_finished')).kind).toBe('enqueued')
+  })
+})

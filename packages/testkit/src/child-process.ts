@@ -51,7 +51,7 @@ const OUTPUT_GRACE_MS = 250
 // What a program needs to run at all. Settings of the product are not among them: a test gives what it means.
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'LANG', 'LC_ALL', 'NODE_V8_COVERAGE']
 
-/** Starts `file` under the same node as the test. Rejects, with the output, when it ends or is silent before it is ready. */
+/** Starts `file` under the same node as the test. Rejects, with the output, when it ends or is silent before it is ready, and leaves nothing running then. */
 export async function startProcess(options: StartProcessOptions): Promise<ChildHandle> {
   const file = options.file instanceof URL ? fileURLToPath(options.file) : options.file
   const spawned = spawn(process.execPath, [file, ...(options.args ?? [])], {
@@ -62,7 +62,13 @@ export async function startProcess(options: StartProcessOptions): Promise<ChildH
   })
   diesWithUs(spawned, { group: true })
   const child = new RunningChild(spawned, file)
-  if (options.readyWhen) await child.ready(options.readyWhen, options.readyTimeoutMs ?? 15_000)
+  try {
+    if (options.readyWhen) await child.ready(options.readyWhen, options.readyTimeoutMs ?? 15_000)
+  } catch (error) {
+    // Whoever asked for it has no handle to end it with, and it may yet come up and take part in the next test.
+    await child.killGroup()
+    throw error
+  }
   return child
 }
 

@@ -18,12 +18,14 @@
  * await redis.stop()
  * ```
  */
+export { asyncApiFaults, followReference } from './asyncapi.ts'
 export { type ChildExit, type ChildHandle, type StartProcessOptions, startProcess } from './child-process.ts'
 export { type EventuallyOptions, eventually } from './eventually.ts'
 export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
 export { freePort } from './free-port.ts'
 export { BY, withBy } from './operator.ts'
 export { type PostgresServer, startPostgres } from './postgres-server.ts'
+export { type PrometheusSample, type PrometheusServer, promtool, startPrometheus } from './prometheus-server.ts'
 export { type Receiver, startReceiver } from './receiver.ts'
 export type { Behaviour, ReceivedRequest, ScriptedBehaviour } from './receiver-behaviour.ts'
 export { type RedisServer, type RedisServerOptions, startRedis } from './redis-server.ts'

@@ -38,6 +38,15 @@ describe('startProcess', () => {
     await expect(starting).rejects.toThrow(/ended with \{"code":3.*\n.*to stderr/s)
   })
 
+  it('ends a child that was not ready in time', async () => {
+    const silent = startProcess({ file, readyWhen: /never said/, readyTimeoutMs: 5000 })
+    const message = await silent.then(String, String)
+    expect(message).toMatch(/ran for 5000 ms/)
+    const [, pid] = /^pid (\d+)$/m.exec(message) ?? []
+    expect(pid, message).toBeDefined()
+    expect(isAlive(Number(pid))).toBe(false)
+  })
+
   it('kills one process with kill, and its descendants with killGroup', async () => {
     const child = await startProcess({ file, args: ['--parent'], readyWhen: /^ready$/ })
     const grandchild = Number((await child.waitForLine(/^grandchild/)).split(' ')[1])

@@ -4,8 +4,8 @@ import type { Clock, Logger } from '@millrace/runtime'
 import type { Partitions } from '@millrace/streams'
 import { PLACES_PER_EVENT } from '../api/erase-route.ts'
 import { idOfMs } from '../queries/time-range.ts'
+import type { Database } from '../store/database.ts'
 import { mayBeErased } from '../store/payloads.ts'
-import type { Store } from '../store/store.ts'
 import type { Turn } from './duty.ts'
 import { type RecordedDeps, stateErasure, waitUntilRecorded } from './erase.ts'
 
@@ -17,7 +17,7 @@ export interface RetentionRule {
 }
 
 export interface RetentionDeps extends RecordedDeps {
-  readonly read: Store['read']
+  readonly read: Database['read']
   readonly partitions: Partitions
   readonly rules: readonly RetentionRule[]
   readonly clock: Clock

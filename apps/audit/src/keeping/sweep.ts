@@ -1,11 +1,11 @@
 import type { Logger } from '@millrace/runtime'
 import type { AuditMetrics } from '../metrics.ts'
 import { type StoreFinding, verifyStore } from '../queries/verify.ts'
-import type { Store } from '../store/store.ts'
+import type { Database } from '../store/database.ts'
 import type { Turn } from './duty.ts'
 
 export interface SweepDeps {
-  readonly read: Store['read']
+  readonly read: Database['read']
   readonly metrics: Pick<AuditMetrics, 'verified' | 'broken' | 'swept'>
   readonly logger: Logger
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import type { LogEvent } from '@millrace/contracts'
 import { type Clock, type Logger, type Loop, startLoop } from '@millrace/runtime'
-import { hold, type LogReader, trimLog } from '@millrace/streams'
+import { hold, LOG_READERS, type LogReader, trimLog } from '@millrace/streams'
 import type { AuditMetrics } from '../metrics.ts'
 import type { Cursor } from '../store/cursor.ts'
 import { type Appended, FencedError, type Trail } from '../store/trail.ts'
@@ -90,6 +90,7 @@ class Recording {
     this.#deps = deps
     this.#label = partitionLabel(deps.reader.partition.number)
     deps.metrics.recorder.set({ partition: this.#label }, 0)
+    deps.metrics.failures.labels({ partition: this.#label })
   }
 
   /** Record until there is a reason to pause: stopped, stood down, or an error, which rises. */
@@ -218,6 +219,6 @@ class Recording {
     const { reader, clock, keepEvents } = this.#deps
     if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
     this.#trimmedAt = clock.now()
-    await trimLog(reader.partition, { keep: keepEvents })
+    await trimLog(reader.partition, { keep: keepEvents, readers: Object.values(LOG_READERS) })
   }
 }

@@ -1,8 +1,8 @@
 import { TRAIL_EVENTS } from '@millrace/contracts'
 import { parseErasure, TRAIL_KIND } from '@millrace/engine'
 import { type ExpressionBuilder, type SqlBool, sql } from 'kysely'
+import type { WriteTransaction } from './database.ts'
 import type { AuditDatabase, HoldRow, RecordRow } from './schema.ts'
-import type { WriteTransaction } from './store.ts'
 
 /**
  * Do what the events of a batch say is done to the trail itself, in the transaction that records them: payloads are gone

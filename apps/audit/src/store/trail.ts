@@ -4,9 +4,9 @@ import { foldJobs } from '../jobs/fold-jobs.ts'
 import type { Batch, HeadOf } from '../recorder/batch.ts'
 import { chainBatch } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
+import type { Database, WriteTransaction } from './database.ts'
 import { foldTrailEvents } from './payloads.ts'
 import type { HeadRow, JobRow, RecordRow } from './schema.ts'
-import type { Store, WriteTransaction } from './store.ts'
 import { StoreError } from './store-error.ts'
 
 /** Another recorder has moved the cursor: what was about to be written is written already. */
@@ -32,7 +32,7 @@ export interface Trail {
   append(batch: Batch): Promise<Appended>
 }
 
-export function createTrail({ read, write }: Pick<Store, 'read' | 'write'>): Trail {
+export function createTrail({ read, write }: Pick<Database, 'read' | 'write'>): Trail {
   return {
     readCursor: (partition) => readCursor(read, partition),
     async append(batch) {
@@ -146,7 +146,7 @@ async function moveCursor({ db }: WriteTransaction, { partition, from, to }: Bat
 }
 
 /** A cursor that is gone is made again from the last record, or everything in the log would be recorded twice. */
-async function readCursor(read: Store['read'], partition: number): Promise<Cursor> {
+async function readCursor(read: Database['read'], partition: number): Promise<Cursor> {
   const row = await read.selectFrom('cursors').selectAll().where('partition', '=', partition).executeTakeFirst()
   if (row) return { position: row.position, entriesRead: row.entries_read, seq: row.seq }
   const end = await readEndOfTrail(read, partition)
@@ -155,7 +155,7 @@ async function readCursor(read: Store['read'], partition: number): Promise<Curso
   return { position: (JSON.parse(end.record) as AuditRecord).position, entriesRead: seq, seq }
 }
 
-function readEndOfTrail(db: Store['read'], partition: number) {
+function readEndOfTrail(db: Database['read'], partition: number) {
   return db
     .selectFrom('records')
     .select(['seq', 'record'])

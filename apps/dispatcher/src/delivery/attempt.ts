@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { QueueDefinition } from '@millrace/contracts'
+import type { SpanIds } from '@millrace/delivery'
 import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
+import type { AttemptTraces } from './attempt-traces.ts'
 import type { Sender, Sending } from './sender.ts'
 
 /** Where and how a queue is delivered; made once per version of the manifest. */
@@ -15,6 +17,8 @@ export interface Target {
 export interface AttemptDeps {
   readonly sender: Sender
   readonly clock: Clock
+  /** Only where attempts are traced. */
+  readonly traces?: AttemptTraces | undefined
   random(): number
 }
 
@@ -24,6 +28,7 @@ export interface Attempted {
   readonly result: AttemptResult
   readonly outcome: Outcome
   readonly durationMs: number
+  readonly span?: SpanIds | undefined
 }
 
 /** Called exactly once, whatever happens: what an endpoint does is an outcome. */
@@ -41,18 +46,25 @@ export function targetOf(definition: QueueDefinition, serviceUrl: string): Targe
 /** Make one attempt: build the request, send it, say what its result means. */
 export function attempt(
   job: ClaimedJob,
-  { definition, origin, path }: Target,
-  { sender, clock, random }: AttemptDeps,
+  target: Target,
+  { sender, clock, traces, random }: AttemptDeps,
   onAttempted: OnAttempted,
 ): Sending {
+  const { definition, origin, path } = target
   const { timeoutMs = definition.timeoutMs } = job.meta
   const startedAt = clock.now()
   const token = randomUUID()
   const maxAttempts = maxAttemptsOf(job, definition)
   const { headers, body } = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
-  return sender.send({ origin, path, headers, body, timeoutMs }, (result) =>
-    onAttempted(attemptedOf(result, { job, token, definition, startedAt, nowMs: clock.now(), random: random() })),
-  )
+  const span = traces?.one(job, target)
+  if (span) Object.assign(headers, span.headers)
+  return sender.send({ origin, path, headers, body, timeoutMs }, (result) => {
+    const nowMs = clock.now()
+    const context = { job, token, definition, startedAt, nowMs, random: random(), span: span?.ids }
+    const attempted = attemptedOf(result, context)
+    span?.end(attempted)
+    onAttempted(attempted)
+  })
 }
 
 export interface AttemptedContext {
@@ -62,23 +74,25 @@ export interface AttemptedContext {
   readonly startedAt: number
   readonly nowMs: number
   readonly random: number
+  readonly span?: SpanIds | undefined
 }
 
 /** What a job's attempt came to, by the rules that hold for this job. */
 export function attemptedOf(
   result: AttemptResult,
-  { job, token, definition, startedAt, nowMs, random }: AttemptedContext,
+  { job, token, definition, startedAt, nowMs, random, span }: AttemptedContext,
 ): Attempted {
   const { retries = definition.retries, backoff = definition.backoff } = job.meta
   const { retryDelayMs = definition.retryDelayMs } = job.meta
   const { onStatus } = definition
   const policy = { retries, retryDelayMs, backoff, onStatus }
   const outcome = classify(result, { attempt: job.attempt, policy, nowMs, random })
-  return { result, outcome, durationMs: nowMs - startedAt, token, policy }
+  return { result, outcome, durationMs: nowMs - startedAt, token, policy, span }
 }
 
 export function inputOf({ id, attempt, epoch, data, meta }: ClaimedJob, token: string): DeliveryInput {
-  return { id, attempt, epoch, data, token, traceparent: meta.traceparent, replay: meta.replay }
+  const { traceparent, tracestate, replay } = meta
+  return { id, attempt, epoch, data, token, traceparent, tracestate, replay }
 }
 
 export function maxAttemptsOf({ meta }: ClaimedJob, definition: QueueDefinition): number {

@@ -3,6 +3,7 @@ import type { BatchSettings } from '@millrace/contracts'
 import { type AttemptResult, buildBatch, readBatchAnswer } from '@millrace/engine'
 import type { ClaimedJob } from '@millrace/streams'
 import { type AttemptDeps, attemptedOf, inputOf, maxAttemptsOf, type OnAttempted, type Target } from './attempt.ts'
+import type { BatchSpan } from './attempt-traces.ts'
 import type { Sending } from './sender.ts'
 
 /** Where a batch queue is delivered. */
@@ -89,6 +90,7 @@ class Batch {
   readonly #timer: NodeJS.Timeout
   #sending: Sending | undefined
   #startedAt: number
+  #span: BatchSpan | undefined
 
   constructor(to: BatchTarget, deps: AttemptDeps, events: BatchEvents & { left(): void }, waitMs: number) {
     this.to = to
@@ -115,7 +117,7 @@ class Batch {
   send(): void {
     clearTimeout(this.#timer)
     this.#events.left()
-    const { clock, sender } = this.#deps
+    const { clock, sender, traces } = this.#deps
     const { definition, origin, path } = this.to
     const members = [...this.#members]
     const jobs = members.map(({ job, token }) => ({
@@ -126,12 +128,18 @@ class Batch {
     const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
     const { timeoutMs } = definition
     this.#events.sent(members.length)
-    const sent = { origin, path, ...request, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
+    this.#span = traces?.batch(
+      members.map(({ job }) => job),
+      this.to,
+    )
+    const headers = { ...request.headers, ...this.#span?.headers }
+    const sent = { origin, path, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
     this.#sending = sender.send(sent, (answer) => this.#conclude(answer, members))
   }
 
   #conclude(answer: AttemptResult, members: readonly Member[]): void {
     this.#events.ended(answer)
+    this.#span?.end(answer)
     const { results, ignored } = readBatchAnswer(
       answer,
       members.map(({ job }) => job.id),
@@ -155,6 +163,7 @@ class Batch {
         startedAt: this.#startedAt,
         nowMs: clock.now(),
         random: random(),
+        span: this.#span?.ids,
       }),
     )
   }

@@ -86,9 +86,10 @@ function isBatched(target: Target): target is BatchTarget {
 
 function tell(attempted: Parameters<OnAttempted>[0], nowMs: number, onEnd: (ended: Ended) => void): void {
   const settlement = toSettlement(attempted)
-  const { outcome } = attempted
-  if (outcome.kind === 'postpone' && outcome.pausesQueue) onEnd({ settlement, pause: pausedBy(settlement, nowMs) })
-  else onEnd({ settlement })
+  const { outcome, span } = attempted
+  if (outcome.kind === 'postpone' && outcome.pausesQueue)
+    onEnd({ settlement, pause: pausedBy(settlement, nowMs), ...(span && { span }) })
+  else onEnd(span ? { settlement, span } : { settlement })
 }
 
 function endedBy(sending: Sending): Attempt {

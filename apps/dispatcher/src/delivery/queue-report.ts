@@ -12,11 +12,12 @@ export function createQueueReport(
 ): QueueReport {
   const labels = splitAddress(address)
   const wait = metrics.wait.labels(labels)
+  const takeovers = metrics.takeovers.labels(labels)
   const inFlight = metrics.inFlight.labels(labels)
   return {
     waited: (ms, job) => wait.observe(ms / 1000, job.meta.traceparent),
     inFlight: (count) => inFlight.set(count),
-    tookOver: (count) => metrics.takeovers.inc(labels, count),
+    tookOver: (count) => takeovers.inc(count),
     expired(jobIds) {
       for (const jobId of jobIds) reportEnd({ metrics, logger }, { address, jobId, outcome: 'expired' })
     },

@@ -1,4 +1,4 @@
-import { ProblemError } from '@millrace/contracts'
+import { ProblemError, startFromSchema } from '@millrace/contracts'
 import { type Positions, startPositions } from '@millrace/engine'
 
 /**
@@ -20,12 +20,7 @@ export function parseAfter(after: string, ends: Positions): Positions {
     // A log that the cursor does not know is one that it has read nothing of.
     return { ...Object.fromEntries(Object.keys(ends).map((partition) => [partition, '0-0'])), ...cursor }
   }
-  try {
-    if (/^(now|earliest|evt_[0-9a-f]{19})$/.test(after) || !Number.isNaN(Date.parse(after)))
-      return startPositions(after, ends)
-  } catch {
-    // Refused below.
-  }
+  if (startFromSchema.safeParse(after).success) return startPositions(after, ends)
   const detail = 'must be a cursor that an answer had, now, earliest, a time, or the id of an event'
   throw new ProblemError('request.invalid', `after ${detail}.`, { errors: [{ pointer: '/after', detail }] })
 }
@@ -36,5 +31,7 @@ function parseCursor(text: string): Positions | undefined {
     .slice(1)
     .split('_')
     .map((part) => part.split('.').map((each) => parseInt(each, 36)))
+  // No answer had such a number, and Redis would not know what to do with it.
+  if (parts.flat().some((number) => !Number.isSafeInteger(number))) return undefined
   return Object.fromEntries(parts.map(([partition, ms, seq]) => [String(partition), `${ms}-${seq}`]))
 }

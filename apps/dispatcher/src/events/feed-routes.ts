@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { namespaceSchema, problemSchema, typePatternSchema } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
 import { logEnds, type Partition } from '@millrace/streams'
@@ -7,14 +6,15 @@ import { z } from 'zod'
 import type { Grants } from '../router/subscription-view.ts'
 import { formatCursor, parseAfter } from './event-cursor.ts'
 import { type FedEvent, readPage } from './event-feed.ts'
+import { createFeedReaders } from './feed-readers.ts'
 
 export interface FeedDeps {
   readonly sources: readonly Partition[]
   readonly grants: Grants
+  /** So many may wait at once, in requests and streams together. */
+  readonly maxReaders: number
 }
 
-/** How often the logs are looked at for somebody who waits. */
-const LOOK_MS = 100
 const MAX_WAIT_SECONDS = 30
 /** Proxies close a connection that is silent for a minute. */
 const HEARTBEAT_MS = 15_000
@@ -30,7 +30,8 @@ const types = z
 const namespace = namespaceSchema.optional().describe('who reads: only its own platform events are shown')
 
 /** `GET /events` with long poll, `GET /events/stream` as server-sent events. */
-export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps): void {
+export function addFeedRoutes(server: AppServer, { sources, grants, maxReaders }: FeedDeps): void {
+  const readers = createFeedReaders(sources, maxReaders)
   let closing = false
   server.addHook('preClose', async () => {
     closing = true
@@ -60,6 +61,7 @@ export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps):
         response: {
           200: z.object({ events: z.array(z.unknown()).describe('CloudEvents'), cursor: z.string() }),
           422: problemSchema,
+          503: problemSchema,
         },
       },
     },
@@ -69,6 +71,8 @@ export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps):
       request.raw.once('close', () => gone.abort())
       const until = Date.now() + wait * 1000
       let positions = parseAfter(after, await logEnds(sources))
+      const leave = wait > 0 ? readers.enter() : () => undefined
+      reply.raw.once('close', leave)
       for (;;) {
         const page = await readPage(sources, positions, { types, namespace, limit, grants })
         positions = page.positions
@@ -80,7 +84,7 @@ export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps):
             .serializer((text: string) => text)
             .send(`{"events":[${events}],"cursor":"${formatCursor(positions)}"}` as never)
         }
-        if (page.atEnd) await delay(LOOK_MS)
+        if (page.atEnd) await readers.wait(positions, { until, isOver: () => gone.signal.aborted || closing })
       }
     },
   )
@@ -102,7 +106,9 @@ export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps):
       const last = request.headers['last-event-id']
       const after = typeof last === 'string' && last !== '' ? last : request.query.after
       let positions = parseAfter(after, await logEnds(sources))
+      const leave = readers.enter()
       const stream = reply.hijack().raw
+      stream.once('close', leave)
       stream.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' })
       stream.write(': connected\n\n')
       let spokenAt = Date.now()
@@ -113,12 +119,13 @@ export function addFeedRoutes(server: AppServer, { sources, grants }: FeedDeps):
         // Redis is away: the reader goes on at another dispatcher, or at this one later.
         if (!page) break
         positions = page.positions
-        if (page.events.length > 0 || Date.now() - spokenAt > HEARTBEAT_MS) {
+        if (page.events.length > 0 || Date.now() - spokenAt >= HEARTBEAT_MS) {
           spokenAt = Date.now()
           const text = page.events.length > 0 ? page.events.map(frame).join('') : ': still here\n\n'
           if (!stream.write(text)) await Promise.race([once(stream, 'drain'), once(stream, 'close')])
         }
-        if (page.atEnd) await delay(LOOK_MS)
+        const wait = { until: spokenAt + HEARTBEAT_MS, isOver: () => stream.destroyed || closing }
+        if (page.atEnd) await readers.wait(positions, wait).catch(() => undefined)
       }
       stream.end()
     },

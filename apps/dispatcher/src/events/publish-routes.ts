@@ -4,6 +4,7 @@ import {
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
+  OTHER,
   ProblemError,
   problemSchema,
   publishRequestSchema,
@@ -17,17 +18,22 @@ import {
   rawMember,
   readText,
 } from '@millrace/engine'
-import type { AppServer, Clock } from '@millrace/runtime'
+import type { AppServer, Clock, TraceCarrier, Tracing } from '@millrace/runtime'
+import type { RegistryView } from '@millrace/streams'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
+import { createPublishTraces } from './publish-traces.ts'
 import type { EventToPublish, Published, Publisher } from './publisher.ts'
+import { DEFAULT_NAMESPACE } from './type-notes.ts'
 
 export interface PublishDeps {
+  readonly registry: Pick<RegistryView, 'service'>
   readonly publisher: Publisher
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
   readonly durability: Durability
   readonly maxEventBytes: number
+  readonly tracing?: Tracing | undefined
 }
 
 const publishedSchema = z.object({
@@ -44,6 +50,7 @@ const ENVELOPE_BYTES = 8192
 
 /** `POST /events`: CloudEvents in structured, batch and binary mode, and plain `{type, data}`. */
 export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Promise<void> {
+  const traces = createPublishTraces(deps.tracing)
   await server.register(async (scope) => {
     // Any media type may be the data of an event in binary mode, so the body is read here and not by the server.
     scope.removeAllContentTypeParsers()
@@ -76,10 +83,16 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
           body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
         }
         const { namespace } = request.query
-        const events = readEvents(incoming, deps.clock).map((event) => ({ ...event, ...(namespace && { namespace }) }))
-        for (const { json } of events) checkSize(json, deps.maxEventBytes)
-        const published = await deps.publisher.publish(events)
-        for (const one of published) count(deps.metrics, one)
+        const complete = decodeEvents(incoming)
+        const { traceparent, tracestate } = request.headers as TraceCarrier
+        const headers = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
+        const published = await traces({ namespace, complete, headers }, async (carrier) => {
+          const read: readonly EventToPublish[] = complete ?? [readPlain(incoming, deps.clock, carrier)]
+          const events = read.map((event) => ({ ...event, ...(namespace && { namespace }) }))
+          for (const { json } of events) checkSize(json, deps.maxEventBytes)
+          return deps.publisher.publish(events)
+        })
+        for (const one of published) count(deps, one)
         const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
           return reply.status(202).send({ events: published, durability })
@@ -90,12 +103,8 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
   })
 }
 
-function readEvents(request: EventRequest, clock: Clock): EventToPublish[] {
-  return decodeEvents(request) ?? [readPlain(request, clock)]
-}
-
 /** `{type, data, subject?, …}`: what a CloudEvent needs besides is filled in; the data stays as it was written. */
-function readPlain({ contentType, body }: EventRequest, clock: Clock): EventToPublish {
+function readPlain({ contentType, body }: EventRequest, clock: Clock, carrier: TraceCarrier): EventToPublish {
   if (!/^application\/(?:[\w.+-]+\+)?json$/.test(bareMediaType(contentType))) {
     throw new ProblemError(
       'request.unsupported_media_type',
@@ -115,6 +124,7 @@ function readPlain({ contentType, body }: EventRequest, clock: Clock): EventToPu
     specversion: '1.0',
     id,
     source: source ?? `/${namespace ?? 'default'}`,
+    ...carrier,
     ...named,
     time: time ?? new Date(clock.now()).toISOString(),
     ...(data !== undefined && { datacontenttype: 'application/json' }),
@@ -142,6 +152,9 @@ function checkSize(json: string, maxBytes: number): void {
   )
 }
 
-function count({ published }: DispatcherMetrics, { namespace, deduplicated, warnings }: Published): void {
-  published.inc({ namespace, result: deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended' })
+/** A namespace that no service has is whatever the client wrote, and labels have to be few. */
+function count({ metrics, registry }: PublishDeps, { namespace, deduplicated, warnings }: Published): void {
+  const label = registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : OTHER
+  const result = deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended'
+  metrics.published.inc({ namespace: label, result })
 }

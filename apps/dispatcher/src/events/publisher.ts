@@ -5,6 +5,7 @@ import type { Partition, Partitions, RegistryView } from '@millrace/streams'
 import { type Emitted, emit, type Fact, fullAddress } from '@millrace/streams'
 import { type Batcher, createBatcher } from '../intake/batcher.ts'
 import { createSchemaChecks } from './schema-checks.ts'
+import { DEFAULT_NAMESPACE, type TypeNotes } from './type-notes.ts'
 
 /** One script call appends at most this many events. */
 const MAX_EVENTS_PER_CALL = 500
@@ -29,15 +30,14 @@ export interface Publisher {
   publish(events: readonly EventToPublish[]): Promise<Published[]>
 }
 
-/** Whose event it is when nobody says so, and no service declares its type. */
-const DEFAULT_NAMESPACE = 'default'
-
 export function createPublisher({
   registry,
   partitions,
+  types,
 }: {
   registry: RegistryView
   partitions: Partitions
+  types: TypeNotes
 }): Publisher {
   const schemas = createSchemaChecks(registry)
   const appenders = new Map<Partition, Batcher<Fact, Emitted>>(
@@ -62,6 +62,7 @@ export function createPublisher({
       ...(!fresh && { idempotencyKey: key }),
       data: json,
     })
+    types.note(namespace, String(type))
     return {
       id: eventIdOf({ position, partition: partition.number }),
       position: `${partition.number}:${position}`,

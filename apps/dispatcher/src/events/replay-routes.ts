@@ -7,25 +7,21 @@ import {
   queueAddress,
   replayRequestSchema,
   replaySchema,
-  SUBSCRIPTION_EVENTS,
 } from '@millrace/contracts'
 import { startPositions } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
 import {
-  emit,
   fullAddress,
   logEnds,
   moveSubscription,
   type Partition,
   type Partitions,
   type RegistryView,
-  splitAddress,
 } from '@millrace/streams'
 import { z } from 'zod'
 import type { ViewSource } from '../router/view-source.ts'
 import { nextPage } from './replay-range.ts'
-import { findReplay, readReplays, type StoredReplay, saveReplay, toReplay } from './replay-store.ts'
-import { endReplay } from './replayer.ts'
+import { beginReplay, listReplays, type StoredReplay, stopReplay, toReplay } from './replay-store.ts'
 import { findSubscription } from './subscription-store.ts'
 
 export interface ReplayDeps {
@@ -95,10 +91,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
         nextAtMs: 0,
         ...range,
       }
-      const told = { who, ...(why !== undefined && { why }), replayId: replay.id, from, to, ratePerSecond }
-      // Said first: a crash in between leaves a record of a replay that did not begin, not one that nobody knows of.
-      await note(partition, address, SUBSCRIPTION_EVENTS.replayStarted, told)
-      await saveReplay(partition, replay)
+      await beginReplay(partition, replay, { who, ...(why !== undefined && { why }) })
       return reply.status(202).send(toReplay(replay))
     },
   )
@@ -114,8 +107,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
     },
     async (request) => {
       const { address, partition } = await find(deps, request.params.id)
-      const mine = (await readReplays(partition)).filter((replay) => replay.address === address)
-      return { replays: mine.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).map(toReplay) }
+      return { replays: await listReplays(partition, address) }
     },
   )
 
@@ -130,12 +122,9 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       },
     },
     async (request) => {
-      const found = await findReplay(deps.partitions, request.params.id)
-      if (!found) throw new ProblemError('replay.unknown', `There is no replay "${request.params.id}".`)
-      const { partition, replay } = found
-      if (replay.state !== 'running') return toReplay(replay)
       const { who, why } = request.body
-      return toReplay(await endReplay(deps, partition, { replay, state: 'stopped', who, why }))
+      const by = { who, ...(why !== undefined && { why }) }
+      return toReplay(await stopReplay(deps.partitions, { id: request.params.id, by }))
     },
   )
 }
@@ -164,11 +153,4 @@ async function countMatching(
     positions = { ...positions, [String(page.source.number)]: page.to }
   }
   return count
-}
-
-async function note(partition: Partition, address: string, type: string, data: unknown): Promise<void> {
-  const { namespace, queue } = splitAddress(address)
-  await emit(partition, [
-    { kind: 'queue', type, namespace, queue, entityId: `queue/${queue}`, data: JSON.stringify(data) },
-  ])
 }

@@ -1,101 +1,65 @@
-import { SUBSCRIPTION_EVENTS } from '@millrace/contracts'
-import { type Clock, type Loop, startLoop } from '@millrace/runtime'
-import { emit, enqueue, hold, type JobMeta, type Partition, type Partitions, splitAddress } from '@millrace/streams'
+import { allowedNow, nextAllowed } from '@millrace/engine'
+import { type Loop, startSteps } from '@millrace/runtime'
+import { type Partition, type Partitions, runningReplays, sharedLease, storeTime } from '@millrace/streams'
 import type { ViewSource } from '../router/view-source.ts'
 import { nextPage } from './replay-range.ts'
-import { forgetOld, readReplays, type StoredReplay, saveReplay } from './replay-store.ts'
+import { endReplay, knownReplay, saveReplay } from './replay-store.ts'
 
 export interface ReplayerDeps {
   readonly partitions: Partitions
   /** Every log that is routed. */
   readonly sources: readonly Partition[]
   readonly views: ViewSource
-  readonly clock: Clock
-  readonly holder: string
+  /** With so many waiting jobs a subscription has enough. */
+  readonly maxWaiting: number
   readonly leaseMs: number
   onError(error: unknown): void
 }
 
+/** How soon a replay is noticed that was begun through another dispatcher, and a queue that takes jobs again. */
 const SWEEP_MS = 250
 
-/**
- * Brings events of the past into a subscription again, at the rate that was asked for. Each event of a replay has an
- * idempotency key, so a replayer that dies between putting jobs in and saving how far it is makes none of them twice.
- */
+/** Bring events of the past into subscriptions again, each replay at the rate that was asked for. */
 export function startReplayer(deps: ReplayerDeps): Loop {
-  return startLoop({
+  return startSteps({
     name: 'replayer',
-    intervalMs: SWEEP_MS,
+    places: deps.partitions.all,
+    sweepMs: SWEEP_MS,
+    running: runningReplays,
+    lease: sharedLease({ name: 'replays', ttlMs: deps.leaseMs }),
+    step: (partition, id) => takeStep(partition, id, deps),
     onError: deps.onError,
-    async run() {
-      for (const partition of deps.partitions.all) await serve(deps, partition)
-      return undefined
-    },
   })
 }
 
-async function serve(deps: ReplayerDeps, partition: Partition): Promise<void> {
-  const replays = await readReplays(partition)
-  const running = replays.filter(({ state }) => state === 'running')
-  if (running.length === 0) return
-  const held = await hold(partition, { name: 'replays', holder: deps.holder, ttlMs: deps.leaseMs })
-  if (held.kind !== 'held') return
-  for (const replay of running) await advance(deps, partition, replay)
-  await forgetOld(partition, replays, deps.clock.now())
-}
-
-async function advance(deps: ReplayerDeps, partition: Partition, replay: StoredReplay): Promise<unknown> {
-  const nowMs = deps.clock.now()
-  if (nowMs < replay.nextAtMs) return undefined
+/** One step of one replay. Returns in how many ms the next is worth trying; 0 = now. */
+async function takeStep(partition: Partition, id: string, deps: ReplayerDeps): Promise<number> {
+  const known = await knownReplay(partition, id)
+  if (known?.replay.state !== 'running') return SWEEP_MS
+  const { replay } = known
+  const nowMs = await storeTime(partition)
+  const pace = allowedNow(replay, nowMs)
+  if (pace.kind === 'wait') return pace.ms
   const view = await deps.views.current()
   const subscription = view.byAddress.get(replay.address)
-  if (!subscription) return endReplay(deps, partition, { replay, state: 'stopped', why: 'the subscription is gone' })
-  const limit = Math.max(1, Math.floor((replay.ratePerSecond * SWEEP_MS) / 1000))
-  const page = await nextPage(deps.sources, replay, { subscription, view, replay: replay.id, limit })
-  if (!page) return endReplay(deps, partition, { replay, state: 'finished' })
-  const jobs = page.events.map(({ eventId, json, jobs: [job] }) => ({
-    address: replay.address,
-    lane: 'normal' as const,
-    idempotency: { key: `${replay.id}:${eventId}`, fingerprint: replay.id },
-    meta: JSON.parse(job?.meta ?? '{}') as JobMeta,
-    data: json,
-  }))
-  if (jobs.length > 0) await enqueue(partition, jobs)
-  // Somebody may have stopped it meanwhile.
-  const current = (await readReplays(partition)).find(({ id }) => id === replay.id)
-  if (current?.state !== 'running') return undefined
-  await saveReplay(partition, {
+  if (!subscription) {
+    await endReplay(known, { state: 'stopped', by: { who: 'millrace', why: 'the subscription is gone' }, nowMs })
+    return SWEEP_MS
+  }
+  const page = await nextPage(deps.sources, replay, { subscription, view, replay: id, limit: pace.atMost })
+  if (!page) {
+    await endReplay(known, { state: 'finished', by: { who: 'millrace' }, nowMs })
+    return SWEEP_MS
+  }
+  const { events, source, to, looked } = page
+  const next = {
     ...replay,
-    positions: { ...replay.positions, [String(page.source.number)]: page.to },
-    replayed: replay.replayed + jobs.length,
-    looked: replay.looked + page.looked,
-    nextAtMs: Math.max(nowMs - SWEEP_MS, replay.nextAtMs) + Math.round((jobs.length / replay.ratePerSecond) * 1000),
-  })
-  return undefined
-}
-
-/** End a replay, and say so. */
-export async function endReplay(
-  { clock }: Pick<ReplayerDeps, 'clock'>,
-  partition: Partition,
-  {
-    replay,
-    state,
-    who = 'millrace',
-    why,
-  }: { replay: StoredReplay; state: 'finished' | 'stopped'; who?: string; why?: string | undefined },
-): Promise<StoredReplay> {
-  const ended = { ...replay, state, endedAt: new Date(clock.now()).toISOString() }
-  const { namespace, queue } = splitAddress(replay.address)
-  const type = state === 'finished' ? SUBSCRIPTION_EVENTS.replayFinished : SUBSCRIPTION_EVENTS.replayStopped
-  const data = JSON.stringify({
-    who,
-    ...(why !== undefined && { why }),
-    replayId: replay.id,
-    replayed: replay.replayed,
-  })
-  // Said first, as at its start.
-  await emit(partition, [{ kind: 'queue', type, namespace, queue, entityId: `queue/${queue}`, data }])
-  await saveReplay(partition, ended)
-  return ended
+    positions: { ...replay.positions, [String(source.number)]: to },
+    replayed: replay.replayed + events.length,
+    looked: replay.looked + looked,
+    nextAtMs: nextAllowed(replay, { taken: events.length, nowMs }),
+  }
+  const result = await saveReplay(known, { next, events, maxWaiting: deps.maxWaiting })
+  // What its queue does not take now stays to be replayed.
+  return result === 'full' ? SWEEP_MS : 0
 }

@@ -20,7 +20,10 @@ export function createSchemaChecks(registry: RegistryView): SchemaChecks {
   const ofService = (namespace: string) => {
     const known = byNamespace.get(namespace)
     if (known) return known
-    const events = registry.service(namespace)?.events ?? []
+    const service = registry.service(namespace)
+    // Namespaces that no service has are whatever clients write: nothing is kept of them.
+    if (!service) return undefined
+    const { events = [] } = service
     const compiled = new Map(events.map((declared) => [declared.type, { declared, checkData: compile(declared) }]))
     byNamespace.set(namespace, compiled)
     return compiled
@@ -44,9 +47,9 @@ export function createSchemaChecks(registry: RegistryView): SchemaChecks {
       return owners.get(type)
     },
     check({ namespace, type, json, pointer }) {
-      const { declared, checkData } = ofService(namespace).get(type) ?? {}
+      const { declared, checkData } = ofService(namespace)?.get(type) ?? {}
       if (!checkData) return []
-      const mistakes = checkData((JSON.parse(json) as { data?: unknown }).data).map((mistake) => ({
+      const mistakes = mistakesOf(JSON.parse(json) as Content, checkData).map((mistake) => ({
         ...mistake,
         pointer: `${pointer}${mistake.pointer}`,
       }))
@@ -59,6 +62,16 @@ export function createSchemaChecks(registry: RegistryView): SchemaChecks {
       )
     },
   }
+}
+
+interface Content {
+  readonly data?: unknown
+  readonly data_base64?: unknown
+}
+
+function mistakesOf({ data, data_base64 }: Content, checkData: CheckData): FieldError[] {
+  if (typeof data_base64 !== 'string') return checkData(data)
+  return [{ pointer: '/data_base64', detail: 'is binary, and the schema of its type is of JSON data' }]
 }
 
 function compile({ schema }: DeclaredEvent): CheckData | undefined {

@@ -1,7 +1,5 @@
 import {
-  endpointSchema,
   type FieldError,
-  manifestSubscriptionSchema,
   ProblemError,
   type QueueDefinition,
   type Service,
@@ -9,36 +7,46 @@ import {
   type SubscriptionView,
   subscriptionId,
 } from '@millrace/contracts'
-import { compileFilters, subscriptionQueue } from '@millrace/engine'
+import { compileFilters, type ReadSubscription, readSubscription } from '@millrace/engine'
 
 /** The queue of a subscription that was asked for through the API. Throws ProblemError with every mistake. */
 export function toDefinition(request: SubscriptionRequest, name: string): QueueDefinition {
   const { types, source, filters, sink, config } = request
   const { namespace: _namespace, name: _name, ...delivery } = config
-  const url = new URL(sink)
-  const endpoint = endpointSchema.safeParse(`${url.pathname}${url.search}`)
-  const mistakes: FieldError[] = [
-    ...faultsOfFilters(filters),
-    ...(endpoint.success && !url.username && !url.hash
-      ? []
-      : [{ pointer: '/sink', detail: 'must be a plain URL, without user or fragment' }]),
-    ...(delivery.keyRateLimit !== undefined && delivery.keyConcurrency === undefined
-      ? [{ pointer: '/config/keyRateLimit', detail: 'needs keyConcurrency as well' }]
-      : []),
-    ...(delivery.onDead !== undefined && delivery.keyConcurrency !== 1
-      ? [{ pointer: '/config/onDead', detail: 'has a meaning with keyConcurrency: 1 only' }]
-      : []),
-  ]
-  refuseIfAny(mistakes)
-  const parsed = manifestSubscriptionSchema.parse({
-    name,
-    endpoint: endpoint.data,
-    types,
-    source,
-    filters,
-    ...delivery,
-  })
-  return { ...subscriptionQueue(parsed), sink }
+  const isPulled = delivery.delivery === 'pull'
+  // Where a sink is missing, a path stands in for it: what else is wrong is to be said as well.
+  const endpoint = isPulled ? {} : { endpoint: sink === undefined ? '/' : pathOf(sink) }
+  const read = readSubscription({ name, ...endpoint, types, source, filters, ...delivery })
+  refuseIfAny([
+    ...faultsOfSink(sink, isPulled),
+    ...(read.kind === 'refused' ? read.mistakes : []).map(({ pointer, detail }) => ({
+      pointer: pointerInRequest(pointer),
+      detail,
+    })),
+  ])
+  const { queue } = read as Extract<ReadSubscription, { kind: 'read' }>
+  return { ...queue, ...(sink !== undefined && { sink }) }
+}
+
+function pathOf(sink: string): string {
+  const { pathname, search } = new URL(sink)
+  return pathname + search
+}
+
+function faultsOfSink(sink: string | undefined, isPulled: boolean): FieldError[] {
+  const fault = (detail: string) => [{ pointer: '/sink', detail }]
+  if (sink === undefined) {
+    return isPulled ? [] : fault('is required: expected an http or https URL, or "delivery": "pull" in config')
+  }
+  if (isPulled) return fault('is where to deliver to, but with delivery: pull the service takes its events itself')
+  const { username, hash } = new URL(sink)
+  return username || hash ? fault('must be a plain URL, without user or fragment') : []
+}
+
+/** In the request, what is about delivery stands in `config`. */
+function pointerInRequest(pointer: string): string {
+  if (pointer === '/endpoint') return '/sink'
+  return /^\/(?:types|source|filters)(?:\/|$)/.test(pointer) ? pointer : `/config${pointer}`
 }
 
 export function faultsOfFilters(filters: readonly unknown[]): FieldError[] {
@@ -64,7 +72,6 @@ export function toView(service: Service, definition: QueueDefinition): Subscript
     ...(source !== undefined && { source }),
     ...(filters.length > 0 && { filters }),
     config: { namespace: service.namespace, name, startFrom, ...delivery, madeBy: declared ? 'manifest' : 'api' },
-    sink: sink ?? `${service.url}${endpoint}`,
-    protocol: 'HTTP',
+    ...(definition.delivery !== 'pull' && { sink: sink ?? `${service.url}${endpoint}`, protocol: 'HTTP' }),
   }
 }

@@ -9,13 +9,12 @@ import { withoutSubscription, withSubscription } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import {
   type By,
+  changeService,
   declaredQueues,
   logEnds,
   type Partition,
   type Partitions,
   type RegistryView,
-  readService,
-  register,
 } from '@millrace/streams'
 import { findService } from '../intake/find-queue.ts'
 import type { ViewSource } from '../router/view-source.ts'
@@ -84,21 +83,21 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
     await findService(registry, namespace)
     const ends = await logEnds([...deps.partitions.all, registryPartition])
     const stamp = { who: by.who, at: new Date(deps.clock.now()).toISOString() }
-    for (;;) {
-      const current = (await readService(registryPartition.redis, namespace)) as Service
+    const { service } = await changeService(deps.registryPartition, namespace, (read) => {
+      // A service is never taken out of the registry, and this one was there.
+      const current = read as Service
       check(current, name, change)
       const service = definition
         ? withSubscription(current, definition, { ends, ...stamp })
         : withoutSubscription(current, name, stamp)
       const { version, url } = service
-      const event = { version, url, ...by, change: `${change} subscription ${name}` }
-      const stored = await register(registryPartition, { service, expectedVersion: current.version, event })
-      if (stored !== 'registered') continue
-      await registry.refresh()
-      // Once a removal is answered, nothing more goes into the subscription.
-      if (!definition) await deps.views.current(registry.revision())
-      return service
-    }
+      if (service === current) return { service }
+      return { service, event: { version, url, ...by, change: `${change} subscription ${name}` } }
+    })
+    await registry.refresh()
+    // Once a removal is answered, nothing more goes into the subscription.
+    if (!definition) await deps.views.current(registry.revision())
+    return service
   }
 
   return {

@@ -58,7 +58,8 @@ function undeclared(definition: QueueDefinition | undefined): Reason[] {
 
 function nobodyThere(definition: QueueDefinition | undefined, pullConsumers: number | undefined): Reason[] {
   if (definition?.delivery !== 'pull' || pullConsumers !== 0) return []
-  const detail = 'Its queue is pulled, and no consumer is there: start the service that calls consume() for it.'
+  const detail =
+    'Its queue is pulled, and no consumer is there: start the service that calls consume() or subscribe() for it.'
   return [{ code: 'no_consumer', detail }]
 }
 

@@ -1,5 +1,5 @@
 import { type Durability, type EnqueueRequest, ProblemError, type QueueDefinition } from '@millrace/contracts'
-import type { Clock } from '@millrace/runtime'
+import type { Clock, Tracing } from '@millrace/runtime'
 import {
   type Enqueued,
   enqueue,
@@ -23,6 +23,7 @@ export interface IntakeDeps {
   readonly clock: Clock
   readonly durability: Durability
   readonly maxJobBytes: number
+  readonly tracing?: Tracing | undefined
 }
 
 /** A job as it was asked for: the parsed request, and its text, out of which the payload is cut. */

@@ -8,13 +8,14 @@ import {
   type QueueDefinition,
   queueAddress,
 } from '@millrace/contracts'
-import { nestsDeeperThan, rawMember, validTraceparent } from '@millrace/engine'
+import { nestsDeeperThan, rawMember, traceOf } from '@millrace/engine'
 import { fullAddress, type JobMeta, type NewJob, type Unique } from '@millrace/streams'
 
 /** What of a request's headers concerns its job. */
 export interface RequestHeaders {
   readonly idempotencyKey?: string
   readonly traceparent?: string
+  readonly tracestate?: string
 }
 
 export interface RequestContext {
@@ -126,14 +127,13 @@ function metaOf(
   { headers }: RequestContext,
   unique: Unique | undefined,
 ): JobMeta | undefined {
-  const traceparent = validTraceparent(headers.traceparent)
   const meta: JobMeta = {
     ...(retries !== undefined && { retries }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(retryDelayMs !== undefined && { retryDelayMs }),
     ...(backoff !== undefined && { backoff }),
     ...(expiresAt !== undefined && { expiresAtMs: Date.parse(expiresAt) }),
-    ...(traceparent !== undefined && { traceparent }),
+    ...traceOf(headers),
     ...(key !== undefined && { key }),
     ...(unique && { unique: { key: unique.key, mode: unique.mode } }),
   }

@@ -13,6 +13,7 @@ import type { AppServer } from '@millrace/runtime'
 import { redrive, splitAddress } from '@millrace/streams'
 import { z } from 'zod'
 import type { Accepted } from './accepted.ts'
+import { createEnqueueTraces } from './enqueue-traces.ts'
 import { type AskedJob, createIntake, type IntakeDeps } from './intake.ts'
 import { parseJob, type RequestHeaders } from './job-request.ts'
 import { redrivableAddress } from './letter-queues.ts'
@@ -24,6 +25,7 @@ const MAX_BATCH_BYTES = 33_554_432
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
   const intake = createIntake(deps)
+  const traces = createEnqueueTraces(deps.tracing)
 
   server.post(
     '/jobs',
@@ -43,11 +45,9 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       },
     },
     async (request, reply) => {
-      const accepted = await intake.accept({
-        request: request.body,
-        text: request.rawBody,
-        headers: headersOf(request.headers),
-      })
+      const accepted = await traces.one(request.body, headersOf(request.headers), (headers) =>
+        intake.accept({ request: request.body, text: request.rawBody, headers }),
+      )
       if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
       return reply.status(statusOf(accepted)).send({ ...accepted, durability: deps.durability })
     },
@@ -65,18 +65,19 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
     },
     async (request) => {
       const { durability } = deps
-      const { traceparent } = headersOf(request.headers)
       // A header can name one job only; in a batch each job brings its own idempotency key.
-      const headers = { ...(traceparent !== undefined && { traceparent }) }
-      const texts = rawElements(request.rawBody, 'jobs')
-      const ask = (value: unknown, index: number): AskedJob => ({
-        request: parseJob(value),
-        text: texts[index] as string,
-        headers,
-      })
+      const { idempotencyKey: _one, ...sent } = headersOf(request.headers)
       const { jobs, atomic = false } = request.body
-      const asked = atomic ? parseAll(jobs, ask) : jobs.map((value, index) => orProblem(() => ask(value, index)))
-      const results = await intake.acceptAll(asked, { atomic })
+      const texts = rawElements(request.rawBody, 'jobs')
+      const results = await traces.many(jobs.length, sent, (headers) => {
+        const ask = (value: unknown, index: number): AskedJob => ({
+          request: parseJob(value),
+          text: texts[index] as string,
+          headers,
+        })
+        const asked = atomic ? parseAll(jobs, ask) : jobs.map((value, index) => orProblem(() => ask(value, index)))
+        return intake.acceptAll(asked, { atomic })
+      })
       return { durability, results: results.map(toItemResult) }
     },
   )
@@ -109,10 +110,11 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
 }
 
 function headersOf(headers: Record<string, unknown>): RequestHeaders {
-  const { 'idempotency-key': idempotencyKey, traceparent } = headers
+  const { 'idempotency-key': idempotencyKey, traceparent, tracestate } = headers
   return {
     ...(typeof idempotencyKey === 'string' && { idempotencyKey }),
     ...(typeof traceparent === 'string' && { traceparent }),
+    ...(typeof tracestate === 'string' && { tracestate }),
   }
 }
 

@@ -7,16 +7,15 @@ import {
   type Service,
   serviceSchema,
 } from '@millrace/contracts'
-import { type Declaration, decideApply, parseManifest } from '@millrace/engine'
+import { type ApplyDecision, type Declaration, decideApply, parseManifest } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
 import {
+  changeService,
   declaredQueues,
   logEnds,
   type Partition,
   type Partitions,
   type RegistryView,
-  readService,
-  register,
 } from '@millrace/streams'
 import { z } from 'zod'
 import type { ViewSource } from '../router/view-source.ts'
@@ -67,7 +66,7 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
           },
         )
       }
-      const { result, service } = await apply(deps, declaration, request.body)
+      const { kind: result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
       // Once this is answered, nothing more goes into a subscription that was taken out.
       if (service.closing.some(({ kind }) => kind === 'subscription'))
@@ -112,27 +111,19 @@ interface ApplyOptions {
   readonly why?: string | undefined
 }
 
-/** Two applies at once must not undo each other: store over the version that was read, else read and decide again. */
 async function apply(
   deps: ServiceDeps,
   declaration: Declaration,
   { url, who, why }: ApplyOptions,
-): Promise<{ result: 'created' | 'changed' | 'unchanged'; service: Service }> {
+): Promise<ApplyDecision> {
   const { namespace } = declaration
   // Read before the service is changed: what is published from then on is for its new subscriptions.
   const ends = await logEnds([...deps.partitions.all, deps.registryPartition])
-  for (;;) {
-    const current = await readService(deps.registryPartition.redis, namespace)
+  return changeService(deps.registryPartition, namespace, (current) => {
     const target = serviceUrl(namespace, url, deps.urlTemplate, current)
-    const decision = decideApply({
-      current,
-      declaration,
-      url: target,
-      who,
-      at: new Date(deps.clock.now()).toISOString(),
-      ends,
-    })
-    if (decision.kind === 'unchanged') return { result: 'unchanged', service: decision.service }
+    const at = new Date(deps.clock.now()).toISOString()
+    const decision = decideApply({ current, declaration, url: target, who, at, ends })
+    if (decision.kind === 'unchanged') return decision
     const { service } = decision
     const event = {
       version: service.version,
@@ -141,13 +132,8 @@ async function apply(
       ...(why !== undefined && { why }),
       queues: declaredQueues(service).map(({ kind, name }) => `${kind}:${name}`),
     }
-    if (
-      (await register(deps.registryPartition, { service, expectedVersion: current?.version ?? 0, event })) ===
-      'registered'
-    ) {
-      return { result: decision.kind, service }
-    }
-  }
+    return { ...decision, event }
+  })
 }
 
 function serviceUrl(

@@ -12,7 +12,7 @@ import {
   readRouted,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { routeAlone } from './route-events.ts'
+import { firstPortion, routeAlone } from './route-events.ts'
 import type { Subscription, SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
 
@@ -39,7 +39,7 @@ const BATCH_EVENTS = 500
  * moves with its jobs in one step, and one that is slow or full never makes another wait.
  */
 export function startCatchUp(deps: CatchUpDeps): Loop {
-  const full = new Set<string>()
+  const state: State = { full: new Set(), eventsPerEntry: 1 }
   return startLoop({
     name: 'catch-up',
     intervalMs: QUIET_MS,
@@ -47,11 +47,18 @@ export function startCatchUp(deps: CatchUpDeps): Loop {
     async run(signal) {
       if (!deps.mayRun()) return SWEEP_MS
       if ((await deps.views.current()).all.length === 0) return QUIET_MS
-      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { full, signal })))
+      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { state, signal })))
       // Somebody has more to read: go on at once.
       return turns.includes('more') ? 0 : SWEEP_MS
     },
   })
+}
+
+interface State {
+  /** Whose queue had enough when it was last looked at. */
+  readonly full: Set<string>
+  /** An entry holds one event, or a hundred: found as it goes, so that no more is read than a step takes. */
+  eventsPerEntry: number
 }
 
 /** What a turn came to: there is more to read, all was read, or the queue has enough. */
@@ -60,9 +67,9 @@ type Turn = 'more' | 'done' | 'full'
 async function serve(
   deps: CatchUpDeps,
   partition: Partition,
-  /** Whose queue had enough when it was last looked at. */
-  { full, signal }: { full: Set<string>; signal: AbortSignal },
+  { state, signal }: { state: State; signal: AbortSignal },
 ): Promise<Turn> {
+  const { full } = state
   const behind = (await readBehind(partition)).filter(({ source }) => source === deps.source.number)
   if (behind.length === 0) return 'done'
   const view = await deps.views.current()
@@ -73,7 +80,7 @@ async function serve(
   for (const one of behind) {
     const subscription = view.byAddress.get(one.address)
     if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
-    const stepped = await step(deps, { one, subscription, view, common })
+    const stepped = await step(deps, state, { one, subscription, view, common })
     if (stepped === 'full') full.add(one.address)
     else full.delete(one.address)
     if (stepped === 'more') turn = 'more'
@@ -100,6 +107,7 @@ async function withoutRoom(
 
 async function step(
   { source, maxWaiting, metrics, views }: CatchUpDeps,
+  state: State,
   {
     one,
     subscription,
@@ -107,9 +115,14 @@ async function step(
     common,
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
 ): Promise<Turn> {
-  const events = await readLogAfter(source, { after: one.position, count: BATCH_EVENTS })
+  const wants = (type: string) => view.index.candidates(type).has(subscription)
+  const count = Math.ceil(BATCH_EVENTS / state.eventsPerEntry)
+  const read = await readLogAfter(source, { after: one.position, count, wants })
+  const entries = read.filter(({ endsEntry }) => endsEntry).length
+  if (entries > 0) state.eventsPerEntry = Math.max(read.length / entries, state.eventsPerEntry / 2, 1)
+  const events = firstPortion(read)
   const last = events.at(-1)?.position ?? one.position
-  const atEnd = events.length < BATCH_EVENTS
+  const atEnd = entries < count && events.length === read.length
   const to = atEnd && comparePositions(common, last) > 0 ? common : last
   const result = await fanOut(subscription.partition, {
     source: source.number,

@@ -99,6 +99,8 @@ async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Ma
       counts.oldestWaitingMs ?? Number.POSITIVE_INFINITY,
     )
     metrics.subscriptionLag.set(labels, counts.waiting + counts.scheduled + counts.running)
+    // From the start, so that the first loss is an increase.
+    metrics.lostEvents.labels(labels)
     metrics.subscriptionBehind.set(labels, unread.has(address) ? 1 : 0)
     metrics.subscriptionOldest.set(labels, Number.isFinite(oldest) ? oldest / 1000 : 0)
   }

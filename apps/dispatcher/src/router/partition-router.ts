@@ -1,4 +1,4 @@
-import { setImmediate as turnOfOthers } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turnOfOthers } from 'node:timers/promises'
 import { comparePositions } from '@millrace/contracts'
 import { beforeTime, timeOf } from '@millrace/engine'
 import { type Clock, type Logger, type Loop, startLoop } from '@millrace/runtime'
@@ -57,6 +57,11 @@ const LEASE = 'router'
 /** A read of a quiet log ends after so long at the latest, so that the lease can be renewed. */
 export const READ_BLOCK_MS = 500
 const BATCH_EVENTS = 500
+/**
+ * So long what comes next is let gather. Without it a busy log is read entry by entry: each delivery writes several. An
+ * event that comes when nothing has for a while is not held up: the read that waits for it is under way.
+ */
+const GATHER_MS = 5
 /** Cursors of partitions that nothing was for, and the mark for retention, are brought up this often. */
 const BRING_UP_MS = 500
 /** How often a standby asks for the lease. */
@@ -120,12 +125,14 @@ class Routing {
         await this.#passOver(cursors, view)
         return undefined
       }
-      const events = await this.#readOn(signal)
+      const events = await this.#readOn(view, signal)
       for (const portion of portionsOf(events, view)) {
         if (!(await this.#put(portion, cursors, view))) break
       }
       await this.#bringUp(cursors, view)
-      await turnOfOthers()
+      if (events.length > 0 && events.length < BATCH_EVENTS)
+        await delay(GATHER_MS, undefined, { signal }).catch(() => undefined)
+      else await turnOfOthers()
     }
     return undefined
   }
@@ -165,11 +172,12 @@ class Routing {
     await this.#bringUp(cursors, view)
   }
 
-  async #readOn(signal: AbortSignal) {
+  async #readOn({ index }: SubscriptionView, signal: AbortSignal) {
     try {
       const { reader, leaseMs } = this.#deps
       const blockMs = Math.min(READ_BLOCK_MS, Math.ceil(leaseMs / 3))
-      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs })
+      const wants = (type: string) => index.candidates(type).size > 0
+      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs, wants })
     } catch (error) {
       if (signal.aborted) return []
       throw error

@@ -11,14 +11,16 @@ export interface Portion {
   readonly byPartition: ReadonlyMap<Partition, readonly RoutedEvent[]>
 }
 
-/** One script call makes at most about so many jobs, so that it never holds the server up for long. */
-const MAX_JOBS = 500
+/** One script call makes at most about so many jobs, of bodies of at most about so many characters: it never holds the server up for long. */
+const MAX_JOBS = 1000
+const MAX_CHARACTERS = 1_048_576
 
 /** What becomes of events read from a log, in portions that a script takes in one step. */
 export function portionsOf(events: readonly LogEvent[], view: SubscriptionView): Portion[] {
   const portions: Portion[] = []
   let byPartition = new Map<Partition, RoutedEvent[]>()
   let jobs = 0
+  let characters = 0
   let entries = 0
   events.forEach((event, index) => {
     if (event.endsEntry) entries++
@@ -27,11 +29,13 @@ export function portionsOf(events: readonly LogEvent[], view: SubscriptionView):
       if (known) known.push(routed)
       else byPartition.set(partition, [routed])
       jobs += routed.jobs.length
+      characters += routed.json.length
     }
-    if (jobs < MAX_JOBS && index < events.length - 1) return
+    if (jobs < MAX_JOBS && characters < MAX_CHARACTERS && index < events.length - 1) return
     portions.push({ to: event.position, entries, byPartition })
     byPartition = new Map()
     jobs = 0
+    characters = 0
     entries = 0
   })
   return portions
@@ -50,6 +54,16 @@ function route(event: LogEvent, view: SubscriptionView): Map<Partition, RoutedEv
     else routed.set(partition, { ...header(event, logged()), jobs: [job] })
   }
   return routed
+}
+
+/** As many of these events as a script takes in one step for one subscription; all of them while they are small. */
+export function firstPortion(events: readonly LogEvent[]): readonly LogEvent[] {
+  let characters = 0
+  const last = events.findIndex(({ data }) => {
+    characters += data.length
+    return characters >= MAX_CHARACTERS
+  })
+  return last < 0 ? events : events.slice(0, last + 1)
 }
 
 /** The events that one subscription asks for, of those read for it alone. */

@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@millrace/runtime'
 import {
   connectBlocking,
   createLogReader,
+  LOG_READERS,
   newHolder,
   type Partition,
   type Partitions,
@@ -34,9 +35,6 @@ export interface Router {
   stop(): Promise<void>
 }
 
-/** The consumer group that marks in each log how far the router has come. */
-export const ROUTER_GROUP = 'router'
-
 /** Everything that turns events into jobs of subscriptions in this process: one router and one catch-up for each log. */
 export function startRouter(deps: RouterDeps): Router {
   const { partitions, registry, views, logger, redisUrl } = deps
@@ -46,7 +44,7 @@ export function startRouter(deps: RouterDeps): Router {
   const sources = [...partitions.all, deps.registryPartition]
   const duties = sources.map((source) => {
     const blocking = connectBlocking({ url: redisUrl, role: 'router', log: logger, blockMs: READ_BLOCK_MS })
-    const reader = createLogReader({ partition: source, blocking, group: ROUTER_GROUP })
+    const reader = createLogReader({ partition: source, blocking, group: LOG_READERS.router })
     const router = startPartitionRouter({
       ...deps,
       reader,
@@ -60,7 +58,7 @@ export function startRouter(deps: RouterDeps): Router {
   })
 
   const lag = startLagDuty({ ...deps, sources, onError })
-  const replayer = startReplayer({ ...deps, sources, holder, onError })
+  const replayer = startReplayer({ ...deps, sources, onError })
   // What begins now reads on its own at first: do not let it wait for the sweep.
   registry.onChange(() => {
     for (const { router, catchUp } of duties) {

@@ -15,7 +15,7 @@ import {
   mayHear,
   orderKeyOf,
   type SubscriptionIndex,
-  validTraceparent,
+  traceOf,
 } from '@millrace/engine'
 import { declaredQueues, fullAddress, type Partition, type Partitions } from '@millrace/streams'
 
@@ -88,12 +88,11 @@ export function toSubscription(
 /** What travels with the job of an event: whose line it stands in, and its trace. */
 export function metaOf({ definition }: Subscription, { attributes }: LoggedEvent, replay?: string): string {
   const key = definition.keyConcurrency === undefined ? undefined : orderKeyOf(attributes)
-  const traceparent = validTraceparent(
-    attributes.traceparent === undefined ? undefined : String(attributes.traceparent),
-  )
-  if (key === undefined && traceparent === undefined && replay === undefined) return ''
+  const text = (value: unknown) => (value === undefined ? undefined : String(value))
+  const sent = traceOf({ traceparent: text(attributes.traceparent), tracestate: text(attributes.tracestate) })
+  if (key === undefined && sent.traceparent === undefined && replay === undefined) return ''
   return JSON.stringify({
-    ...(traceparent !== undefined && { traceparent }),
+    ...sent,
     ...(key !== undefined && { key }),
     ...(replay !== undefined && { replay }),
   })

@@ -7,7 +7,7 @@ import {
   schedulePauseSchema,
   triggerRequestSchema,
 } from '@millrace/contracts'
-import { validTraceparent } from '@millrace/engine'
+import { traceOf } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { type By, type Partitions, pauseSchedule, type RegistryView, storeTime } from '@millrace/streams'
 import { z } from 'zod'
@@ -39,6 +39,7 @@ export function addRunRoutes(server: AppServer, deps: RunRouteDeps): void {
         headers: z.object({
           'idempotency-key': z.string().min(1).max(255).optional().describe('as in the body'),
           traceparent: z.string().optional(),
+          tracestate: z.string().optional(),
         }),
         body: triggerRequestSchema,
         response: { 200: fired, 202: fired, 404: problemSchema },
@@ -47,8 +48,8 @@ export function addRunRoutes(server: AppServer, deps: RunRouteDeps): void {
     async (request, reply) => {
       const schedule = await findSchedule(deps, request.params)
       const { who, why, idempotencyKey = request.headers['idempotency-key'] } = request.body
-      const traceparent = validTraceparent(request.headers.traceparent)
-      const { replayed, ...run } = await runNow(schedule, { who, why, idempotencyKey, traceparent }, deps)
+      const carrier = traceOf(request.headers)
+      const { replayed, ...run } = await runNow(schedule, { who, why, idempotencyKey, carrier }, deps)
       return reply.status(replayed ? 200 : 202).send(run)
     },
   )

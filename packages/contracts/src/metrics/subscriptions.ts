@@ -6,7 +6,7 @@ export const SUBSCRIPTION_METRICS = {
     name: 'millrace_events_published_total',
     type: 'counter',
     unit: 'events',
-    help: 'Events by what became of them',
+    help: 'Events by what became of them; the namespace is _other where no service has it',
     subject: 'namespace',
     labels: { result: { appended: '', deduplicated: '', warned: 'appended, and its schema does not fit' } },
   },

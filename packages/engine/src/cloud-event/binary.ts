@@ -8,7 +8,8 @@ const NOT_HEADERS = new Set(['data', 'data_base64', 'datacontenttype'])
 
 /** An event in binary mode, as the JSON that structured mode would have sent. */
 export function decodeBinary({ contentType, headers, body }: EventRequest): string {
-  const attributes: Record<string, string> = {}
+  // Without what every object has: a header may be called `ce-__proto__`.
+  const attributes: Record<string, string> = Object.create(null)
   const mistakes: FieldError[] = []
   for (const [header, values = []] of Object.entries(headers)) {
     if (!header.startsWith(PREFIX)) continue

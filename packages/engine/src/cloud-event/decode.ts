@@ -8,7 +8,7 @@ import {
   ProblemError,
 } from '@millrace/contracts'
 import type { Attributes } from '../filter/cesql/evaluate.ts'
-import { arrayElements, nestsDeeperThan } from '../raw-json.ts'
+import { arrayElements, memberNames, nestsDeeperThan } from '../raw-json.ts'
 import { decodeBinary } from './binary.ts'
 import { bareMediaType, type EventRequest, parseJson, readText } from './event-body.ts'
 
@@ -18,6 +18,9 @@ export interface IncomingEvent {
   /** The whole event in the JSON format. What came in that format is kept byte for byte. */
   readonly json: string
 }
+
+/** The parser passes over it, where it finds all others that are no names. */
+const NO_NAME: FieldError = { pointer: '/__proto__', detail: 'is no name of an attribute: 1 to 64 of a-z and 0-9' }
 
 /** What reads a payload later recurses into it, and would fail again and again. */
 const MAX_DEPTH = 512
@@ -65,8 +68,17 @@ function decodeEvent(value: unknown, json: string): IncomingEvent | FieldError[]
   if (!parsed.success) return fieldErrors(parsed.error)
   if (nestsDeeperThan(json, MAX_DEPTH))
     return [{ pointer: '/data', detail: `must not nest deeper than ${MAX_DEPTH} levels` }]
+  const names = memberNames(json)
+  const faults = [...doubled(names), ...(names.includes('__proto__') ? [NO_NAME] : [])]
+  if (faults.length > 0) return faults
   const { data, data_base64, ...attributes } = parsed.data
   return { attributes: attributes as Attributes, json }
+}
+
+/** Who reads the first of two and who reads the last would see different events. */
+function doubled(names: readonly string[]): FieldError[] {
+  const extra = names.filter((name, index) => names.indexOf(name) !== index)
+  return [...new Set(extra)].map((name) => ({ pointer: `/${name}`, detail: 'must stand there once' }))
 }
 
 function refuse(errors: readonly FieldError[]): ProblemError {

@@ -42,5 +42,6 @@ export function orderKeyOf({ partitionkey, subject }: Attributes): string | unde
 }
 
 function withoutNulls(attributes: Record<string, unknown>): Attributes {
+  if (!Object.values(attributes).includes(null)) return attributes as Attributes
   return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)) as Attributes
 }

@@ -1,5 +1,5 @@
 import type { FieldError } from '@millrace/contracts'
-import { type Attributes, evaluateCesql } from './cesql/evaluate.ts'
+import { type Attributes, attributeOf, evaluateCesql } from './cesql/evaluate.ts'
 import { parseCesql } from './cesql/parser.ts'
 import { CesqlSyntaxError } from './cesql/tokens.ts'
 
@@ -101,7 +101,7 @@ class Compiler {
     }
     return (event) =>
       wanted.every(([name, text]) => {
-        const attribute = event[name]
+        const attribute = attributeOf(event, name)
         return attribute !== undefined && compare(String(attribute), text as string)
       })
   }

@@ -12,6 +12,8 @@ export interface SubscriptionIndex<Item> {
 }
 
 const EVERYTHING = '*'
+/** Answers that are remembered: more types than this a busy platform hardly has, and no stranger's can fill the memory. */
+const MAX_REMEMBERED = 2000
 
 /**
  * Subscriptions by the types that they ask for. A type is looked up as it is, then by each of its beginnings
@@ -32,9 +34,12 @@ export function indexSubscriptions<Item extends TypePatterns>(subscriptions: Ite
       else byPattern.set(pattern, new Set([subscription]))
     }
   }
+  const remembered = new Map<string, ReadonlySet<Item>>()
   return {
     size,
     candidates(type) {
+      const known = remembered.get(type)
+      if (known) return known
       const found = new Set<Item>()
       const add = (pattern: string) => {
         for (const subscription of byPattern.get(pattern) ?? []) found.add(subscription)
@@ -43,6 +48,8 @@ export function indexSubscriptions<Item extends TypePatterns>(subscriptions: Ite
       add(type)
       for (let dot = type.indexOf('.'); dot > 0; dot = type.indexOf('.', dot + 1)) add(`${type.slice(0, dot)}.*`)
       if (!isPlatformEvent(type)) add(EVERYTHING)
+      if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+      remembered.set(type, found)
       return found
     },
   }

@@ -79,6 +79,13 @@ describe('structured mode', () => {
     expect(refusal(() => structured('<a/>', 'application/cloudevents+xml'))).toBe('request.unsupported_media_type')
   })
 
+  it('refuses what readers could take for different events', () => {
+    const twice = `${event({}).slice(0, -1)},"\\u0074ype":"order.lost","data":{"a":1,"a":2}}`
+    expect(refusal(() => structured(twice))).toEqual([{ pointer: '/type', detail: 'must stand there once' }])
+    const proto = `${event({}).slice(0, -1)},"__proto__":"x"}`
+    expect(refusal(() => structured(proto))).toEqual([expect.objectContaining({ pointer: '/__proto__' })])
+  })
+
   it('refuses data that nests too deep', () => {
     const text = `${event({}).slice(0, -1)},"data":${'['.repeat(600)}${']'.repeat(600)}}`
     expect(refusal(() => structured(text))).toEqual([expect.objectContaining({ pointer: '/data' })])
@@ -135,6 +142,7 @@ describe('binary mode', () => {
     ['ce-subject', ['%zz']],
     ['ce-subject', ['caf\u00e9']],
     ['ce-my_ext', ['a']],
+    ['ce-__proto__', ['a']],
   ])('refuses the header %s: %j', (header, values) => {
     expect(refusal(() => binary('', { headers: { [header]: values } }))).toHaveLength(1)
   })

@@ -177,6 +177,39 @@ describe('CloudEvents SQL computes', () => {
     expect(evaluate(expression as string)).toEqual({ value, faults })
   })
 
+  it('as many operators as are allowed', () => {
+    expect(evaluateCesql(parseCesql(`1${' + 1'.repeat(499)}`), {}).value).toBe(500)
+  })
+
+  it.each([
+    ['%a%a%a%a%a%a%a%a%a%a%b', false],
+    ['%a%a%a%a%a%a%a%a%a%a%', true],
+    ['%_%_%_%_%_%_%_%_%_%_b', false],
+  ])('LIKE %s of a long text in no time', (pattern, expected) => {
+    const node = parseCesql(`subject LIKE '${pattern}'`)
+    const startedAt = performance.now()
+    expect(evaluateCesql(node, { subject: 'a'.repeat(4096) }).value).toBe(expected)
+    // Milliseconds; as a regular expression it would go on for hours.
+    expect(performance.now() - startedAt).toBeLessThan(5000)
+  })
+
+  it.each([
+    ['', '', true],
+    ['%', '', true],
+    ['_', '', false],
+    ['_', '😀', true],
+    ['a%c', 'abcbc', true],
+    ['a%c%', 'abx', false],
+    ['%b_', 'abab', false],
+    ['%b_', 'ababa', true],
+    ['100\\%', '100%', true],
+    ['100\\%', '100x', false],
+    ['a.c', 'abc', false],
+    ['%\n', 'a\n', true],
+  ])('LIKE %s of %s: %s', (pattern, subject, expected) => {
+    expect(evaluateCesql(parseCesql(`subject LIKE '${pattern}'`), { subject }).value).toBe(expected)
+  })
+
   it('keywords in any case, and attributes in lower case only', () => {
     expect(evaluate("type like 'order.%' and not (urgent = false)").value).toBe(true)
     expect(() => parseCesql('Type = 1')).toThrow('"Type" is no attribute')
@@ -208,6 +241,7 @@ describe('CloudEvents SQL refuses, with the position', () => {
     ["'a' = AND", 'expected a value, got "AND"', 7],
     [`${'('.repeat(200)}1`, 'nests too deep', 101],
     [`${'-'.repeat(200)}x`, 'nests too deep', 101],
+    [`1${' + 1'.repeat(100_000)}`, 'more than 1000 words and signs', 2001],
   ])('%s', (expression, message, position) => {
     const read = () => parseCesql(expression)
     expect(read).toThrow(CesqlSyntaxError)

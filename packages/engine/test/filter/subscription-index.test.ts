@@ -1,4 +1,4 @@
-import { JOB_EVENTS } from '@millrace/contracts'
+import * as contracts from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
 import { fitsTypes, indexSubscriptions } from '../../src/filter/subscription-index.ts'
 
@@ -15,11 +15,20 @@ describe('the index of subscriptions', () => {
     [['*'], 'order.paid', true],
     [[], 'order.paid', true],
     [['a', 'order.*', 'order.paid'], 'order.paid', true],
-    [['*'], JOB_EVENTS.deadLettered, false],
-    [['job.*'], JOB_EVENTS.deadLettered, true],
+    [['*'], contracts.JOB_EVENTS.deadLettered, false],
+    [['job.*'], contracts.JOB_EVENTS.deadLettered, true],
     [['*'], 'job.posted', true],
   ])('%j fits %s: %s', (types, type, expected) => {
     expect(fitsTypes(types, type)).toBe(expected)
+  })
+
+  it('keeps everything that the platform says out of *', () => {
+    const lists = Object.entries(contracts).filter(
+      ([name, value]) => /_EVENTS$/.test(name) && typeof value === 'object',
+    )
+    const types = lists.flatMap(([, events]) => Object.values(events as Record<string, string>))
+    expect(types).toEqual(expect.arrayContaining(['backfill.started', 'gas.charged', 'breaker.opened']))
+    expect(types.filter((type) => fitsTypes(['*'], type))).toEqual([])
   })
 
   it('names a subscription once, whichever of its patterns fit', () => {

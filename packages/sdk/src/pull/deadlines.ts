@@ -2,7 +2,7 @@ import { Slots } from '@millrace/delivery'
 
 /** Something that must be over by a time, in ms of `performance.now()`. */
 export interface Timed {
-  readonly deadline: number
+  deadline: number
   /** Where it stands among the others, as long as it does. */
   slot: number
   expire(): void
@@ -21,6 +21,12 @@ export class Deadlines {
   add(timed: Timed): void {
     timed.slot = this.#timed.add(timed)
     if (timed.deadline < this.#firesAt) this.#set(timed.deadline)
+  }
+
+  /** Earlier or later than it was. */
+  move(timed: Timed, deadline: number): void {
+    timed.deadline = deadline
+    if (deadline < this.#firesAt) this.#set(deadline)
   }
 
   delete(timed: Timed): void {

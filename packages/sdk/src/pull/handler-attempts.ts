@@ -1,9 +1,10 @@
-import type { JobProgress, QueueDefinition } from '@millrace/contracts'
+import { type JobProgress, type QueueDefinition, queueAddress } from '@millrace/contracts'
 import type { Attempt, Attempted, AttemptMaker, EndReason } from '@millrace/delivery'
 import { type HandlerFailure, judgeFailure, MAX_RESULT_CHARACTERS } from '@millrace/engine'
 import type { ClaimedJob, Settlement } from '@millrace/streams'
+import { MillraceError } from '../errors.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
-import { type Job, PulledJob } from './job.ts'
+import { type Job, type JobContext, PulledJob } from './job.ts'
 
 /** Does the work of one job: what it returns is kept with the job, what it throws fails the attempt. */
 export type Handler<Data = unknown> = (job: Job<Data>) => unknown
@@ -34,13 +35,18 @@ export function createHandlerAttempts(definition: QueueDefinition, deps: Handler
   }
 }
 
+/** As much as a queue's `timeoutMs` may be. */
+const MAX_EXTENSION_MS = 86_400_000
+
 const ENDS: Readonly<Record<EndReason, string>> = {
   cancelled: 'the job was cancelled',
   lost: 'the job is in other hands: the lease was lost, or the consumer closed',
 }
 
-class HandlerAttempt implements Attempt, Timed {
-  readonly deadline: number
+class HandlerAttempt implements Attempt, Timed, JobContext {
+  readonly queue: string
+  readonly maxAttempts: number
+  deadline: number
   slot = 0
   readonly #claimed: ClaimedJob
   readonly #definition: QueueDefinition
@@ -62,7 +68,9 @@ class HandlerAttempt implements Attempt, Timed {
     this.#deps = deps
     this.#onEnd = onEnd
     this.deadline = this.#startedAt + timeoutMs
-    this.#job = new PulledJob(claimed, { queue: definition.name, maxAttempts: retries + 1, report: deps.report })
+    this.queue = queueAddress(definition.kind, definition.name)
+    this.maxAttempts = retries + 1
+    this.#job = new PulledJob(claimed, this)
   }
 
   run(): void {
@@ -74,6 +82,18 @@ class HandlerAttempt implements Attempt, Timed {
     } catch (error) {
       this.#throw(error)
     }
+  }
+
+  report(id: string, progress: JobProgress): Promise<void> {
+    return this.#deps.report(id, progress)
+  }
+
+  extend(ms: number): void {
+    if (!(ms > 0 && ms <= MAX_EXTENSION_MS)) {
+      const message = `extend takes milliseconds, more than 0 and at most ${MAX_EXTENSION_MS}; got ${ms}`
+      throw new MillraceError(message, { code: 'sdk.invalid_input' })
+    }
+    if (!this.#isOver) this.#deps.deadlines.move(this, performance.now() + ms)
   }
 
   end(why: EndReason): void {

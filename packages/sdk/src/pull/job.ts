@@ -21,6 +21,8 @@ export interface Job<Data = unknown> {
   readonly key: string | undefined
   /** W3C trace context of the producer, if it sent one. */
   readonly traceparent: string | undefined
+  /** Of an event that comes again: the id of its replay, or `moved` where its subscription was taken back. */
+  readonly replay: string | undefined
   /** Aborted when the attempt is over before the handler is: timed out, cancelled, or in other hands. */
   readonly signal: AbortSignal
   /**
@@ -30,12 +32,20 @@ export interface Job<Data = unknown> {
    * @throws MillraceError `sdk.invalid_input` when it is no progress.
    */
   progress(progress: JobProgress): Promise<void>
+  /**
+   * The attempt may take until so many ms from now, instead of `timeoutMs` from its start: longer, or less long. The job
+   * stays this consumer's all the while, and goes to another when this one dies.
+   *
+   * @throws MillraceError `sdk.invalid_input` when it is not more than 0, or more than a day.
+   */
+  extend(ms: number): void
 }
 
 export interface JobContext {
   readonly queue: string
   readonly maxAttempts: number
   report(id: string, progress: JobProgress): Promise<void>
+  extend(ms: number): void
 }
 
 /** A job as its handler sees it. What costs something is made when it is first asked for: most handlers ask for little. */
@@ -92,6 +102,10 @@ export class PulledJob implements Job {
     return this.#claimed.meta.traceparent
   }
 
+  get replay(): string | undefined {
+    return this.#claimed.meta.replay
+  }
+
   get signal(): AbortSignal {
     this.#abort ??= new AbortController()
     if (this.#reason !== undefined && !this.#abort.signal.aborted) this.#abort.abort(this.#reason)
@@ -101,6 +115,10 @@ export class PulledJob implements Job {
   async progress(progress: JobProgress): Promise<void> {
     // Of an attempt that is over nobody wants to hear.
     if (this.#reason === undefined) await this.#context.report(this.id, progress)
+  }
+
+  extend(ms: number): void {
+    this.#context.extend(ms)
   }
 
   /** The attempt is over, and the handler is to stop. */

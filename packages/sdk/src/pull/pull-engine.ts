@@ -1,4 +1,4 @@
-import { queueAddress } from '@millrace/contracts'
+import { type QueueDefinition, queueAddress } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery, startPartitionDelivery } from '@millrace/delivery'
 import {
   checkServer,
@@ -15,12 +15,21 @@ import {
 } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
+import { declareSubscription, noService, type SubscriptionFields } from './declare-subscription.ts'
 import { createHandlerAttempts, type Handler } from './handler-attempts.ts'
 import type { ConsumeOptions } from './pull-options.ts'
 import { createDeliveryLog, createPullReport } from './pull-report.ts'
 
+/** What is pulled: a queue that a manifest declares, or a subscription. */
+export interface PullSource {
+  readonly kind: 'queue' | 'subscription'
+  readonly name: string
+  /** Of a subscription that the consumer itself declares: what it is to be. */
+  readonly declares?: SubscriptionFields
+}
+
 export interface PullEngineDeps {
-  readonly queue: string
+  readonly source: PullSource
   readonly handler: Handler
   readonly options: ConsumeOptions
   readonly signal: AbortSignal
@@ -37,9 +46,11 @@ const DEFAULT_LEASE_MS = 6000
 const DEFAULT_CLOSE_TIMEOUT_MS = 25_000
 
 /** Connect, learn of the platform, and deliver one queue to a handler. Rejects, with nothing left open, when it cannot. */
-export async function startPullEngine({ queue, options, signal, ...deps }: PullEngineDeps): Promise<PullEngine> {
+export async function startPullEngine({ source, options, signal, ...deps }: PullEngineDeps): Promise<PullEngine> {
   const { tell } = deps
-  const address = fullAddress(options.namespace, queueAddress('queue', queue))
+  const { namespace } = options
+  const queue = queueAddress(source.kind, source.name)
+  const address = fullAddress(namespace, queue)
   const log = createDeliveryLog(options.log, tell)
   const redis = connect({ url: options.redis, role: 'pull', log })
   const subscriber = connectSubscriber({ url: options.redis, role: 'pull-wake', log })
@@ -65,8 +76,10 @@ export async function startPullEngine({ queue, options, signal, ...deps }: PullE
     await checkServer(redis, { partitions: count })
     const partitions = createPartitions(redis, count)
     const partition = partitions.of(address)
+    if (source.declares)
+      await declareSubscription(partitions, { namespace, name: source.name, fields: source.declares })
     registry = await followRegistry({ redis, subscriber, onError })
-    const follow = followDeclaration(registry, { queue, namespace: options.namespace, tell })
+    const follow = followDeclaration(registry, { source, namespace, tell })
     const progress = createProgressLog({ homeOf: async () => ({ partition, address }), onError })
     const report = (id: string, said: Parameters<typeof progress.report>[1]) => progress.report(id, said).catch(onError)
     const deadlines = new Deadlines()
@@ -117,13 +130,14 @@ export async function startPullEngine({ queue, options, signal, ...deps }: PullE
 }
 
 interface Declaration {
-  readonly queue: string
+  readonly source: PullSource
   readonly namespace: string
   tell(error: MillraceError): void
 }
 
 /** Says when jobs can be taken, and tells once per change why none can be. */
-function followDeclaration(registry: RegistryView, { queue, namespace, tell }: Declaration) {
+function followDeclaration(registry: RegistryView, { source, namespace, tell }: Declaration) {
+  const { kind, name } = source
   let isTaken = false
   let isJoined = false
   let onReady: (() => void) | undefined
@@ -131,8 +145,8 @@ function followDeclaration(registry: RegistryView, { queue, namespace, tell }: D
   const look = () => {
     const service = registry.service(namespace)
     const found =
-      service && queuesOf(service).find(({ definition }) => definition.kind === 'queue' && definition.name === queue)
-    const fault = faultOf({ queue, namespace }, service !== undefined, found?.definition.delivery)
+      service && queuesOf(service).find(({ definition }) => definition.kind === kind && definition.name === name)
+    const fault = service ? faultOf(found?.definition, { source, namespace }) : noService(namespace)
     if (fault !== undefined && fault !== told) tell(new MillraceError(fault, { code: 'sdk.queue_not_pulled' }))
     told = fault
   }
@@ -158,11 +172,9 @@ function followDeclaration(registry: RegistryView, { queue, namespace, tell }: D
 }
 
 function faultOf(
-  { queue, namespace }: { queue: string; namespace: string },
-  isService: boolean,
-  delivery: 'push' | 'pull' | undefined | false,
+  definition: QueueDefinition | undefined,
+  { source: { kind, name }, namespace }: Pick<Declaration, 'source' | 'namespace'>,
 ): string | undefined {
-  if (!isService) return `No service ${namespace} has been applied: apply its manifest, or correct the namespace option`
-  if (delivery === 'pull') return undefined
-  return `${namespace} does not declare a queue ${queue} with delivery: pull, so nothing is taken from it: correct its manifest or the name`
+  if (definition?.delivery === 'pull') return undefined
+  return `${namespace} has no ${kind} ${name} with delivery: pull, so nothing is taken from it: correct its manifest or the name`
 }

@@ -43,11 +43,13 @@ export interface ConsumeOptions {
 }
 
 /** @throws MillraceError naming the option, what was expected and what was got. */
-export function checkOptions(queue: unknown, handler: unknown, options: ConsumeOptions): void {
+export function checkOptions(of: Readonly<Record<string, unknown>>, options: ConsumeOptions): void {
   const refuse = (field: string, expected: string, got: unknown): never => {
     throw new MillraceError(`${field} must be ${expected}, got ${String(got)}`, { code: 'sdk.invalid_input' })
   }
-  if (typeof queue !== 'string' || queue === '') refuse('queue', 'the name of a queue', queue)
+  const { handler, ...named } = of
+  for (const [field, name] of Object.entries(named))
+    if (typeof name !== 'string' || name === '') refuse(field, 'a name', name)
   if (typeof handler !== 'function') refuse('handler', 'a function', handler)
   const { redis, namespace, concurrency = 1, leaseMs = 6000, closeTimeoutMs = 0 } = options
   if (!/^(rediss?|unix):\/\//.test(redis)) refuse('redis', 'a redis://, rediss:// or unix:// URL', redis)

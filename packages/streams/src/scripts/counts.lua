@@ -11,12 +11,12 @@ for i = 2, #ARGV do
     local key = lane_key(address, lane)
     if redis.call('EXISTS', key) == 1 then
       -- Without a group the queue takes jobs and was not opened yet: all of them wait.
-      local summary = redis.pcall('XPENDING', key, 'dispatch')
-      local pending = summary.err and 0 or tonumber(summary[1])
+      local pending = tonumber(pending_in(key)[1] or 0)
       local ready = redis.call('XLEN', key) - pending
       running, waiting = running + pending, waiting + ready
       if ready > 0 then
-        local last = summary.err and '0-0' or redis.call('XINFO', 'GROUPS', key)[1][8]
+        local group = redis.call('XINFO', 'GROUPS', key)[1]
+        local last = group and group[8] or '0-0'
         local first = redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', 1)[1]
         local ms = first and tonumber(string.match(first[1], '^%d+')) or 0
         if ms > 0 and (oldest == 0 or ms < oldest) then oldest = ms end

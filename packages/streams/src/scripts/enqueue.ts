@@ -10,6 +10,7 @@ export interface JobMeta {
   readonly timeoutMs?: number
   readonly expiresAtMs?: number
   readonly traceparent?: string
+  readonly tracestate?: string
   /** Which line of a queue with a per-key limit the job stands in. */
   readonly key?: string
   readonly retryDelayMs?: number

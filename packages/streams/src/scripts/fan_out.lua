@@ -6,7 +6,9 @@
 -- ARGV[5] how many entries lie between  ARGV[6] revision of the registry that the matches were made by
 -- ARGV[7] '' for the common cursor, else the address of the subscription that reads on its own
 -- ARGV[8] so many jobs may wait in a subscription's queue; one that has more falls behind and reads on its own later
--- then per event: event id, position, CloudEvent JSON, how many jobs; and for each of these: address, meta JSON or ''
+-- ARGV[9] how many lists of addresses follow, each as its length and the addresses: events mostly go to the same few lists
+-- then per event: event id, position, CloudEvent JSON, number of its list (from 1), 'meta' and for each address of the list
+--   meta JSON or '', or 'plain' when no job has any
 -- Returns {'routed', jobs put in, jobs left to subscriptions that are behind}; {'moved', position} the cursor is elsewhere;
 --   {'stale', revision} subscriptions have changed since; {'full'} the one that reads on its own has enough. One that reads on
 --   its own and gets enough in the middle has its cursor moved to the last event that it got, and the rest is left.
@@ -33,18 +35,13 @@ local function cursor_of(address)
   return cursors[address]
 end
 
--- How many wait in the queue of a subscription, or run.
 local waits = {}
 
 -- A queue that takes nothing has no room: it is drained, or closed, because its subscription is gone and the router has not
 -- heard of it, or is back and the queue not open yet. What comes meanwhile stays in the log.
 local function has_room(address)
   if refusal_of(address) then return false end
-  if not waits[address] then
-    local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-    local ready = redis.call('XLEN', lane_key(address, 'normal'))
-    waits[address] = ready + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
-  end
+  waits[address] = waits[address] or waiting_in(address)
   return waits[address] < limit
 end
 
@@ -54,11 +51,10 @@ if alone == '' then
 else
   local cursor = cursor_of(alone)
   if not cursor or cursor.at ~= from then return { 'moved', cursor and cursor.at or '' } end
-  if #ARGV > 8 and not has_room(alone) then return { 'full' } end
+  if #ARGV > 9 and not has_room(alone) then return { 'full' } end
 end
 
 local put_in, left = 0, 0
-local accepted = {}
 -- The last event that a subscription got, and whether the one that reads on its own has got enough.
 local last, enough = {}, false
 
@@ -82,33 +78,67 @@ local function takes(address, position)
   return false
 end
 
-local function put(address, event, position, meta, data)
-  local cursor = cursors[address]
-  if cursor and cursor.again ~= '' and not less(cursor.again, position) then
-    meta = meta == '' and '{"replay":"moved"}' or string.sub(meta, 1, -2) .. ',"replay":"moved"}'
-  end
+-- The jobs of one subscription: their facts stand together in the log, and the place of each in it is its id.
+local function jobs_of(address)
   local ns, queue = split_address(address)
-  local noted = '{"lane":"normal","event":"' .. event .. '"' .. (meta ~= '' and ',"meta":' .. meta or '') .. '}'
-  make_ready(address, 'normal', append('job', 'job.enqueued', ns, queue, '', noted), '', 0, 0, meta, data)
-  accepted[address] = (accepted[address] or 0) + 1
-  put_in = put_in + 1
+  local key, limits, jobs, next_job = lane_key(address, 'normal'), limits_of(address), {}, 1
+  local by_key = limits and limits.keyConcurrency
+  local facts = facts_of('job', 'job.enqueued', ns, queue, function(position, n)
+    local ms, seq = split_position(position)
+    for i = 0, n - 1 do
+      local id, meta, data = ms .. '-' .. whole(seq + i), jobs[next_job], jobs[next_job + 1]
+      next_job = next_job + 2
+      if by_key then
+        make_ready(address, 'normal', id, '', 0, 0, meta, data)
+      else
+        add_ready(address, 'normal', id, '', 0, 0, meta, data)
+      end
+    end
+  end)
+  local function add(noted, meta, data)
+    jobs[#jobs + 1] = meta
+    jobs[#jobs + 1] = data
+    facts.add('', meta == '' and noted .. '}' or noted .. ',"meta":' .. meta .. '}')
+  end
+  local function finish()
+    facts.flush()
+    wake_if_idle(address)
+    count(address, 'accepted', #jobs / 2)
+  end
+  return { add = add, finish = finish }
 end
 
-local i = 9
+-- What a subscription gets again, up to where it was, is marked.
+local function marked(address, position, meta)
+  local cursor = cursors[address]
+  if not cursor or cursor.again == '' or less(cursor.again, position) then return meta end
+  return meta == '' and '{"replay":"moved"}' or string.sub(meta, 1, -2) .. ',"replay":"moved"}'
+end
+
+local lists, i = {}, 10
+for list = 1, tonumber(ARGV[9]) do
+  local addresses = { unpack(ARGV, i + 1, i + tonumber(ARGV[i])) }
+  lists[list], i = addresses, i + 1 + #addresses
+end
+
+local jobs = {}
 while i <= #ARGV do
-  local event, position, data, jobs = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-  i = i + 4
-  for _ = 1, jobs do
-    local address, meta = ARGV[i], ARGV[i + 1]
-    i = i + 2
+  local position, data, list = ARGV[i + 1], ARGV[i + 2], lists[tonumber(ARGV[i + 3])]
+  local noted = '{"lane":"normal","event":"' .. ARGV[i] .. '"'
+  local with_meta = ARGV[i + 4] == 'meta'
+  i = i + 5
+  for nth, address in ipairs(list) do
     if takes(address, position) then
-      put(address, event, position, meta, data)
+      jobs[address] = jobs[address] or jobs_of(address)
+      jobs[address].add(noted, marked(address, position, with_meta and ARGV[i + nth - 1] or ''), data)
+      put_in = put_in + 1
     else
       left = left + 1
     end
   end
+  if with_meta then i = i + #list end
 end
-for address, n in pairs(accepted) do count(address, 'accepted', n) end
+for _, of_one in pairs(jobs) do of_one.finish() end
 
 if alone == '' then
   redis.call('HSET', routed, source, to)

@@ -36,11 +36,24 @@ const script = loadScript('fan_out')
 /** Put events into the queues of the subscriptions of one partition, and move the cursor of the log that they are from. */
 export async function fanOut(partition: Partition, call: FanOut): Promise<FannedOut> {
   const { source, from, to, entries, revision, alone = '', maxWaiting, events } = call
-  const args: (string | number)[] = [source, from, to, entries, revision, alone, maxWaiting]
+  const lists = new Map<string, number>()
+  const listed: (string | number)[] = []
+  const told: (string | number)[] = []
   for (const { eventId, position, json, jobs } of events) {
-    args.push(eventId, position, packPayload(json), jobs.length)
-    for (const { address, meta } of jobs) args.push(address, meta)
+    const addresses = jobs.map(({ address }) => address)
+    // Neither a space nor anything else of the kind is in an address.
+    const name = addresses.join(' ')
+    let list = lists.get(name)
+    if (list === undefined) {
+      list = lists.size + 1
+      lists.set(name, list)
+      listed.push(addresses.length, ...addresses)
+    }
+    const plain = jobs.every(({ meta }) => meta === '')
+    told.push(eventId, position, packPayload(json), list, plain ? 'plain' : 'meta')
+    if (!plain) for (const { meta } of jobs) told.push(meta)
   }
+  const args = [source, from, to, entries, revision, alone, maxWaiting, lists.size, ...listed, ...told]
   const [kind, first, second] = (await runScript(partition, script, args)) as [FannedOut['kind'], unknown, unknown]
   if (kind === 'routed') return { kind, jobs: Number(first), left: Number(second) }
   return kind === 'moved' ? { kind, position: String(first) } : { kind }

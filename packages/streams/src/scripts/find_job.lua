@@ -67,8 +67,8 @@ elseif state == 'held' then
 elseif state == 'running' then
   consumer = place[5]
 elseif state == 'waiting' then
-  local last = redis.call('XINFO', 'GROUPS', lane_key(address, lane))[1][8]
-  count_ahead(lane_key(address, lane), '(' .. last)
+  local group = redis.call('XINFO', 'GROUPS', lane_key(address, lane))[1]
+  count_ahead(lane_key(address, lane), '(' .. (group and group[8] or '0-0'))
 end
 
 local limits = limits_of(address)
@@ -76,8 +76,7 @@ local function token_wait(rate, of) return rate and wait_for_token(rate, TAG .. 
 
 local running = 0
 for _, name in ipairs(LANES) do
-  local pending = redis.pcall('XPENDING', lane_key(address, name), 'dispatch')
-  if not pending.err then running = running + tonumber(pending[1]) end
+  running = running + tonumber(pending_in(lane_key(address, name))[1] or 0)
 end
 local paused = TAG .. ':paused'
 return { state, address, lane, due, consumer, key, ahead,

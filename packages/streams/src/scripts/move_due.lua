@@ -31,7 +31,8 @@ local function expire_lease(job)
   if not text then return end
   local leased = cjson.decode(text)
   redis.call('HDEL', TAG .. ':leased', job)
-  redis.call('XCLAIM', lane_key(leased.address, leased.lane), 'dispatch', EXPIRED, 0, leased.entry, 'JUSTID')
+  -- Of a group that somebody destroyed nothing is to be claimed: made again, it has the job for whoever asks.
+  redis.pcall('XCLAIM', lane_key(leased.address, leased.lane), 'dispatch', EXPIRED, 0, leased.entry, 'JUSTID')
   redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
   redis.call('PUBLISH', TAG .. ':wake', '@left')
 end

@@ -94,6 +94,13 @@ local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
 local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end
 
 local function lane_key(address, lane) return TAG .. ':q:' .. address .. ':' .. lane end
+-- What is pending in a lane, as XPENDING tells it. Somebody may have destroyed the group: then nothing is, and the next claim
+-- has it made again from the beginning of the lane, which is where everything that is not settled lies.
+local function pending_in(key, ...)
+  local pending = redis.pcall('XPENDING', key, 'dispatch', ...)
+  return pending.err and {} or pending
+end
+
 local function held_key(address, key) return TAG .. ':held:' .. address .. ':' .. key end
 local function counts_key(address) return TAG .. ':counts:' .. address end
 local function dead_key(address) return TAG .. ':dead:' .. address end
@@ -161,6 +168,12 @@ end
 local function is_closed(address)
   local refusal = refusal_of(address)
   return refusal and refusal[1] == 'closed'
+end
+
+-- How many jobs wait in the queue of a subscription, or run; they are all in one lane.
+local function waiting_in(address)
+  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
+  return redis.call('XLEN', lane_key(address, 'normal')) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
 end
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.

@@ -190,7 +190,7 @@ local function locate(job)
     -- An entry that the lane named itself may have the id that another job's position has.
     local owner = entry and parse_entry(entry[2]).job
     if not entry or (owner == '' and job_id(entry_id) or owner) ~= job then return nil end
-    local pending = redis.pcall('XPENDING', lane_key(address, lane), 'dispatch', entry_id, entry_id, 1)
+    local pending = pending_in(lane_key(address, lane), entry_id, entry_id, 1)
     if pending[1] then return { 'running', address, lane, entry_id, pending[1][2] } end
     return { 'waiting', address, lane, entry_id }
   end

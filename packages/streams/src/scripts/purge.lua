@@ -13,7 +13,7 @@ local ns, queue = split_address(address)
 if action == 'count' then
   local waiting = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
   for _, lane in ipairs(LANES) do
-    waiting = waiting + redis.call('XLEN', lane_key(address, lane)) - tonumber(redis.call('XPENDING', lane_key(address, lane), 'dispatch')[1])
+    waiting = waiting + redis.call('XLEN', lane_key(address, lane)) - tonumber(pending_in(lane_key(address, lane))[1] or 0)
   end
   local position = append('queue', 'queue.purge_requested', ns, queue, 'queue/' .. queue, ARGV[6])
   redis.call('SET', token_key, token .. ' ' .. position, 'PX', ARGV[5])

@@ -7,7 +7,11 @@ const script = loadScript('register')
 /** Store a service's new version over `expectedVersion`. `conflict`: somebody else applied meanwhile, decide again. */
 export async function register(
   registry: Partition,
-  { service, expectedVersion, event }: { service: Service; expectedVersion: number; event: Record<string, unknown> },
+  {
+    service,
+    expectedVersion,
+    event,
+  }: { service: Service; expectedVersion: number; event: Readonly<Record<string, unknown>> },
 ): Promise<'registered' | 'conflict'> {
   const args = [service.namespace, expectedVersion, JSON.stringify(service), JSON.stringify(event)]
   return (await runScript(registry, script, args)) as 'registered' | 'conflict'

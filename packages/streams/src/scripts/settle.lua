@@ -40,13 +40,13 @@ local succeeded = 0
 local function settle(lane, entry_id, job, a)
   if fenced then return late(job, a) end
   if must_look or a.outcome ~= 'succeeded' then
-    local holder = redis.call('XPENDING', lane_key(address, lane), 'dispatch', entry_id, entry_id, 1)[1]
+    local holder = pending_in(lane_key(address, lane), entry_id, entry_id, 1)[1]
     if again and (not holder or holder[2] == LEASED) then return end
     if not holder or holder[2] ~= consumer then return late(job, a) end
   end
   if a.outcome == 'succeeded' then
-    if redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id) == 0 then return late(job, a) end
-    redis.call('XDEL', lane_key(address, lane), entry_id)
+    redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
+    if redis.call('XDEL', lane_key(address, lane), entry_id) == 0 then return late(job, a) end
     succeeded = succeeded + 1
     append('job', 'job.succeeded', ns, queue, job, a.detail)
     if a.holds ~= '' or any_cancelling then release_all(address, job, a.holds) end

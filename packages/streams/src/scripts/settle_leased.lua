@@ -16,8 +16,10 @@ if action == 'extend' then
 end
 drop_lease(job)
 local found = redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1]
+-- Its group was destroyed, and somebody who got the job again has settled it; or a server lost it.
+if not found then return 'lost' end
 local ended = conclude(leased.address, leased.lane, leased.entry, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
-  detail = ARGV[7], last = ARGV[8], holds = found and parse_entry(found[2]).meta or '',
+  detail = ARGV[7], last = ARGV[8], holds = parse_entry(found[2]).meta,
 }, true)
 return ended and 'settled' or 'lost'

@@ -50,7 +50,7 @@ local function is_mine(address)
 end
 
 local function is_pending(address, lane, from)
-  return redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', 1, from)[1] ~= nil
+  return pending_in(lane_key(address, lane), '-', '+', 1, from)[1] ~= nil
 end
 
 -- Returns 'done', 'rest' when others have to take what is left, or 'spent' when the budget is.
@@ -62,7 +62,7 @@ local function take_from(from, addresses)
       if not mine then
         if outcome == 'done' and is_pending(address, lane, from) then outcome = 'rest' end
       else
-        local pending = redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', budget - #taken + 1, from)
+        local pending = pending_in(lane_key(address, lane), '-', '+', budget - #taken + 1, from)
         for _, item in ipairs(pending) do
           if #taken >= budget then return 'spent' end
           take(address, lane, from, item[1], item[4])
@@ -95,7 +95,8 @@ for _, from in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':consumers', '-inf', n
     if outcome == 'done' then
       -- Nothing is pending under this name any more, so forgetting it loses nothing.
       for _, address in ipairs(addresses) do
-        for _, lane in ipairs(LANES) do redis.call('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
+        -- A group that somebody destroyed does not know it.
+        for _, lane in ipairs(LANES) do redis.pcall('XGROUP', 'DELCONSUMER', lane_key(address, lane), 'dispatch', from) end
       end
       redis.call('ZREM', TAG .. ':consumers', from)
       redis.call('SREM', TAG .. ':robbed', from)

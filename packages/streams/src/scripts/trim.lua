@@ -1,5 +1,5 @@
 -- Trim the log behind its slowest group, keeping about the newest `keep` facts, rather more than fewer.
--- KEYS[1] log   ARGV[2] keep
+-- KEYS[1] log   ARGV[2] keep  ARGV[3..] groups without which nothing is trimmed
 -- Returns how many entries went. A group with pending entries is as slow as its oldest pending one.
 -- Whole stream nodes are dropped (about a hundred entries), which costs next to nothing.
 --
@@ -19,11 +19,18 @@ local surplus = redis.call('XLEN', LOG) - math.ceil(tonumber(ARGV[2]) / facts_pe
 if surplus <= 0 then return 0 end
 
 local slowest
+local known = {}
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', LOG)) do
   local name, position = group[2], group[8]
+  known[name] = true
   local oldest_pending = redis.call('XPENDING', LOG, name)[2]
   if oldest_pending and less(oldest_pending, position) then position = oldest_pending end
   if not slowest or less(position, slowest) then slowest = position end
+end
+-- A group that somebody destroyed is made again by its reader, from the cursor that it keeps elsewhere: what lies behind that
+-- must still be there then.
+for i = 3, #ARGV do
+  if not known[ARGV[i]] then return 0 end
 end
 -- Without a reader nobody has seen anything: keep it all.
 if not slowest then return 0 end

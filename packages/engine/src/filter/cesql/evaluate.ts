@@ -4,6 +4,11 @@ import { type CesqlFault, cast, isInteger, type Report, typeOf, type Value, type
 /** Attributes of an event, extensions included, by name. */
 export type Attributes = Readonly<Record<string, Value | undefined>>
 
+/** An attribute of an event; what every object has, such as `constructor`, is none. */
+export function attributeOf(attributes: Attributes, name: string): Value | undefined {
+  return Object.hasOwn(attributes, name) ? attributes[name] : undefined
+}
+
 export interface Evaluation {
   readonly value: Value
   readonly faults: readonly CesqlFault[]
@@ -39,7 +44,7 @@ class Evaluator {
       case 'attribute':
         return this.#attribute(node.name)
       case 'exists':
-        return this.#attributes[node.name] !== undefined
+        return attributeOf(this.#attributes, node.name) !== undefined
       case 'not':
         return this.#not(node.operand)
       case 'minus':
@@ -64,7 +69,7 @@ class Evaluator {
   }
 
   #attribute(name: string): Value | undefined {
-    const value = this.#attributes[name]
+    const value = attributeOf(this.#attributes, name)
     if (value === undefined) this.#report('missing_attribute')
     return value
   }

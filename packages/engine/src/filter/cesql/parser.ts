@@ -1,4 +1,5 @@
 import { type CesqlFunction, findFunction } from './functions.ts'
+import { type LikePattern, likePattern } from './like-pattern.ts'
 import { CesqlSyntaxError, type Token, tokenize } from './tokens.ts'
 import { MAX_INTEGER, type Value } from './values.ts'
 
@@ -14,7 +15,7 @@ export type Node =
   | { readonly kind: 'logic'; readonly operator: Logic; readonly left: Node; readonly right: Node }
   | { readonly kind: 'comparison'; readonly operator: Comparison; readonly left: Node; readonly right: Node }
   | { readonly kind: 'arithmetic'; readonly operator: Arithmetic; readonly left: Node; readonly right: Node }
-  | { readonly kind: 'like'; readonly operand: Node; readonly pattern: RegExp; readonly negated: boolean }
+  | { readonly kind: 'like'; readonly operand: Node; readonly pattern: LikePattern; readonly negated: boolean }
   | { readonly kind: 'in'; readonly operand: Node; readonly set: readonly Node[]; readonly negated: boolean }
   | { readonly kind: 'call'; readonly callee: CesqlFunction; readonly args: readonly Node[] }
 
@@ -44,9 +45,18 @@ const ATTRIBUTE = /^[a-z0-9]{1,20}$/
 /** A filter is written by people; nobody nests this deep, and recursion must have an end. */
 const MAX_DEPTH = 100
 
+/**
+ * Operators of one kind stand in each other from left to right, and computing goes into them one by one: an end of the
+ * words is an end of that as well.
+ */
+const MAX_TOKENS = 1000
+
 /** Read a CESQL expression. Throws CesqlSyntaxError, which says where. */
 export function parseCesql(expression: string): Node {
-  const parser = new Parser(tokenize(expression))
+  const tokens = tokenize(expression)
+  const beyond = tokens[MAX_TOKENS]
+  if (beyond) throw new CesqlSyntaxError(`has more than ${MAX_TOKENS} words and signs`, beyond.position)
+  const parser = new Parser(tokens)
   return parser.whole()
 }
 
@@ -239,15 +249,4 @@ function binary(operator: string, left: Node, right: Node): Node {
   if (operator === 'AND' || operator === 'OR' || operator === 'XOR') return { kind: 'logic', operator, left, right }
   if ('+-*/%'.includes(operator)) return { kind: 'arithmetic', operator: operator as Arithmetic, left, right }
   return { kind: 'comparison', operator: (operator === '<>' ? '!=' : operator) as Comparison, left, right }
-}
-
-/** `%` any characters, `_` one; both literal behind a backslash. */
-function likePattern(text: string): RegExp {
-  const source = text.replaceAll(/\\([%_])|%|_|[\s\S]/gu, (part, escaped: string | undefined) => {
-    if (escaped) return escaped
-    if (part === '%') return '[\\s\\S]*'
-    if (part === '_') return '[\\s\\S]'
-    return part.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-  })
-  return new RegExp(`^${source}$`, 'u')
 }

@@ -1,13 +1,10 @@
 import type { Kysely } from 'kysely'
 import type { AuditDatabase } from './schema.ts'
 import type { TableName } from './tables.ts'
-import type { Trail } from './trail.ts'
 
-/** The audit store, in SQLite or in PostgreSQL. Whatever goes wrong in the database is a `StoreError`. */
-export interface Store {
+/** The audit store's database, SQLite or PostgreSQL. Whatever goes wrong in it is a `StoreError`. */
+export interface Database {
   readonly dialect: 'sqlite' | 'postgres'
-  /** What the recorder writes through. */
-  readonly trail: Trail
   /** What the API asks. It never stands inside a transaction that writes, nor waits for one. */
   readonly read: Kysely<AuditDatabase>
   /**

@@ -1,11 +1,10 @@
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { createTurns, type Database, type WriteTransaction } from './database.ts'
 import { migratePostgres } from './migrate.ts'
 import type { AuditDatabase } from './schema.ts'
-import { createTurns, type Store, type WriteTransaction } from './store.ts'
 import { StoreError } from './store-error.ts'
 import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
-import { createTrail } from './trail.ts'
 
 /** How long to wait for a connection: a database that is down is noticed within this time. */
 const CONNECT_TIMEOUT_MS = 3000
@@ -27,11 +26,11 @@ const NUMBER_TYPES: ReadonlySet<number> = new Set([pg.types.builtins.INT8, pg.ty
  * Open the database, bring its schema up to date, and give a pool for readers and one connection that writes.
  * @throws StoreError when the database cannot be reached, or may not be written to.
  */
-export async function openPostgresStore(url: string): Promise<Store> {
+export async function openPostgres(url: string): Promise<Database> {
   const read = connect(url, { max: READ_CONNECTIONS, statementTimeoutMs: READ_TIMEOUT_MS, readOnly: true })
   const writer = connect(url, { max: 1, statementTimeoutMs: WRITE_TIMEOUT_MS, readOnly: false })
   const inTurn = createTurns()
-  const write: Store['write'] = (work) =>
+  const write: Database['write'] = (work) =>
     inTurn(() =>
       writer.transaction().execute(async (db) => {
         await db.executeQuery(CompiledQuery.raw('SELECT pg_advisory_xact_lock($1)', [WRITE_LOCK]))
@@ -46,7 +45,6 @@ export async function openPostgresStore(url: string): Promise<Store> {
   }
   return {
     dialect: 'postgres',
-    trail: createTrail({ read, write }),
     read,
     write,
     async checkWritable() {

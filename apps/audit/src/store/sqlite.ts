@@ -2,12 +2,11 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { Kysely, SqliteDialect } from 'kysely'
+import { createTurns, type Database, type Key, type WriteTransaction } from './database.ts'
 import { migrateSqlite } from './migrate.ts'
 import { asKyselyDatabase, storeErrors } from './node-sqlite.ts'
 import type { AuditDatabase } from './schema.ts'
-import { createTurns, type Key, type Store, type WriteTransaction } from './store.ts'
 import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
-import { createTrail } from './trail.ts'
 
 /**
  * How long a write waits for another process's transaction. The wait blocks this whole process, so it is short: the
@@ -21,7 +20,7 @@ const START_TIMEOUT_MS = 10_000
  * Open the SQLite file, bring its schema up to date, and give two connections: one that writes, one that can only read
  * for everybody else, so that no query of the API ever stands inside the recorder's transaction.
  */
-export function openSqliteStore(path: string): Store {
+export function openSqlite(path: string): Database {
   mkdirSync(dirname(path), { recursive: true })
   const writer = storeErrors(() => openWriter(path))
   const reader = new DatabaseSync(path, { readOnly: true, timeout: WRITE_TIMEOUT_MS })
@@ -29,10 +28,9 @@ export function openSqliteStore(path: string): Store {
   const read = asKysely(reader)
   const transaction: WriteTransaction = { db: asKysely(writer), ...tableAccess(writer) }
   const inTurn = createTurns()
-  const write: Store['write'] = (work) => inTurn(() => inTransaction(writer, () => work(transaction)))
+  const write: Database['write'] = (work) => inTurn(() => inTransaction(writer, () => work(transaction)))
   return {
     dialect: 'sqlite',
-    trail: createTrail({ read, write }),
     read,
     write,
     checkWritable: () => write(async () => undefined),

@@ -1,0 +1,45 @@
+import { PROCESS_METRICS, QUEUE_METRICS } from '@millrace/contracts'
+import { selector, series } from '../expression.ts'
+import type { Alert } from './alert.ts'
+
+const requests = `${PROCESS_METRICS.requestDuration.name}_count`
+const failed = selector(requests, {}, ['http_response_status_code=~"5.."'])
+
+export const PROCESS_ALERTS: readonly Alert[] = [
+  {
+    name: 'MillraceProcessDown',
+    severity: 'critical',
+    expr: 'up{job="millrace"} == 0',
+    for: '1m',
+    summary: '{{ $labels.app }} at {{ $labels.instance }} does not answer',
+    description:
+      'Prometheus cannot read its metrics. Others of its kind go on with its work; start it again, its log says why it ended.',
+    means: 'A process that Prometheus knows does not answer `/metrics`.',
+    steps: ['Its log says why it ended; with `kill -9` it says nothing.', 'Start it again: it goes on where it was.'],
+  },
+  {
+    name: 'MillraceFiguresOld',
+    severity: 'warning',
+    expr: `time() - max(${series(QUEUE_METRICS.collected)}) > 30`,
+    for: '1m',
+    summary: 'The figures of queues are {{ $value | humanizeDuration }} old',
+    description:
+      'No dispatcher has read them from Redis since. Is Redis there? GET /readyz of a dispatcher says so; alerts on queues see nothing meanwhile.',
+    means: 'Dispatchers run and cannot read how many jobs there are.',
+    steps: ['`GET /readyz` of the dispatchers.', '`background.failed` in their log has the error.'],
+  },
+  {
+    name: 'MillraceRequestsFailing',
+    severity: 'warning',
+    expr: `sum by (app) (rate(${failed}[5m])) / sum by (app) (rate(${requests}[5m]) > 0) > 0.05`,
+    for: '5m',
+    summary: '{{ $labels.app }} answers {{ $value | humanizePercentage }} of its requests with 5xx',
+    description:
+      'Producers are refused: a full or absent Redis is 503 with Retry-After, anything else is in the log as http.failed.',
+    means: 'One request in twenty is refused for a reason of ours.',
+    steps: [
+      'Which answers (dashboard Overview)? 503 is Redis: full, away or out of memory.',
+      '500 is a fault of Millrace: `http.failed` in the log has the error. Report it.',
+    ],
+  },
+]

@@ -1,0 +1,2 @@
+/** The uid of the datasource that docker-compose.yml provisions. */
+export const DATASOURCE = { type: 'prometheus', uid: 'prometheus' } as const
