@@ -133,6 +133,8 @@ export const ACTIONS: readonly Action[] = [
   {
     ...{ app: 'dispatcher', route: 'POST /replays/{id}/stop', leaves: 'replay.stopped' },
     ask: async ({ post }) => {
+      // Enough for it to run for a while at that rate.
+      for (let n = 0; n < 5; n++) await post('/events', { type: 'b.happened', data: n })
       const replay = { from: 'earliest', ratePerSecond: 0.1, ...BY }
       return { path: `/replays/${(await post('/subscriptions/shop.hook/replay', replay)).id}/stop` }
     },
