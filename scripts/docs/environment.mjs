@@ -33,11 +33,19 @@ const WORDS = {
     '`redis://`, `rediss://` or `unix:///path`. `millrace up` starts a server of its own when it is not set, and has no default then.',
   MILLRACE_PARTITIONS: 'How many partitions, 1 to 4094. Fixed at first boot; another number is refused later.',
   MILLRACE_HOST:
-    'The address to listen on. There is no authentication: see [SECURITY.md](../SECURITY.md) before changing it.',
+    'The address to listen on. One that others can reach needs authentication: see [access.md](access.md).',
   MILLRACE_HOME:
     'The data folder: embedded Redis, the audit store, logs of `millrace up`. Only audit and `up` write there.',
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
+  MILLRACE_ADMIN_KEY:
+    'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
+  MILLRACE_API_KEY: 'The key that commands and services show to the apps.',
+  MILLRACE_JWKS_URL:
+    'Where an identity provider publishes the public keys of its tokens; with it every request needs a key or a token.',
+  MILLRACE_JWT_ISSUER: 'What `iss` of a token must say.',
+  MILLRACE_JWT_AUDIENCE: 'What `aud` of a token must say.',
+  MILLRACE_JWT_CLAIM: 'The claim of a token that lists its grants.',
   LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. See [logging.md](logging.md).',
   OTEL_EXPORTER_OTLP_ENDPOINT:
     'Where [traces](#traces) go: the base URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`. Without it there are none.',

@@ -13,6 +13,12 @@ const PROBLEM_WORDS = {
     'Read `errors`: each has the line, the pointer and the fix. See [manifest.md](manifest.md#what-is-refused).',
   'service.unknown': "Apply the service's manifest first.",
   'service.no_url': 'Send `url` at the first apply, or set `MILLRACE_SERVICE_URL_TEMPLATE`.',
+  'auth.required': 'Send `Authorization: Bearer <key>`; an admin makes one. See [access.md](access.md).',
+  'auth.invalid': 'The detail says what is wrong with the key or token: unknown, revoked, expired, of another issuer.',
+  'auth.forbidden': 'The detail says which role is needed for which namespace. Name a namespace, or ask for a grant.',
+  'auth.unavailable': 'The identity provider does not answer. Try again after `Retry-After`; API keys still work.',
+  'key.unknown': 'Look at `GET /keys`.',
+  'key.revoked': 'Make a new one.',
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
   'queue.draining':

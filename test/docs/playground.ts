@@ -23,8 +23,15 @@ const NODE_MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url
  * `servicePort` takes the place of 3000, at which the pages let a service listen; the platform's ports and data folder
  * take that of the usual ones. Nothing else of a block is changed.
  */
-export async function openPlayground({ servicePort }: { servicePort: number }): Promise<Playground> {
-  const place = await findPlace()
+export async function openPlayground({
+  servicePort,
+  env: more = {},
+}: {
+  servicePort: number
+  env?: Readonly<Record<string, string>>
+}): Promise<Playground> {
+  const found = await findPlace()
+  const place = { ...found, env: { ...found.env, ...more } }
   const platform = await startUp(place)
   const folder = mkdtempSync(join(tmpdir(), 'millrace-docs-'))
   // The pages are written for the top of the repository, where npx finds `millrace`.

@@ -57,6 +57,10 @@ async function slowRedrive({ dead, post }: World): Promise<string> {
   return (await post('/dead-letters/redrive', { filter, ratePerSecond: 0.01, ...BY })).id as string
 }
 
+async function madeKey(post: World['post']): Promise<string> {
+  return (await post('/keys', { name: 'made', grants: ['operator:shop'], ...BY })).id as string
+}
+
 /** In an order in which each finds what it needs. */
 export const ACTIONS: readonly Action[] = [
   {
@@ -187,5 +191,22 @@ export const ACTIONS: readonly Action[] = [
     ask: async ({ post }) => ({
       path: `/v1/holds/${(await post('/v1/holds', { namespace: 'other', ...BY }, 'audit')).id}/release`,
     }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/rebuild', leaves: 'read_models.rebuild_started' },
+    ask: async () => ({ path: '/v1/rebuild' }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys', leaves: 'key.created' },
+    ask: async () => ({ path: '/keys', body: { name: 'made', grants: ['operator:shop'] } }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys/{id}/rotate', leaves: 'key.rotated' },
+    ask: async ({ post }) => ({ path: `/keys/${await madeKey(post)}/rotate` }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys/{id}/revoke', leaves: 'key.revoked' },
+    destructive: true,
+    ask: async ({ post }) => ({ path: `/keys/${await madeKey(post)}/revoke` }),
   },
 ]

@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { type Finding, isTestFile, type SourceFile, type Workspace } from './repository.ts'
 import { type Import, readImports } from './syntax.ts'
 
-const PACKAGES = ['contracts', 'time', 'runtime', 'streams', 'engine', 'delivery', 'sdk']
+const PACKAGES = ['contracts', 'time', 'runtime', 'streams', 'access', 'engine', 'delivery', 'sdk']
 
 /** Who may import whom, by kind of workspace: "Rooms" in ARCHITECTURE.md. turbo.json says the same to `turbo boundaries`. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -11,6 +11,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   time: [],
   runtime: ['contracts', 'time'],
   streams: ['contracts'],
+  access: ['contracts', 'streams'],
   engine: ['contracts'],
   delivery: ['contracts', 'time', 'streams', 'engine'],
   sdk: ['contracts', 'streams', 'engine', 'delivery'],

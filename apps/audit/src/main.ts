@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import fastifySse from '@fastify/sse'
-import { ProblemError } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, ProblemError } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
@@ -31,12 +32,16 @@ import { addExportRoute } from './api/export-route.ts'
 import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
+import { addReadModelRoutes } from './api/read-model-routes.ts'
+import { addRebuildRoutes } from './api/rebuild-route.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
 import { startKeeping } from './keeping/keeping.ts'
 import { createAuditMetrics } from './metrics.ts'
 import { createLogFeed, FEED_BLOCK_MS } from './progress/log-feed.ts'
+import { createRebuilder } from './read-models/rebuilder.ts'
+import { startStatsRetention } from './read-models/retention.ts'
 import { createReadiness } from './readiness.ts'
 import { startLagSampler } from './recorder/lag.ts'
 import { partitionLabel } from './recorder/partition-label.ts'
@@ -92,9 +97,13 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     return { label: partitionLabel(partition.number), recorder, reader }
   })
   const readers = recorders.map(({ reader }) => reader)
+  const rebuilder = createRebuilder({ database: store, clock, logger })
+  await rebuilder.startIfOutdated()
+  const retention = startStatsRetention({ database: store, clock, logger })
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
   const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     ...{
       title: 'Millrace audit',
@@ -106,6 +115,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
+    guard: (server) => guard(server, { table: ACCESS.audit, authenticate }),
   })
   // A connection that stays open after its last answer would hold the stop up until its client lets it go.
   server.addHook('onSend', async (_request, reply) => {
@@ -118,7 +128,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   addExportRoute(server, { read, clock, stopping: stopping.signal })
   addEraseRoute(server, { read, partitions, signals, stopping: stopping.signal })
   addHoldRoutes(server, { read, partitions, signals, stopping: stopping.signal })
-  addJobRoutes(server, { read, partitions, signals, stopping: stopping.signal })
+  addReadModelRoutes(server, { read })
+  addRebuildRoutes(server, { rebuilder, partitions })
+  addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
     async connect() {
@@ -138,7 +150,12 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
   })
 
-  const port = await listen(server, { host, port: MILLRACE_AUDIT_PORT, variable: 'MILLRACE_AUDIT_PORT' })
+  const port = await listen(server, {
+    host,
+    port: MILLRACE_AUDIT_PORT,
+    variable: 'MILLRACE_AUDIT_PORT',
+    guarded: isGuarded(config),
+  })
   logger.info({ event: 'service.listening', host, port }, `audit listens on http://${host}:${port}`)
 
   return {
@@ -147,7 +164,13 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       stopping.abort(new ProblemError('store.unavailable', 'The audit app is stopping.', { retryAfterSeconds: 1 }))
       await server.close()
       feed.stop()
-      await Promise.all([lag.stop(), keeping.stop(), ...recorders.map(({ recorder }) => recorder.stop())])
+      await Promise.all([
+        rebuilder.stop(),
+        retention.stop(),
+        keeping.stop(),
+        lag.stop(),
+        ...recorders.map(({ recorder }) => recorder.stop()),
+      ])
       redis.disconnect()
       await store.close()
     },

@@ -50,7 +50,7 @@ describe.each(DATABASES)('with %s', (database) => {
       const hashes = async () =>
         (await app.get<Events>('/v1/events?namespace=a')).body.data.events.map(({ eventHash }) => eventHash)
       const before = await hashes()
-      const paths = { payloadPaths: ['customer.id'] }
+      const paths = { fields: ['customer.id'] }
       const counted = await erase('ann', { ...paths, dryRun: true })
       expect(counted.body).toEqual({ matching: 3, held: 0, erased: 0, eventIds: [] })
       expect((await rowsOf('a')).map(({ data }) => data)).not.toContain(null)
@@ -83,7 +83,7 @@ describe.each(DATABASES)('with %s', (database) => {
       await entry('job.enqueued', '{"lane":"normal","data":{"customer":"ann"}}')
       await entry('job.succeeded', '{"attempt":1,"result":{"mailed":"Ann Smith"}}')
       await eventually(async () => (await rowsOf('jobs')).length === 2)
-      const { body } = await erase('ann', { payloadPaths: ['data.customer'], namespace: 'jobs' })
+      const { body } = await erase('ann', { fields: ['data.customer'], namespace: 'jobs' })
       expect(body).toMatchObject({ matching: 2, erased: 2 })
       expect((await rowsOf('jobs')).map(({ data }) => data)).toEqual([null, null])
       const shown = await app.get<{ state: string; data: unknown }>(`/v1/jobs/${job}`)

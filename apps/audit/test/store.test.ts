@@ -22,7 +22,16 @@ let store: Store
 
 const JOB: JobRow = {
   ...{ id: '', namespace: 'shop', queue: 'q', kind: 'queue', state: 'waiting', attempts: 0, enqueued_at_ms: 1 },
-  ...{ updated_at_ms: 1, finished_at_ms: null, next_attempt_at_ms: null, reason: null },
+  ...{
+    updated_at_ms: 1,
+    finished_at_ms: null,
+    next_attempt_at_ms: null,
+    reason: null,
+    ready_at_ms: null,
+    started_at_ms: null,
+    status: null,
+    discarded_at_ms: null,
+  },
 }
 
 const verify = () => verifyStore(store.read, { onChain: () => undefined, abort: new AbortController().signal })

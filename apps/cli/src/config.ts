@@ -10,6 +10,8 @@ const schema = z.object({
   MILLRACE_SCHEDULER_PORT: portConfig(7402),
   MILLRACE_AUDIT_PORT: portConfig(7403),
   MILLRACE_EXAMPLE_PORT: portConfig(7410),
+  MILLRACE_API_KEY: z.string().optional(),
+  MILLRACE_ADMIN_KEY: commonConfig.MILLRACE_ADMIN_KEY,
   REDIS_URL: commonConfig.REDIS_URL.unwrap().optional(),
 })
 
@@ -31,6 +33,8 @@ export interface Config {
   }
   /** A Redis to use instead of an embedded one. */
   readonly redisUrl?: string
+  /** What to show to the apps, where they ask for a key. */
+  readonly apiKey?: string
   /** Who runs the command, for the audit trail. */
   readonly user: string
   /** What the child processes inherit. */
@@ -54,6 +58,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     audit: urlOf(ports.audit),
     example: `http://127.0.0.1:${ports.example}`,
   }
+  const apiKey = parsed.MILLRACE_API_KEY ?? parsed.MILLRACE_ADMIN_KEY
   const home = isAbsolute(parsed.MILLRACE_HOME) ? parsed.MILLRACE_HOME : resolve(parsed.MILLRACE_HOME)
   return Object.freeze({
     home,
@@ -62,6 +67,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     urls,
     env,
     user: userName(),
+    ...(apiKey !== undefined && { apiKey }),
     ...(parsed.REDIS_URL && { redisUrl: parsed.REDIS_URL }),
   })
 }

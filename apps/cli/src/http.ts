@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/contracts'
+import { readConfig } from './config.ts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
@@ -30,7 +31,7 @@ export async function call<T>(
 ): Promise<T> {
   const response = await fetchOrExplain(url, path, {
     method,
-    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: { ...authorization(), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(timeoutMs),
   })
@@ -41,12 +42,21 @@ export async function call<T>(
 
 /** The body of an answer as it comes, for what may be longer than memory. */
 export async function open(url: string, path: string): Promise<ReadableStream> {
-  const response = await fetchOrExplain(url, path, {})
+  const response = await fetchOrExplain(url, path, { headers: authorization() })
   if (response.ok && response.body) return response.body
   throw refusal(response.status, await response.text())
 }
 
+function authorization(): Record<string, string> {
+  const { apiKey } = readConfig()
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+}
+
 function refusal(status: number, text: string): CommandError {
+  if (status === 401 && readConfig().apiKey === undefined)
+    return new CommandError(
+      'This installation asks for a key: set MILLRACE_API_KEY, and ask an admin for one (millrace keys create).',
+    )
   const problem = parseProblem(text)
   const message = explainProblem(status, text)
   return problem ? new ProblemAnswer(message, problem) : new CommandError(message)

@@ -5,6 +5,7 @@ import { addAudit } from './commands/audit.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
 import { addEnqueue } from './commands/enqueue.ts'
 import { addJobs } from './commands/jobs.ts'
+import { addKeys } from './commands/keys.ts'
 import { addQueue } from './commands/queue.ts'
 import { addQueues } from './commands/queues.ts'
 import { addSchedule } from './commands/schedule.ts'
@@ -40,5 +41,6 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addJobs(program)
   addDeadLetters(program)
   addAudit(program)
+  addKeys(program)
   return program
 }

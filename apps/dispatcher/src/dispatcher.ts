@@ -1,4 +1,5 @@
-import { DISPATCHER_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -10,6 +11,8 @@ import {
   VERSION,
 } from '@millrace/runtime'
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
+import { addKeyRoutes } from './access/key-routes.ts'
+import { namespaceOf } from './access/namespace-of.ts'
 import { startCloser } from './closer.ts'
 import { startCollector } from './collector.ts'
 import type { Config } from './config.ts'
@@ -57,6 +60,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
   let phase: 'starting' | 'running' | 'draining' = 'starting'
+  const access = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace dispatcher',
     version: VERSION,
@@ -65,6 +69,11 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) =>
+      guard(server, {
+        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate },
+        namespaceOf: (id) => namespaceOf(partitions, id),
+      }),
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
       return {
@@ -74,6 +83,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       }
     },
   })
+  addKeyRoutes(server, access)
   addJobRoutes(server, {
     registry,
     partitions,
@@ -126,6 +136,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_DISPATCHER_PORT,
     variable: 'MILLRACE_DISPATCHER_PORT',
+    guarded: isGuarded(config),
   })
 
   // Claiming comes last: a process that cannot start must not have taken jobs, which would count as a holder that died.

@@ -63,6 +63,7 @@ async function runnerOf(name: string) {
     logger,
     report: createQueueReport(address, { metrics, logger, clock: systemClock }),
     consumer: () => consumer,
+    onClaimed: () => undefined,
     onAmbiguousClaim: () => undefined,
   })
   return { runner, address, add: (data: number) => enqueue(partition, [{ address, lane: 'normal', data: `${data}` }]) }

@@ -1,14 +1,16 @@
-import { SCHEDULE_METRICS } from '@millrace/contracts'
+import { createAccess, guard, isGuarded } from '@millrace/access'
+import { ACCESS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
   listen,
+  Pulse,
   startLoop,
   systemClock,
   type Telemetry,
   VERSION,
 } from '@millrace/runtime'
-import { joinPlatform, toStoreProblem } from '@millrace/streams'
+import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
 import { createPlanner } from './planner.ts'
@@ -24,6 +26,8 @@ import { startTicker } from './ticker.ts'
 const REDIS_DEADLINE_MS = 30_000
 /** Plans are compared with the registry this often, besides at each change. */
 const PLAN_SWEEP_MS = 5000
+/** A ticker looks once a second, and so late nobody would call a tick on time. */
+const TICKS_LATE_MS = 10_000
 
 /** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
 export async function startScheduler(config: Config, { logger, tracing }: Telemetry) {
@@ -46,12 +50,19 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     traces: createTickTraces(tracing),
   }
 
-  let plannedAt = 0
+  const planning = new Pulse({ done: 'planned', everyMs: 4 * PLAN_SWEEP_MS, failingForMs: 4 * PLAN_SWEEP_MS })
+  let isPlanned = false
   const { planAll, reopen } = createPlanner({
     ...duties,
     forget: (labels) => appMetrics.forget('schedule', labels),
   })
-  const tickers = partitions.all.map((partition) => startTicker({ ...duties, partition, onClosed: reopen }))
+  const ticking = partitions.all.map(
+    ({ number }) =>
+      new Pulse({ done: `ticked in partition ${number}`, everyMs: TICKS_LATE_MS, failingForMs: TICKS_LATE_MS }),
+  )
+  const tickers = partitions.all.map((partition, index) =>
+    startTicker({ ...duties, partition, onClosed: reopen, onTicked: () => ticking[index]?.beat() }),
+  )
   const backfiller = startBackfiller(duties)
   const planner = startLoop({
     name: 'planner',
@@ -59,13 +70,15 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     onError,
     async run() {
       await planAll()
-      plannedAt = clock.now()
+      isPlanned = true
+      planning.beat()
       for (const ticker of tickers) ticker.poke()
       return undefined
     },
   })
   registry.onChange(() => planner.poke())
 
+  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
@@ -74,11 +87,14 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     tracing,
     bodyLimitBytes: 1_048_576,
     mapError: toStoreProblem,
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate }),
     async ready() {
-      const stale = clock.now() - plannedAt > 4 * PLAN_SWEEP_MS
+      const planner = isPlanned ? planning.problem() : 'has not planned yet'
+      const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)
       return {
         ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
-        ...(stale && { planner: 'has not planned lately' }),
+        ...(planner !== undefined && { planner }),
+        ...(ticker !== undefined && { ticker }),
       }
     },
   })
@@ -91,6 +107,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     host: config.MILLRACE_HOST,
     port: config.MILLRACE_SCHEDULER_PORT,
     variable: 'MILLRACE_SCHEDULER_PORT',
+    guarded: isGuarded(config),
   })
   logger.info({ event: 'scheduler.ready', port }, 'scheduler is ready')
 

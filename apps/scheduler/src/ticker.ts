@@ -32,6 +32,8 @@ export interface TickerDeps {
   readonly traces?: TickTraces | undefined
   /** The queue of a declared schedule is closed: it went away and came back. */
   onClosed(address: string): void
+  /** It looked at the plan, and what was due is fired. */
+  onTicked(): void
   onError(error: unknown): void
 }
 
@@ -97,6 +99,7 @@ export function startTicker(deps: TickerDeps): Loop {
         sent.push(fire(calls, deps))
       }
       const fired = await Promise.all(sent)
+      deps.onTicked()
       // What fired is planned anew, maybe as the next of all: look when that is, or each second would begin where the last ended.
       if (fired.includes(true)) return 0
       return look.nextInMs === undefined ? undefined : Math.max(0, look.nextInMs - AHEAD_MS - (now() - look.nowMs))

@@ -1,67 +1,20 @@
 import type { Backfill, LedgerEntry, Problem } from '@millrace/contracts'
-import type { Partition } from '@millrace/streams'
-import {
-  type ChildHandle,
-  eventually,
-  freePort,
-  type Receiver,
-  type RedisServer,
-  startProcess,
-  startReceiver,
-  startRedis,
-} from '@millrace/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type Client,
-  declare,
-  eventsOf,
-  nextOf,
-  partitionOf,
-  pathOf,
-  type ScheduleFields,
-  schedulerOn,
-  startSchedulerProcess,
-} from './fixture.ts'
+import { eventually } from '@millrace/testkit'
+import { describe, expect, it } from 'vitest'
+import { eventsOf, nextOf, pathOf, startSchedulerProcess } from './fixture.ts'
+import { useRig } from './rig.ts'
 
-let redis: RedisServer
-let receiver: Receiver
-let dispatcher: ChildHandle
-let partition: Partition
-let running: Awaited<ReturnType<typeof schedulerOn>>
-let client: Client
-beforeAll(async () => {
-  redis = await startRedis()
-  receiver = await startReceiver()
-  partition = partitionOf(redis)
-  dispatcher = await startProcess({
-    file: new URL('../../dispatcher/src/main.ts', import.meta.url),
-    env: { REDIS_URL: redis.url, MILLRACE_DISPATCHER_PORT: String(await freePort()) },
-    readyWhen: /dispatcher\.ready/,
-  })
-  running = await schedulerOn(redis.url, { MILLRACE_ENV: 'production' })
-  client = running.client
-})
-afterAll(async () => {
-  await running.scheduler.stop()
-  await dispatcher.stop()
-  await receiver.stop()
-  await redis.stop()
-})
+const rig = useRig({ env: { MILLRACE_ENV: 'production' } })
+const { planned } = rig
 
 const MINUTE = 60_000
 const yearly = { name: 's', cron: '0 0 1 1 *' }
 
-async function planned(namespace: string, schedule: ScheduleFields): Promise<string> {
-  await declare(redis, namespace, [schedule], receiver.url)
-  const address = `${namespace}/schedule:${schedule.name}`
-  await eventually(async () => (await nextOf(partition, address)) > 0)
-  return address
-}
 const post = <Body = Problem>(path: string, body: unknown = {}) =>
-  client.call<Body>('POST', `/schedules/${path}`, { body })
+  rig.client.call<Body>('POST', `/schedules/${path}`, { body })
 const ledger = async (namespace: string, query = '') => {
   const path = `/schedules/${namespace}/s/ledger${query}`
-  return (await client.call<{ entries: LedgerEntry[]; cursor?: string }>('GET', path)).body
+  return (await rig.client.call<{ entries: LedgerEntry[]; cursor?: string }>('GET', path)).body
 }
 describe('a backfill', () => {
   const HOUR = 60 * MINUTE
@@ -76,7 +29,7 @@ describe('a backfill', () => {
     const begun = await post<Backfill>('filled/s/backfills', request)
     expect(begun).toMatchObject({ status: 202, body: { id: 'b1', state: 'running', fired: 0 } })
     const ended = await eventually(async () => {
-      const { body } = await client.call<Backfill>('GET', path('filled', 'b1'))
+      const { body } = await rig.client.call<Backfill>('GET', path('filled', 'b1'))
       return body.state === 'finished' ? body : undefined
     })
     expect(ended).toMatchObject({ fired: 12, passed: 0 })
@@ -85,10 +38,10 @@ describe('a backfill', () => {
       status: 409,
       body: { code: 'backfill.conflict' },
     })
-    await receiver.waitFor(pathOf('filled', 's'), 12)
+    await rig.receiver.waitFor(pathOf('filled', 's'), 12)
     const second = await post<Backfill>('filled/s/backfills', { ...range, ratePerSecond: 100 })
     await eventually(async () => {
-      const { body } = await client.call<Backfill>('GET', path('filled', second.body.id))
+      const { body } = await rig.client.call<Backfill>('GET', path('filled', second.body.id))
       return body.state === 'finished' && body.fired === 0 && body.passed === 12
     })
     const rows = (await ledger('filled')).entries.filter(({ kind }) => kind === 'backfill')
@@ -98,21 +51,20 @@ describe('a backfill', () => {
 
   it('goes on in another scheduler when the one that advanced it is killed, and fires nothing twice', async () => {
     await planned('resumed', hourly)
-    await running.scheduler.stop()
-    const doomed = await startSchedulerProcess(redis.url)
+    await rig.stopSchedulers()
+    const doomed = await startSchedulerProcess(rig.redis.url)
     await eventually(async () => (await doomed.client.call('GET', '/readyz')).status === 200)
     const body = { ...range, ratePerSecond: 4, backfillId: 'b2' }
     expect((await doomed.client.call('POST', '/schedules/resumed/s/backfills', { body })).status).toBe(202)
-    const fired = async () => (await eventsOf(partition, 'schedule.backfilled', 'resumed')).length
+    const fired = async () => (await eventsOf(rig.partition, 'schedule.backfilled', 'resumed')).length
     await eventually(async () => (await fired()) >= 3)
     await doomed.process.kill()
-    running = await schedulerOn(redis.url, { MILLRACE_ENV: 'production' })
-    client = running.client
+    await rig.startSchedulers()
     await eventually(
-      async () => (await client.call<Backfill>('GET', path('resumed', 'b2'))).body.state === 'finished',
+      async () => (await rig.client.call<Backfill>('GET', path('resumed', 'b2'))).body.state === 'finished',
       { timeoutMs: 60_000 },
     )
-    const ticks = (await eventsOf(partition, 'schedule.backfilled', 'resumed')).map(
+    const ticks = (await eventsOf(rig.partition, 'schedule.backfilled', 'resumed')).map(
       ({ data }) => (JSON.parse(data) as { tickId: string }).tickId,
     )
     expect(new Set(ticks).size).toBe(12)
@@ -124,9 +76,9 @@ describe('a backfill', () => {
     await post('stopped/s/backfills', { ...range, ratePerSecond: 0.01, backfillId: 'b3' })
     const stopped = await post<Backfill>('stopped/s/backfills/b3/stop', { who: 'ada', why: 'enough' })
     expect(stopped.body).toMatchObject({ state: 'stopped', stopped: { who: 'ada', why: 'enough' } })
-    const list = await client.call<{ backfills: Backfill[] }>('GET', '/schedules/stopped/s/backfills')
+    const list = await rig.client.call<{ backfills: Backfill[] }>('GET', '/schedules/stopped/s/backfills')
     expect(list.body.backfills).toMatchObject([{ id: 'b3', state: 'stopped' }])
-    expect(await client.call('GET', path('stopped', 'no'))).toMatchObject({
+    expect(await rig.client.call('GET', path('stopped', 'no'))).toMatchObject({
       status: 404,
       body: { code: 'backfill.unknown' },
     })
@@ -145,19 +97,19 @@ describe('a backfill', () => {
 describe('another time-zone database', () => {
   it('moves a planned tick visibly', async () => {
     const address = await planned('moved', yearly)
-    const { redis: store, keys } = partition
+    const { redis: store, keys } = rig.partition
     const plan = JSON.parse((await store.hget(keys.schedules, address)) ?? '')
     const old = { ...plan, nominalMs: plan.nominalMs + 3_600_000, fireMs: plan.fireMs + 3_600_000, tz: '2001a' }
     await store.hset(keys.schedules, address, JSON.stringify(old))
     const [event] = await eventually(
       async () => {
-        const events = await eventsOf(partition, 'schedule.moved', 'moved')
+        const events = await eventsOf(rig.partition, 'schedule.moved', 'moved')
         return events.length > 0 ? events : undefined
       },
       { timeoutMs: 15_000 },
     )
     const told = { fromMs: old.nominalMs, toMs: plan.nominalMs, fromTz: '2001a', toTz: process.versions.tz }
     expect(JSON.parse(event?.data ?? '')).toEqual(told)
-    expect(await nextOf(partition, address)).toBe(plan.nominalMs)
+    expect(await nextOf(rig.partition, address)).toBe(plan.nominalMs)
   })
 })

@@ -1,74 +1,25 @@
 import type { LedgerEntry, Problem } from '@millrace/contracts'
-import type { Partition } from '@millrace/streams'
-import {
-  type ChildHandle,
-  eventually,
-  freePort,
-  type Receiver,
-  type RedisServer,
-  startProcess,
-  startReceiver,
-  startRedis,
-} from '@millrace/testkit'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  type Client,
-  declare,
-  eventsOf,
-  ledgerOf,
-  makeDue,
-  metricOf,
-  nextOf,
-  partitionOf,
-  pathOf,
-  type ScheduleFields,
-  schedulerOn,
-} from './fixture.ts'
+import { eventually } from '@millrace/testkit'
+import { describe, expect, it } from 'vitest'
+import { declare, eventsOf, ledgerOf, makeDue, metricOf, nextOf, pathOf } from './fixture.ts'
+import { useRig } from './rig.ts'
 
-let redis: RedisServer
-let receiver: Receiver
-let dispatcher: ChildHandle
-let partition: Partition
-let running: Awaited<ReturnType<typeof schedulerOn>>
-let client: Client
-beforeAll(async () => {
-  redis = await startRedis()
-  receiver = await startReceiver()
-  partition = partitionOf(redis)
-  dispatcher = await startProcess({
-    file: new URL('../../dispatcher/src/main.ts', import.meta.url),
-    env: { REDIS_URL: redis.url, MILLRACE_DISPATCHER_PORT: String(await freePort()) },
-    readyWhen: /dispatcher\.ready/,
-  })
-  running = await schedulerOn(redis.url, { MILLRACE_ENV: 'production' })
-  client = running.client
-})
-afterAll(async () => {
-  await running.scheduler.stop()
-  await dispatcher.stop()
-  await receiver.stop()
-  await redis.stop()
-})
+const rig = useRig({ env: { MILLRACE_ENV: 'production' } })
+const { planned } = rig
 
 const MINUTE = 60_000
 const yearly = { name: 's', cron: '0 0 1 1 *' }
 const minutely = { name: 's', cron: '* * * * *' }
 
-async function planned(namespace: string, schedule: ScheduleFields): Promise<string> {
-  await declare(redis, namespace, [schedule], receiver.url)
-  const address = `${namespace}/schedule:${schedule.name}`
-  await eventually(async () => (await nextOf(partition, address)) > 0)
-  return address
-}
 const post = <Body = Problem>(path: string, body: unknown = {}) =>
-  client.call<Body>('POST', `/schedules/${path}`, { body })
+  rig.client.call<Body>('POST', `/schedules/${path}`, { body })
 const ledger = async (namespace: string, query = '') => {
   const path = `/schedules/${namespace}/s/ledger${query}`
-  return (await client.call<{ entries: LedgerEntry[]; cursor?: string }>('GET', path)).body
+  return (await rig.client.call<{ entries: LedgerEntry[]; cursor?: string }>('GET', path)).body
 }
 const dueAgo = async (address: string, agoMs: number) => {
   const nominal = Date.now() - agoMs
-  await makeDue(partition, address, nominal)
+  await makeDue(rig.partition, address, nominal)
   return new Date(nominal).toISOString()
 }
 
@@ -91,10 +42,10 @@ describe('the ledger', () => {
       ...{ jobId: expect.stringMatching(/^job_/), firedAt: expect.any(String), outcome: 'succeeded' },
       ...{ endedAt: expect.any(String), gas: 2, tzdata: process.versions.tz },
     })
-    const [gas] = await eventsOf(partition, 'gas.charged', 'told')
+    const [gas] = await eventsOf(rig.partition, 'gas.charged', 'told')
     expect(JSON.parse(gas?.data ?? '')).toEqual({ tickId: `told/s@${at}`, jobId: entry.jobId, tokens: 2 })
     const gauge = 'millrace_schedule_last_success_timestamp_seconds'
-    await eventually(async () => ((await metricOf(client, gauge, { namespace: 'told' })) ?? 0) > 1_700_000_000, {
+    await eventually(async () => ((await metricOf(rig.client, gauge, { namespace: 'told' })) ?? 0) > 1_700_000_000, {
       timeoutMs: 15_000,
     })
   })
@@ -102,8 +53,8 @@ describe('the ledger', () => {
   it('is given out by pages and by state', async () => {
     const address = await planned('paged', { ...minutely, catchUp: { take: 'none' } })
     const latest = Math.floor(Date.now() / MINUTE) * MINUTE - 5 * MINUTE
-    await makeDue(partition, address, latest - 20 * MINUTE)
-    await eventually(async () => (await ledgerOf(partition, address)).length >= 25)
+    await makeDue(rig.partition, address, latest - 20 * MINUTE)
+    await eventually(async () => (await ledgerOf(rig.partition, address)).length >= 25)
     const skipped = await ledger('paged', '?state=skipped&limit=1000')
     const missed = await ledger('paged', '?state=missed&reason=take&limit=1000')
     expect(skipped.entries.length).toBeGreaterThanOrEqual(14)
@@ -117,15 +68,15 @@ describe('the ledger', () => {
       cursor = page.cursor
     }
     expect(paged.map(({ at }) => at)).toEqual(skipped.entries.map(({ at }) => at))
-    const refused = await client.call('GET', '/schedules/paged/s/ledger?state=gone')
+    const refused = await rig.client.call('GET', '/schedules/paged/s/ledger?state=gone')
     expect(refused).toMatchObject({ status: 422, body: { errors: [{ pointer: '/state' }] } })
-    const cursorless = await client.call('GET', '/schedules/paged/s/ledger?cursor=x')
+    const cursorless = await rig.client.call('GET', '/schedules/paged/s/ledger?cursor=x')
     expect(cursorless).toMatchObject({ status: 422, body: { errors: [{ pointer: '/cursor' }] } })
   })
 
   it('says of a gap which wall-clock times it left out', async () => {
     const address = await planned('gaps', { name: 's', cron: '30 2 * * *', timezone: 'America/New_York', dst: 'go' })
-    const { redis: store, keys } = partition
+    const { redis: store, keys } = rig.partition
     const nominalMs = Date.parse('2026-03-09T06:30:00Z')
     const plan = JSON.parse((await store.hget(keys.schedules, address)) ?? '')
     const moved = { ...plan, nominalMs, fireMs: nominalMs, afterMs: Date.parse('2026-03-07T07:30:00Z') }
@@ -151,11 +102,11 @@ describe('catch-up', () => {
     // A rule of its own times: every minute, of which the last five are due, the newest of them 30 s ago.
     const cron = '@every 1m'
     const startAt = new Date(Date.now() - 30_000 - 4 * MINUTE).toISOString()
-    await declare(redis, namespace, [{ name: 's', cron, startAt, ...(catchUp && { catchUp }) }], receiver.url)
-    await eventually(async () => (await nextOf(partition, address)) < Date.now() + MINUTE)
-    await makeDue(partition, address, Date.parse(startAt))
+    await declare(rig.redis, namespace, [{ name: 's', cron, startAt, ...(catchUp && { catchUp }) }], rig.receiver.url)
+    await eventually(async () => (await nextOf(rig.partition, address)) < Date.now() + MINUTE)
+    await makeDue(rig.partition, address, Date.parse(startAt))
     const rows = await eventually(async () => {
-      const all = await ledgerOf(partition, address)
+      const all = await ledgerOf(rig.partition, address)
       return all.length >= 5 ? all.slice(0, 5) : undefined
     })
     expect(rows.filter(({ state }) => state === 'late')).toHaveLength(fires)
@@ -166,14 +117,14 @@ describe('catch-up', () => {
 describe('a single time', () => {
   it('that has passed a moment ago fires once, and never again', async () => {
     const at = new Date(Date.now() - 5000).toISOString()
-    await declare(redis, 'single', [{ name: 's', at, payload: { orderId: 7 } }], receiver.url)
-    const [request] = await receiver.waitFor(pathOf('single', 's'), 1)
+    await declare(rig.redis, 'single', [{ name: 's', at, payload: { orderId: 7 } }], rig.receiver.url)
+    const [request] = await rig.receiver.waitFor(pathOf('single', 's'), 1)
     expect(request?.json()).toMatchObject({ scheduledAt: at, payload: { orderId: 7 }, cron: `@at ${at}`, attempt: 1 })
-    const view = await client.call<{ schedules: { namespace: string; reading: string }[] }>('GET', '/schedules')
+    const view = await rig.client.call<{ schedules: { namespace: string; reading: string }[] }>('GET', '/schedules')
     const single = view.body.schedules.find(({ namespace }) => namespace === 'single')
     expect(single).toMatchObject({ reading: `once, at ${at}` })
     expect(single).not.toHaveProperty('nextAt')
-    expect(await ledgerOf(partition, 'single/schedule:s')).toHaveLength(1)
+    expect(await ledgerOf(rig.partition, 'single/schedule:s')).toHaveLength(1)
   })
 })
 
@@ -183,20 +134,20 @@ describe('a paused schedule', () => {
     const paused = await post<{ result: string }>('paused/s/pause', { who: 'ada', why: 'upstream is down' })
     expect(paused).toMatchObject({ status: 200, body: { result: 'paused', paused: { who: 'ada' } } })
     expect((await post('paused/s/pause')).body).toEqual({ result: 'unchanged' })
-    await declare(redis, 'paused', [{ ...yearly, timeoutMs: 99, description: 'edited' }], receiver.url)
+    await declare(rig.redis, 'paused', [{ ...yearly, timeoutMs: 99, description: 'edited' }], rig.receiver.url)
     await dueAgo(address, 10)
     await eventually(async () => (await ledger('paused', '?state=skipped')).entries[0]?.reason === 'paused')
-    const { body } = await client.call<{ schedules: Record<string, unknown>[] }>('GET', '/schedules')
+    const { body } = await rig.client.call<{ schedules: Record<string, unknown>[] }>('GET', '/schedules')
     expect(body.schedules.find(({ namespace }) => namespace === 'paused')?.paused).toMatchObject({
       who: 'ada',
       why: 'upstream is down',
     })
     expect((await post('paused/s/trigger')).status).toBe(202)
-    await receiver.waitFor(pathOf('paused', 's'), 1)
+    await rig.receiver.waitFor(pathOf('paused', 's'), 1)
     expect((await post('paused/s/resume', { who: 'ada' })).body).toMatchObject({ result: 'resumed' })
     await dueAgo(address, 10)
-    await receiver.waitFor(pathOf('paused', 's'), 2)
-    const [event] = await eventsOf(partition, 'schedule.paused', 'paused')
+    await rig.receiver.waitFor(pathOf('paused', 's'), 2)
+    const [event] = await eventsOf(rig.partition, 'schedule.paused', 'paused')
     expect(JSON.parse(event?.data ?? '')).toMatchObject({ who: 'ada', why: 'upstream is down' })
   })
 
@@ -212,24 +163,24 @@ describe('overlap', () => {
   it('skip leaves a tick out while the last run is under way', async () => {
     const address = await planned('skipping', { ...yearly, overlap: 'skip' })
     const path = pathOf('skipping', 's')
-    receiver.script(path, { delayMs: 3000 })
+    rig.receiver.script(path, { delayMs: 3000 })
     await dueAgo(address, 20)
-    await receiver.waitFor(path, 1)
+    await rig.receiver.waitFor(path, 1)
     await dueAgo(address, 10)
     await eventually(async () => (await ledger('skipping', '?state=skipped')).entries[0]?.reason === 'overlap')
     await eventually(async () => (await ledger('skipping')).entries.some(({ outcome }) => outcome === 'succeeded'))
     await dueAgo(address, 10)
-    await receiver.waitFor(path, 2)
+    await rig.receiver.waitFor(path, 2)
   })
 
   it('cancel ends the run that is under way and starts the next one', async () => {
     const address = await planned('cancelling', { ...yearly, overlap: 'cancel' })
     const path = pathOf('cancelling', 's')
-    receiver.script(path, { delayMs: 20_000 })
+    rig.receiver.script(path, { delayMs: 20_000 })
     await dueAgo(address, 20)
-    await receiver.waitFor(path, 1)
+    await rig.receiver.waitFor(path, 1)
     await dueAgo(address, 10)
-    await receiver.waitFor(path, 2)
+    await rig.receiver.waitFor(path, 2)
     const outcomes = async () => (await ledger('cancelling')).entries.map(({ outcome }) => outcome)
     await eventually(async () => (await outcomes()).join() === 'succeeded,cancelled')
   })
@@ -240,7 +191,7 @@ describe('run now', () => {
     await planned('keyed', yearly)
     const first = await post<{ id: string; tickId: string }>('keyed/s/trigger', { idempotencyKey: 'k' })
     const second = await post<{ id: string; tickId: string }>('keyed/s/trigger', { idempotencyKey: 'k' })
-    const third = await client.call('POST', '/schedules/keyed/s/trigger', {
+    const third = await rig.client.call('POST', '/schedules/keyed/s/trigger', {
       body: {},
       headers: { 'idempotency-key': 'k' },
     })

@@ -9,7 +9,7 @@ import type { Logger } from './logger.ts'
 import type { Machine } from './machine.ts'
 
 export interface AppDependencies {
-  readonly config: Pick<Config, 'queueUrl' | 'namespace'>
+  readonly config: Pick<Config, 'queueUrl' | 'namespace' | 'apiKey'>
   readonly septor: Pick<Septor, 'emit'>
   readonly logger: Logger
   readonly readLockfile: () => Promise<Lockfile>
@@ -88,7 +88,10 @@ async function enqueueAudit(run: string, locked: LockedPackage, config: AppDepen
   const data: PackageJob = { run, path, name, version }
   const response = await fetch(`${config.queueUrl}/jobs`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
+    headers: {
+      'Content-Type': 'application/json',
+      ...(config.apiKey && { Authorization: `Bearer ${config.apiKey}` }),
+    },
     body: JSON.stringify({ namespace: config.namespace, queue: 'audit-package', data }),
   })
   const answer = await response.text()

@@ -6,6 +6,8 @@ export interface Config {
   readonly queueUrl: string
   readonly septorUrl: string
   readonly namespace: string
+  /** Where Millrace asks for one: a key with the role producer in the namespace. */
+  readonly apiKey?: string
   /** The lockfile to audit. What it locks is looked for beside it. */
   readonly lockfile: string
 }
@@ -19,6 +21,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     queueUrl: env.IEC_QUEUE_URL || 'http://127.0.0.1:7401',
     septorUrl: env.SEPTOR_URL || 'http://127.0.0.1:7403',
     namespace: env.SERVICE_NAMESPACE || 'dependency-audit',
+    ...(env.MILLRACE_API_KEY && { apiKey: env.MILLRACE_API_KEY }),
     lockfile: resolve(env.LOCKFILE || OWN_LOCKFILE),
   }
   const mistakes = [

@@ -25,7 +25,11 @@ const FLUSH_TIMEOUT_MS = 5_000
 
 export async function startService(config: Config, options: ServiceOptions = {}): Promise<Service> {
   const { logger = stderrLogger, machine = thisMachine() } = options
-  const septor = new Septor({ apiUrl: config.septorUrl, namespace: config.namespace })
+  const septor = new Septor({
+    apiUrl: config.septorUrl,
+    namespace: config.namespace,
+    ...(config.apiKey && { apiKey: config.apiKey }),
+  })
   const background = new Set<Promise<void>>()
   const inBackground = (work: Promise<void>) => {
     background.add(work)

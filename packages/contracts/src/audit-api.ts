@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { namespaceSchema, recordedNamespaceSchema } from './names.ts'
-import { payloadPathSchema } from './trail-api.ts'
+import { fieldSchema } from './trail-api.ts'
 
 /** `POST /v1/events/emit`, in Septor's known shape. */
 export const emitRequestSchema = z.strictObject({
@@ -51,22 +51,16 @@ const eventFilter = {
   who: z.string().max(500).optional(),
   since: z.iso.datetime({ offset: true }).optional().describe('then or later'),
   until: z.iso.datetime({ offset: true }).optional().describe('before'),
-  payloadPath: payloadPathSchema.optional(),
-  payloadValue: z.string().max(2000).optional().describe('what stands at payloadPath'),
+  field: fieldSchema.optional(),
+  equals: z.string().max(2000).optional().describe('what stands at field'),
   text: z.string().min(1).max(500).optional().describe('words that all stand somewhere in the payload'),
 }
 
 /** The filter belongs together: a path without a value is a mistake worth hearing of. */
-function checkPayload({
-  payloadPath,
-  payloadValue,
-}: {
-  payloadPath?: string | undefined
-  payloadValue?: string | undefined
-}) {
-  return (payloadPath === undefined) === (payloadValue === undefined)
+function checkPayload({ field, equals }: { field?: string | undefined; equals?: string | undefined }) {
+  return (field === undefined) === (equals === undefined)
 }
-const PAYLOAD_MISTAKE = { path: ['payloadPath'], error: 'goes together with payloadValue' }
+const PAYLOAD_MISTAKE = { path: ['field'], error: 'goes together with equals' }
 
 export const eventQuerySchema = z
   .strictObject({
@@ -112,7 +106,9 @@ export const jobViewSchema = z.object({
   updatedAt: z.string(),
   finishedAt: z.string().optional(),
   nextAttemptAt: z.string().optional(),
-  reason: z.string().optional(),
+  reason: z.string().optional().describe('the class of its last error'),
+  status: z.int().optional().describe('of the last answer'),
+  discardedAt: z.string().optional().describe('when its dead letter was removed'),
   data: z.unknown(),
   result: z
     .unknown()

@@ -49,6 +49,7 @@ export const BACKFILL_EVENTS = {
 export const GAS_EVENTS = { charged: 'gas.charged' } as const
 
 export const SERVICE_EVENTS = { applied: 'service.applied' } as const
+export const KEY_EVENTS = { created: 'key.created', rotated: 'key.rotated', revoked: 'key.revoked' } as const
 export const QUEUE_EVENTS = {
   closed: 'queue.closed',
   paused: 'queue.paused',
@@ -88,6 +89,7 @@ export const PLATFORM_EVENT_TYPES: readonly string[] = [
   BACKFILL_EVENTS,
   GAS_EVENTS,
   SERVICE_EVENTS,
+  KEY_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SUBSCRIPTION_EVENTS,

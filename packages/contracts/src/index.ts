@@ -6,6 +6,23 @@
  * const request = enqueueRequestSchema.parse({ namespace: 'shop', queue: 'send-mail', data: { orderId: 7 } })
  * ```
  */
+
+export {
+  formatGrant,
+  type Grant,
+  type IssuedKey,
+  issuedKeySchema,
+  type Key,
+  type KeyRequest,
+  keyRequestSchema,
+  keyRevocationSchema,
+  keyRotationSchema,
+  keySchema,
+  parseGrant,
+  ROLES,
+  type Role,
+} from './access.ts'
+export { ACCESS, type AppName, type NamespaceOf, type RouteAccess } from './access-table.ts'
 export {
   type AuditEvent,
   auditEventSchema,
@@ -58,6 +75,7 @@ export {
   GAS_EVENTS,
   isPlatformEvent,
   JOB_EVENTS,
+  KEY_EVENTS,
   type LogEvent,
   PLATFORM_EVENT_TYPES,
   QUEUE_EVENTS,
@@ -248,10 +266,10 @@ export {
   type EraseResult,
   eraseRequestSchema,
   eraseResultSchema,
+  fieldSchema,
   type Hold,
   type HoldRequest,
   holdRequestSchema,
   holdSchema,
-  payloadPathSchema,
   releaseRequestSchema,
 } from './trail-api.ts'

@@ -5,7 +5,7 @@ import { namespaceSchema } from './names.ts'
 const entityIdSchema = z.string().min(1).max(500)
 
 /** A member of a payload: names or places in lists, joined by dots. */
-export const payloadPathSchema = z
+export const fieldSchema = z
   .string()
   .min(1)
   .max(500)
@@ -14,8 +14,8 @@ export const payloadPathSchema = z
 /** `POST /v1/subjects/{id}/erase`: whose payloads go. */
 export const eraseRequestSchema = z.strictObject({
   namespace: namespaceSchema.optional().describe('only there; without it in every namespace'),
-  payloadPaths: z
-    .array(payloadPathSchema)
+  fields: z
+    .array(fieldSchema)
     .max(20)
     .default([])
     .describe('also records whose payload holds the id there, and whole jobs of which one does'),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { isConnectionError, lease, type Partition } from '@millrace/streams'
-import { type Loop, startLoop } from '@millrace/time'
+import { type Loop, Pulse, startLoop } from '@millrace/time'
 import type { DeliveryLog } from './attempt.ts'
 
 /**
@@ -20,6 +20,8 @@ export interface Consumer {
   hold(count: number): void
   release(count: number): void
   retire(): void
+  /** Why it could not renew its lease, undefined while it can. */
+  problem(): string | undefined
   leave(): Promise<void>
 }
 
@@ -63,6 +65,7 @@ export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: 
   }
   const renew = async () => {
     const reply = await lease(partition, { action: 'renew', consumer: name, ttlMs })
+    if (reply.kind === 'held') pulse.beat()
     if (reply.kind === 'held' || left) return undefined
     left = true
     stopRenewing()
@@ -72,12 +75,15 @@ export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: 
   }
 
   await lease(partition, { action: 'join', consumer: name, ttlMs })
+  // As old as a lease gets: from here on others may take the jobs over.
+  const pulse = new Pulse({ done: 'renewed its lease', everyMs: ttlMs, failingForMs: ttlMs })
   renewal = startLoop({
     name: 'lease',
     // Three chances to renew within one lease.
     intervalMs: ttlMs / 3,
     run: renew,
     onError: (error) => {
+      pulse.fail(error)
       if (!isConnectionError(error))
         logger.error({ event: 'lease.renew_failed', err: error }, 'could not renew the lease')
     },
@@ -99,6 +105,7 @@ export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: 
       retired = true
       leaveWhenDone()
     },
+    problem: () => pulse.problem(),
     leave,
   }
 }

@@ -17,7 +17,7 @@ import {
   splitAddress,
   takeOver,
 } from '@millrace/streams'
-import { type Loop, startLoop } from '@millrace/time'
+import { type Loop, Pulse, startLoop } from '@millrace/time'
 import type { Redis } from 'ioredis'
 import type { AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import { type Consumer, joinPartition } from './consumer.ts'
@@ -142,15 +142,24 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
     })
     return { jobs, by }
   }
-  const runnerFor = (address: string, maker: AttemptMaker) =>
-    createQueueRunner(address, maker, {
+  const claims = new Map<string, Pulse>()
+  const runnerFor = (address: string, maker: AttemptMaker) => {
+    // An idle queue is not claimed from, so only failures say something; for as long as a lease they are no hiccup.
+    const pulse = new Pulse({ done: `claimed from ${address}`, failingForMs: deps.leaseMs })
+    claims.set(address, pulse)
+    return createQueueRunner(address, maker, {
       partition,
       logger,
       report: deps.reportOf(address),
       consumer: () => consumer,
-      onAmbiguousClaim: retire,
+      onClaimed: () => pulse.beat(),
+      onAmbiguousClaim(by, error) {
+        pulse.fail(error)
+        retire(by)
+      },
       ...(pulls !== undefined && { takeOver: takeOverSome }),
     })
+  }
 
   // Namespaces whose latest version is not taken in: what fails while Redis is away is tried again by the sweep.
   const changed = new Set<string>()
@@ -177,6 +186,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
       if (splitAddress(address).namespace !== namespace || served.some((queue) => queue.address === address)) continue
       // Closed, or delivered the other way from now on. A runner left behind would open the queue again with its next claim.
       runners.delete(address)
+      claims.delete(address)
       void runner.drain()
     }
     changed.delete(namespace)
@@ -273,7 +283,14 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
     throw error
   }
 
-  return { problem: () => (consumer ? undefined : `no lease on partition ${partition.number}`), drain }
+  const problem = () => {
+    const where = `partition ${partition.number}`
+    const stuck = [...claims.values()].map((pulse) => pulse.problem()).find((found) => found !== undefined)
+    if (!consumer) return `no lease on ${where}${stuck === undefined ? '' : `; ${stuck}`}`
+    const lapsed = consumer.problem()
+    return lapsed === undefined ? stuck : `${lapsed} on ${where}`
+  }
+  return { problem, drain }
 }
 
 function addressOf({ service, definition }: RegisteredQueue): string {

@@ -24,8 +24,10 @@ export interface QueueRunnerDeps {
   readonly logger: DeliveryLog
   /** The consumer to claim under now; undefined between two terms, and the next one wakes the runner. */
   consumer(): Consumer | undefined
+  /** A claim was answered, with jobs or without. */
+  onClaimed(): void
   /** The answer to a claim of this consumer was lost. */
-  onAmbiguousClaim(consumer: Consumer): void
+  onAmbiguousClaim(consumer: Consumer, error: unknown): void
   /** Take over at most so many jobs of this queue; only where the queue itself says when, see `takeOverSoon`. */
   takeOver?(limit: number): Promise<Taken | undefined>
 }
@@ -157,6 +159,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const { concurrency } = maker.definition
     try {
       take(await claim(partition, { consumer: consumer.name, address, concurrency, want }), consumer)
+      deps.onClaimed()
       // A wake-up that overtook the answer, on another connection, is about a job that this claim may not have seen.
       if (wakes !== heard) mayClaim = true
     } catch (error) {
@@ -185,7 +188,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     } else {
       if (!isConnectionError(error)) logger.error({ event: 'claim.failed', queue: address, err: error }, 'claim failed')
       // Whether the answer was lost or the script stopped half way: entries may be pending that nobody knows.
-      deps.onAmbiguousClaim(consumer)
+      deps.onAmbiguousClaim(consumer, error)
     }
     alarm.in(RETRY_MS)
   }

@@ -20,9 +20,16 @@ export function parseConfig<Shape extends z.ZodRawShape>(
   if (result.success) return Object.freeze(result.data)
   const lines = result.error.issues.map((issue) => {
     const name = String(issue.path[0])
-    return `  ${name}: ${issue.message} (got ${present[name] === undefined ? 'nothing' : JSON.stringify(present[name])})`
+    return `  ${name}: ${issue.message} (got ${shown(name, present[name])})`
   })
   throw new ConfigError(`The configuration has ${lines.length === 1 ? 'a mistake' : 'mistakes'}:\n${lines.join('\n')}`)
+}
+
+/** What was got, for the person who corrects it. A secret that is too short is still one, and messages end up in logs. */
+function shown(name: string, value: string | undefined): string {
+  if (value === undefined) return 'nothing'
+  if (/KEY|SECRET|PASSWORD|TOKEN/.test(name)) return `${value.length} characters`
+  return JSON.stringify(value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1…@'))
 }
 
 /** The variables that every app reads. */
@@ -35,6 +42,16 @@ export const commonConfig = {
   MILLRACE_HOST: z.string().default('127.0.0.1'),
   MILLRACE_HOME: z.string().default('.millrace'),
   MILLRACE_METRICS_NAMES: z.coerce.number('expected a number of names').int().min(1).max(10_000).default(200),
+  MILLRACE_ADMIN_KEY: z
+    .string()
+    .min(32, 'expected 32 characters or more, for example from `openssl rand -hex 32`')
+    .optional(),
+  MILLRACE_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'expected the http or https URL of a JWKS document' })
+    .optional(),
+  MILLRACE_JWT_ISSUER: z.string().optional(),
+  MILLRACE_JWT_AUDIENCE: z.string().optional(),
+  MILLRACE_JWT_CLAIM: z.string().default('roles'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   ...tracingConfig,
 } as const

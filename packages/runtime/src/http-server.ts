@@ -3,6 +3,7 @@ import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler, LogController } from 'fastify'
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { hostComplaint } from './host-check.ts'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -16,6 +17,8 @@ export interface HttpServerOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly bodyLimitBytes: number
+  /** Stands in front of every route; called before the first one is added. */
+  guard?(server: FastifyInstance): void
   /** Requests are traced where there is one. */
   readonly tracing?: Tracing | undefined
   /** Why this process cannot do its work right now; an empty object when it can. */
@@ -41,17 +44,20 @@ export async function createHttpServer(options: HttpServerOptions) {
   measureRequests(server as unknown as FastifyInstance, metrics)
   if (tracing) traceRequests(server as unknown as FastifyInstance, tracing.tracer)
   letGoOfConnections(server as unknown as FastifyInstance)
+  options.guard?.(server as unknown as FastifyInstance)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
   addOperationsRoutes(server as unknown as FastifyInstance, options)
   return server.withTypeProvider<ZodTypeProvider>()
 }
 export type AppServer = Awaited<ReturnType<typeof createHttpServer>>
 
-/** Listen, or say which variable to change when the port is taken. Returns the port, also when it was given as 0. */
+/** Listen, or say which variable to change when the port is taken, or everybody could come in (`guarded`: who asks must have a key). Returns the port, also when it was given as 0. */
 export async function listen(
   server: AppServer,
-  { host, port, variable }: { host: string; port: number; variable: string },
+  { host, port, variable, guarded }: { host: string; port: number; variable: string; guarded: boolean },
 ): Promise<number> {
+  const complaint = hostComplaint({ host, guarded })
+  if (complaint) throw new StartError(complaint)
   try {
     await server.listen({ host, port })
   } catch (error) {

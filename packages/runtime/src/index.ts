@@ -5,13 +5,14 @@
  * const config = parseConfig(z.object({ ...commonConfig, PORT: portConfig(8080) }), process.env)
  * const { logger, tracing } = await startTelemetry(config, { app: 'demo', loadSdk: () => import('./otel-sdk.ts') })
  * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION, maxNames: 200 }), tracing, bodyLimitBytes: 1e6, ready: async () => ({}) })
- * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT' })
+ * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT', guarded: false })
  * ```
  */
 export {
   type Clock,
   type Loop,
   type LoopOptions,
+  Pulse,
   type StepsOptions,
   startLoop,
   startSteps,

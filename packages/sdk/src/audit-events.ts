@@ -43,9 +43,9 @@ export interface EventFilter {
   /** A string is RFC 3339. */
   readonly since?: Date | string
   readonly until?: Date | string
-  /** A member of the payload, such as `customer.id`; goes together with `payloadValue`. */
-  readonly payloadPath?: string
-  readonly payloadValue?: string | number | boolean
+  /** A member of the payload, such as `customer.id`; goes together with `equals`. */
+  readonly field?: string
+  readonly equals?: string | number | boolean
   /** Words that all stand somewhere in the payload, large or small. */
   readonly text?: string
   readonly limit?: number | string

@@ -51,6 +51,11 @@ export function baseUrl(option: string, value: string): string {
   return value.replace(/\/+$/, '')
 }
 
+/** The header that shows a key; none without one. */
+export function bearer(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+}
+
 async function exchange(request: JsonRequest): Promise<{ response: Response; text: string }> {
   const { method, url, body, timeoutMs } = request
   const headers = {

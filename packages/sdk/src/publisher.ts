@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from './backoff.ts'
 import { isTransient, MillraceError } from './errors.ts'
-import { baseUrl, type JsonRequest, requestJson, toJson } from './http.ts'
+import { baseUrl, bearer, type JsonRequest, requestJson, toJson } from './http.ts'
 import { toTime } from './time-option.ts'
 
 // The dispatcher answers once Redis has the event, in milliseconds. Ten seconds is an outage.
@@ -18,6 +18,8 @@ export interface PublisherOptions {
   readonly namespace: string
   /** How long one request may take; 10,000 ms unless told. */
   readonly requestTimeoutMs?: number
+  /** Where the dispatcher asks for one: a key with the role producer in the namespace. */
+  readonly apiKey?: string
 }
 
 /** An event to publish. A `CloudEvent` of the `cloudevents` package fits. Extensions stand beside the attributes. */
@@ -62,10 +64,10 @@ export interface Publisher {
 
 /** Publishes events of one service. */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { url, namespace, requestTimeoutMs: timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
+  const { url, namespace, apiKey, requestTimeoutMs: timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
   const eventsUrl = `${baseUrl('url', url)}/events?namespace=${encodeURIComponent(namespace)}`
   const post = (mode: 'cloudevents' | 'cloudevents-batch', body: string) => {
-    const headers = { 'content-type': `application/${mode}+json` }
+    const headers = { 'content-type': `application/${mode}+json`, ...bearer(apiKey) }
     return sendSurely({ method: 'POST', url: eventsUrl, headers, body, timeoutMs })
   }
   return {

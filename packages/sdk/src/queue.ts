@@ -1,5 +1,5 @@
 import { MillraceError } from './errors.ts'
-import { baseUrl, requestJson, toJson } from './http.ts'
+import { baseUrl, bearer, requestJson, toJson } from './http.ts'
 import { toTime } from './time-option.ts'
 
 // The dispatcher answers once Redis has the job, in milliseconds. Ten seconds is an outage.
@@ -10,6 +10,8 @@ export interface QueueOptions {
   readonly url: string
   /** The service that declared the queues. */
   readonly namespace: string
+  /** Where the dispatcher asks for one: a key with the role producer in the namespace. */
+  readonly apiKey?: string
   /** How long one request to the dispatcher may take; 10,000 ms unless told. */
   readonly requestTimeoutMs?: number
 }
@@ -48,12 +50,18 @@ export interface Queue {
   enqueue(queue: string, data: unknown, options?: EnqueueOptions): Promise<Enqueued>
 }
 
-export function createQueue({ url, namespace, requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS }: QueueOptions): Queue {
+export function createQueue({
+  url,
+  namespace,
+  apiKey,
+  requestTimeoutMs = DEFAULT_REQUEST_TIMEOUT_MS,
+}: QueueOptions): Queue {
   const jobsUrl = `${baseUrl('url', url)}/jobs`
+  const headers = bearer(apiKey)
   return {
     async enqueue(queue, data, options = {}) {
       const body = toJson({ namespace, queue, data, ...optionFields(options) })
-      const answer = await requestJson({ method: 'POST', url: jobsUrl, body, timeoutMs: requestTimeoutMs })
+      const answer = await requestJson({ method: 'POST', url: jobsUrl, headers, body, timeoutMs: requestTimeoutMs })
       return parseEnqueued(answer.body, answer.status)
     },
   }

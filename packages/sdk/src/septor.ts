@@ -10,7 +10,7 @@ import type {
 import type { Backoff } from './backoff.ts'
 import { EmitBuffer, type FlushResult } from './emit-buffer.ts'
 import { MillraceError } from './errors.ts'
-import { baseUrl, requestJson, toJson } from './http.ts'
+import { baseUrl, bearer, requestJson, toJson } from './http.ts'
 
 export interface SeptorOptions {
   /** The audit service, as in `SEPTOR_URL`. */
@@ -52,7 +52,7 @@ export class Septor {
   constructor(options: SeptorOptions) {
     this.#eventsUrl = `${baseUrl('apiUrl', options.apiUrl)}/v1/events`
     this.#namespace = options.namespace
-    this.#headers = options.apiKey === undefined ? {} : { authorization: `Bearer ${options.apiKey}` }
+    this.#headers = bearer(options.apiKey)
     this.#requestTimeoutMs = options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS
     this.#buffer = new EmitBuffer({
       maxBuffered: options.maxBuffered ?? DEFAULT_MAX_BUFFERED,

@@ -16,6 +16,8 @@ import {
   whenReady,
 } from '@millrace/streams'
 import { type ChildHandle, eventually, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { type ConsumeOptions, consume, type Handler, type PullConsumer } from '../src/index.ts'
 
 export const NAMESPACE = 'shop'
 
@@ -123,4 +125,42 @@ export async function startWorker(
     },
     readyWhen: /^ready$/,
   })
+}
+
+/**
+ * A rig for the tests of a file, and consumers that are closed after each of them. Whatever they told their `onError` meanwhile is
+ * in `faults`; a test that expects some takes it out.
+ */
+export function usePulling() {
+  let rig: PullRig
+  const open: PullConsumer[] = []
+  const faults: string[] = []
+  beforeAll(async () => {
+    rig = await startPullRig()
+  })
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((consumer) => consumer.close()))
+    expect(faults.splice(0)).toEqual([])
+  })
+  afterAll(() => rig.stop())
+  return {
+    get rig() {
+      return rig
+    },
+    open,
+    faults,
+    /** A consumer that takes jobs. */
+    async start(queue: string, handler: Handler, options: Partial<ConsumeOptions> = {}): Promise<PullConsumer> {
+      const consumer = consume(queue, handler, {
+        redis: rig.server.url,
+        namespace: NAMESPACE,
+        closeTimeoutMs: 0,
+        onError: (error) => faults.push(`${error.code}: ${error.message}`),
+        ...options,
+      })
+      open.push(consumer)
+      await consumer.ready
+      return consumer
+    },
+  }
 }

@@ -1,37 +1,15 @@
 import { enqueue, pause } from '@millrace/streams'
 import { eventually, startRedis } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type ConsumeOptions, consume, type Handler, type MillraceError, type PullConsumer } from '../src/index.ts'
-import { NAMESPACE, type PullRig, startPullRig } from './pull-fixture.ts'
+import { describe, expect, it } from 'vitest'
+import { type ConsumeOptions, consume, type MillraceError } from '../src/index.ts'
+import { NAMESPACE, usePulling } from './pull-fixture.ts'
 
-let rig: PullRig
-const open: PullConsumer[] = []
-const faults: string[] = []
-beforeAll(async () => {
-  rig = await startPullRig()
-})
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((consumer) => consumer.close()))
-  expect(faults.splice(0)).toEqual([])
-})
-afterAll(() => rig.stop())
-
-async function start(queue: string, handler: Handler, options: Partial<ConsumeOptions> = {}): Promise<PullConsumer> {
-  const consumer = consume(queue, handler, {
-    redis: rig.server.url,
-    namespace: NAMESPACE,
-    closeTimeoutMs: 0,
-    onError: (error) => faults.push(`${error.code}: ${error.message}`),
-    ...options,
-  })
-  open.push(consumer)
-  await consumer.ready
-  return consumer
-}
+const pulling = usePulling()
+const { start, open } = pulling
 
 describe('consume', () => {
   it('takes no more at once than it was told, and no more than the queue allows', async () => {
-    await rig.declare('narrow', { concurrency: 3 })
+    await pulling.rig.declare('narrow', { concurrency: 3 })
     let running = 0
     const most: number[] = []
     const handler = async () => {
@@ -42,65 +20,65 @@ describe('consume', () => {
       running--
     }
     const first = await start('narrow', handler, { concurrency: 2 })
-    await rig.add(
+    await pulling.rig.add(
       'narrow',
       Array.from({ length: 30 }, (_, n) => n),
     )
-    await rig.until('narrow', { succeeded: 30 })
+    await pulling.rig.until('narrow', { succeeded: 30 })
     expect(Math.max(...most)).toBe(2)
     await start('narrow', handler)
-    await rig.add(
+    await pulling.rig.add(
       'narrow',
       Array.from({ length: 60 }, (_, n) => n),
     )
-    await rig.until('narrow', { succeeded: 90 })
+    await pulling.rig.until('narrow', { succeeded: 90 })
     expect(Math.max(...most)).toBe(3)
     await first.close()
   })
 
   it('starts jobs at their time and retries them with nobody else there', async () => {
-    await rig.declare('timed')
+    await pulling.rig.declare('timed')
     const { promise: started, resolve } = Promise.withResolvers<number>()
     await start('timed', () => resolve(Date.now()))
-    const job = { address: rig.address('timed'), lane: 'normal' as const, due: { inMs: 300 }, data: '1' }
+    const job = { address: pulling.rig.address('timed'), lane: 'normal' as const, due: { inMs: 300 }, data: '1' }
     const before = Date.now()
-    await enqueue(rig.partition, [job])
+    await enqueue(pulling.rig.partition, [job])
     expect((await started) - before).toBeGreaterThanOrEqual(295)
-    await rig.until('timed', { succeeded: 1, scheduled: 0 })
+    await pulling.rig.until('timed', { succeeded: 1, scheduled: 0 })
   })
 
   it('takes nothing while the queue is paused, and goes on when it is resumed', async () => {
-    await rig.declare('paused')
+    await pulling.rig.declare('paused')
     let calls = 0
     await start('paused', () => void calls++)
     const by = { who: 'test', at: new Date().toISOString() }
-    await pause(rig.partition, { action: 'pause', address: rig.address('paused'), by })
-    await rig.add('paused', [1, 2])
-    await rig.until('paused', { waiting: 2, running: 0 })
+    await pause(pulling.rig.partition, { action: 'pause', address: pulling.rig.address('paused'), by })
+    await pulling.rig.add('paused', [1, 2])
+    await pulling.rig.until('paused', { waiting: 2, running: 0 })
     expect(calls).toBe(0)
-    await pause(rig.partition, { action: 'resume', address: rig.address('paused'), by })
-    await rig.until('paused', { succeeded: 2 })
+    await pause(pulling.rig.partition, { action: 'resume', address: pulling.rig.address('paused'), by })
+    await pulling.rig.until('paused', { succeeded: 2 })
   })
 
   it('waits for a queue that is not declared, or not to be pulled, and says so once', async () => {
     const told: MillraceError[] = []
     const consumer = consume('unborn', () => undefined, {
-      ...{ redis: rig.server.url, namespace: NAMESPACE, closeTimeoutMs: 0 },
+      ...{ redis: pulling.rig.server.url, namespace: NAMESPACE, closeTimeoutMs: 0 },
       onError: (error) => told.push(error),
     })
     open.push(consumer)
     await eventually(() => told.length === 1)
     expect(told[0]).toMatchObject({ code: 'sdk.queue_not_pulled' })
-    await rig.declare('unborn')
+    await pulling.rig.declare('unborn')
     await consumer.ready
-    await rig.add('unborn', [1])
-    await rig.until('unborn', { succeeded: 1 })
+    await pulling.rig.add('unborn', [1])
+    await pulling.rig.until('unborn', { succeeded: 1 })
 
-    await rig.declare('unborn', { delivery: 'push', endpoint: '/internal/unborn' })
+    await pulling.rig.declare('unborn', { delivery: 'push', endpoint: '/internal/unborn' })
     await eventually(() => told.length === 2)
-    await rig.add('unborn', [2])
-    await rig.declare('unborn', { concurrency: 1 })
-    await rig.until('unborn', { succeeded: 2 })
+    await pulling.rig.add('unborn', [2])
+    await pulling.rig.declare('unborn', { concurrency: 1 })
+    await pulling.rig.until('unborn', { succeeded: 2 })
   })
 
   it('says that no platform was started on a Redis, and closes while it waits', async () => {
@@ -124,14 +102,14 @@ describe('consume', () => {
     ['leaseMs', { leaseMs: 100 }],
     ['closeTimeoutMs', { closeTimeoutMs: Number.NaN }],
   ])('refuses an option that makes no sense: %s', (field, options) => {
-    const all = { redis: rig.server.url, namespace: NAMESPACE, ...options }
+    const all = { redis: pulling.rig.server.url, namespace: NAMESPACE, ...options }
     expect(() => consume('any', () => undefined, all)).toThrow(
       expect.objectContaining({ code: 'sdk.invalid_input', message: expect.stringMatching(`^${field} must be`) }),
     )
   })
 
   it('hears of a limit that changed', async () => {
-    await rig.declare('growing', { concurrency: 1 })
+    await pulling.rig.declare('growing', { concurrency: 1 })
     let running = 0
     let most = 0
     const { promise: go, resolve: release } = Promise.withResolvers<void>()
@@ -140,29 +118,29 @@ describe('consume', () => {
       await go
       running--
     })
-    await rig.add('growing', [1, 2, 3])
-    await rig.until('growing', { running: 1, waiting: 2 })
-    await rig.declare('growing', { concurrency: 3 })
-    await rig.until('growing', { running: 3, waiting: 0 })
+    await pulling.rig.add('growing', [1, 2, 3])
+    await pulling.rig.until('growing', { running: 1, waiting: 2 })
+    await pulling.rig.declare('growing', { concurrency: 3 })
+    await pulling.rig.until('growing', { running: 3, waiting: 0 })
     release()
-    await rig.until('growing', { succeeded: 3 })
+    await pulling.rig.until('growing', { succeeded: 3 })
     expect(most).toBe(3)
   })
 
   it('goes on when Redis comes back, and loses nothing', async () => {
-    await rig.declare('outage')
+    await pulling.rig.declare('outage')
     const told = new Set<string>()
     const { promise: go, resolve: release } = Promise.withResolvers<void>()
     await start('outage', () => go, { onError: (error) => told.add(error.code) })
-    await rig.add('outage', [1, 2, 3])
-    await rig.until('outage', { running: 3 })
-    await rig.server.kill('SIGTERM')
+    await pulling.rig.add('outage', [1, 2, 3])
+    await pulling.rig.until('outage', { running: 3 })
+    await pulling.rig.server.kill('SIGTERM')
     release()
     await eventually(() => told.size > 0)
     expect([...told]).toEqual(['sdk.redis_unavailable'])
-    await rig.server.restart()
-    await rig.until('outage', { succeeded: 3 })
-    await rig.add('outage', [4])
-    await rig.until('outage', { succeeded: 4 })
+    await pulling.rig.server.restart()
+    await pulling.rig.until('outage', { succeeded: 3 })
+    await pulling.rig.add('outage', [4])
+    await pulling.rig.until('outage', { succeeded: 4 })
   })
 })

@@ -177,13 +177,22 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     holds: 'the same replays by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
   },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
-  { pattern: '{reg}:log', type: 'stream', holds: 'events of the registry: service.applied' },
+  {
+    pattern: '{reg}:log',
+    type: 'stream',
+    holds: 'events of the registry: service.applied, and what became of API keys',
+  },
   { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
   { pattern: '{reg}:versions', type: 'hash', holds: 'version of each service' },
   {
     pattern: '{reg}:meta',
     type: 'hash',
     holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
+  },
+  {
+    pattern: '{reg}:keys',
+    type: 'hash',
+    holds: 'API keys by id, as JSON: name, grants, times, and of each secret its SHA-256',
   },
   {
     pattern: '{reg}:published',
@@ -237,6 +246,7 @@ export const REGISTRY_KEYS = {
   services: '{reg}:services',
   versions: '{reg}:versions',
   meta: '{reg}:meta',
+  keys: '{reg}:keys',
   changed: '{reg}:changed',
   published: '{reg}:published',
 }

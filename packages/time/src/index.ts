@@ -8,4 +8,5 @@
  */
 export { type Clock, systemClock } from './clock.ts'
 export { type Loop, type LoopOptions, startLoop } from './loop.ts'
+export { Pulse, type PulseOptions } from './pulse.ts'
 export { type StepsOptions, startSteps } from './steps.ts'

@@ -32,8 +32,8 @@ export function addEraseRoute(server: AppServer, { partitions, stopping, ...deps
     },
     async handler(request, reply) {
       const { id } = request.params
-      const { namespace, payloadPaths, dryRun, who, why } = request.body
-      const { places, held } = await findSubjectRecords(deps.read, { id, namespace, payloadPaths, abort: stopping })
+      const { namespace, fields, dryRun, who, why } = request.body
+      const { places, held } = await findSubjectRecords(deps.read, { id, namespace, fields, abort: stopping })
       const found = { matching: places.length + held, held }
       if (dryRun) return reply.status(200).send({ ...found, erased: 0, eventIds: [] })
       const eventIds: string[] = []

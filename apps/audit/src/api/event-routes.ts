@@ -48,7 +48,7 @@ export function addEventRoutes(server: AppServer, { read, metrics, stopping }: E
           success: z.literal(true),
           data: z.object({
             events: z.array(auditEventSchema),
-            lookedAt: z.int().describe('events that were compared with payloadPath, text or a pattern'),
+            lookedAt: z.int().describe('events that were compared with field, text or a pattern'),
             cursor: z.string().optional().describe('there may be more, also when this page has none'),
           }),
         }),

@@ -14,6 +14,7 @@ import { z } from 'zod'
 import { eventText } from '../queries/events.ts'
 import { findJob, findJobRecords, findJobs, isFinal, jobListTexts, jobText } from '../queries/jobs.ts'
 import { type Signals, waitFor } from '../recorder/signals.ts'
+import type { Store } from '../store/open-store.ts'
 import type { AuditDatabase, JobRow } from '../store/schema.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import { arrayText } from './json-text.ts'
@@ -21,6 +22,7 @@ import { waitSchema } from './wait-parameter.ts'
 
 export interface JobDeps {
   readonly read: Kysely<AuditDatabase>
+  readonly dialect: Store['dialect']
   readonly partitions: Partitions
   readonly signals: Signals
   readonly stopping: AbortSignal
@@ -29,19 +31,39 @@ export interface JobDeps {
 const JSON_TYPE = 'application/json; charset=utf-8'
 const idParams = z.object({ id: z.string() })
 
+const payloadFilters = {
+  field: z
+    .string()
+    .max(200)
+    .regex(/^[^.]+(\.[^.]+)*$/, 'must be names with dots between them, such as customer.id')
+    .optional()
+    .describe('a member of the payload, such as customer.id or items.0'),
+  equals: z.string().max(500).optional().describe('what that member is, as text'),
+}
+
 const jobQuerySchema = z.strictObject({
   namespace: namespaceSchema.optional(),
   queue: z.string().min(1).max(80).optional().describe('its address: send-mail, or schedule:nightly-sync'),
   state: z.enum(JOB_STATES).optional(),
   since: timeSchema.optional().describe('enqueued then or later'),
   until: timeSchema.optional().describe('enqueued before'),
+  reason: z.string().max(100).optional().describe('the class of its last error: timeout, http_status, …'),
+  ...payloadFilters,
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   cursor: z.string().max(200).optional(),
 })
 
 /** What became of the jobs, as the log tells it. */
 export function addJobRoutes(server: AppServer, deps: JobDeps): void {
-  const { read } = deps
+  const { read, dialect } = deps
+  const page = async (query: z.output<typeof jobQuerySchema> & { kept?: boolean }) => {
+    const before = fromCursor(query.cursor, 'job')
+    const filter = { ...query, dialect, payload: payloadFilter(query), ...(before !== undefined && { before }) }
+    const { jobs, more } = await findJobs(read, filter)
+    const last = jobs.at(-1)
+    const cursor = more && last ? `,"cursor":"${toCursor(last.id)}"` : ''
+    return { texts: arrayText(await jobListTexts(read, jobs)), cursor }
+  }
   server.route({
     method: 'GET',
     url: '/v1/jobs',
@@ -53,12 +75,24 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
       },
     },
     async handler(request, reply) {
-      const before = fromCursor(request.query.cursor, 'job')
-      const { jobs, more } = await findJobs(read, { ...request.query, ...(before !== undefined && { before }) })
-      const last = jobs.at(-1)
-      const cursor = more && last ? `,"cursor":"${toCursor(last.id)}"` : ''
-      const texts = arrayText(await jobListTexts(read, jobs))
+      const { texts, cursor } = await page(request.query)
       return reply.type(JSON_TYPE).send(`{"jobs":${texts}${cursor}}` as never)
+    },
+  })
+
+  server.route({
+    method: 'GET',
+    url: '/v1/dead-letters',
+    schema: {
+      summary: 'Dead jobs that were not discarded, newest first; redriven ones are dead no more',
+      querystring: jobQuerySchema.omit({ state: true }),
+      response: {
+        200: z.object({ deadLetters: z.array(jobViewSchema.omit({ history: true })), cursor: z.string().optional() }),
+      },
+    },
+    async handler(request, reply) {
+      const { texts, cursor } = await page({ ...request.query, state: 'dead', kept: true })
+      return reply.type(JSON_TYPE).send(`{"deadLetters":${texts}${cursor}}` as never)
     },
   })
 
@@ -78,6 +112,7 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
       const abort = AbortSignal.any([gone.signal, deps.stopping])
       const job = await waitForFinal(deps, { id, timeoutMs: request.query.wait ?? 0, abort })
       if (!job) throw unknownJob(id)
+      request.requireNamespace(job.namespace)
       return reply.type(JSON_TYPE).send(jobText(job, await findJobRecords(read, job)) as never)
     },
   })
@@ -93,9 +128,20 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
     async handler(request, reply) {
       const job = await findJob(read, request.params.id)
       if (!job) throw unknownJob(request.params.id)
+      request.requireNamespace(job.namespace)
       const events = (await findJobRecords(read, job)).map(eventText)
       return reply.type(JSON_TYPE).send(`{"events":${arrayText(events)}}` as never)
     },
+  })
+}
+
+/** Both or neither: a field without a value would find what the caller did not ask for. */
+function payloadFilter({ field, equals }: { field?: string | undefined; equals?: string | undefined }) {
+  if (field !== undefined && equals !== undefined) return { path: field.split('.'), equals }
+  if (field === undefined && equals === undefined) return undefined
+  const missing = field === undefined ? 'field' : 'equals'
+  throw new ProblemError('request.invalid', 'field and equals go together: field=customer.id&equals=42.', {
+    errors: [{ pointer: `/${missing}`, detail: 'is missing' }],
   })
 }
 

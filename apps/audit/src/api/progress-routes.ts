@@ -76,6 +76,7 @@ export function addProgressRoutes(server: AppServer, deps: ProgressRouteDeps): v
         const progress = await openProgress(deps, id)
         if (!progress) throw new ProblemError('job.unknown', `There is no job ${id} in the trail.`)
         try {
+          request.requireNamespace(progress.namespace)
           const first = progress.begin()
           if (first.kind === 'end' && first.id === seen) return reply.status(204).send(null)
           begin(reply)

@@ -3,8 +3,8 @@ import { readFact } from '@millrace/engine'
 import { type Partition, type Partitions, readLogRange } from '@millrace/streams'
 import type { Kysely } from 'kysely'
 import { asJson, withRaw } from '../api/json-text.ts'
-import { evolveJob } from '../jobs/fold-jobs.ts'
 import { findJob, findLatestRecords, isFinal } from '../queries/jobs.ts'
+import { evolveJob } from '../read-models/job.ts'
 import type { Cursor } from '../store/cursor.ts'
 import type { AuditDatabase, JobRow } from '../store/schema.ts'
 import type { LogFeed } from './log-feed.ts'
@@ -18,6 +18,8 @@ export interface ProgressDeps {
 }
 
 export interface ProgressStream {
+  /** Of the job. */
+  readonly namespace: string
   /** How the job stands at the moment; what follows goes on from there. */
   begin(): ProgressMessage
   /** What follows, until the job is at its end, the log cannot be followed any more, or `signal` fires. */
@@ -102,6 +104,10 @@ class JobProgress implements ProgressStream {
     this.#stand = stand
     this.#leave = leave
     this.#broken = broken
+  }
+
+  get namespace(): string {
+    return this.#stand.job?.namespace ?? ''
   }
 
   get isKnown(): boolean {

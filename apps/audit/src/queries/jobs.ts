@@ -1,9 +1,11 @@
 import { FINAL_JOB_STATES, JOB_EVENTS, type JobState, type JobView, parseId } from '@millrace/contracts'
 import type { AuditRecord } from '@millrace/engine'
 import { rawMember } from '@millrace/engine'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { arrayText, asJson, withRaw } from '../api/json-text.ts'
+import type { Database } from '../store/database.ts'
 import type { AuditDatabase, JobRow, RecordRow } from '../store/schema.ts'
+import { memberText } from './payload.ts'
 import { idAt } from './time-range.ts'
 
 export interface JobFilter {
@@ -12,6 +14,13 @@ export interface JobFilter {
   readonly state?: JobState
   readonly since?: string
   readonly until?: string
+  /** The class of the last error. */
+  readonly reason?: string
+  /** A member of the payload, below its root, and what it is as text. */
+  readonly payload?: { readonly path: readonly string[]; readonly equals: string } | undefined
+  /** Dead letters: without those that were discarded. */
+  readonly kept?: boolean
+  readonly dialect: Database['dialect']
   readonly limit: number
   /** The job before the page: the list goes from new to old. */
   readonly before?: string
@@ -28,7 +37,7 @@ export async function findJob(read: Kysely<AuditDatabase>, id: string): Promise<
 /** Jobs that pass the filter, the newest first. */
 export async function findJobs(
   read: Kysely<AuditDatabase>,
-  { namespace, queue, state, since, until, limit, before }: JobFilter,
+  { namespace, queue, state, since, until, reason, payload, kept, dialect, limit, before }: JobFilter,
 ): Promise<{ jobs: JobRow[]; more: boolean }> {
   let query = read
     .selectFrom('jobs')
@@ -41,6 +50,22 @@ export async function findJobs(
   if (since !== undefined) query = query.where('id', '>=', idAt('job', since))
   if (until !== undefined) query = query.where('id', '<', idAt('job', until))
   if (before !== undefined) query = query.where('id', '<', before)
+  if (reason !== undefined) query = query.where('reason', '=', reason)
+  if (kept) query = query.where('discarded_at_ms', 'is', null)
+  if (payload !== undefined) {
+    // The payload lies in the record of `job.enqueued`, whose event id has the digits of the job's id.
+    query = query.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('records')
+          .select('records.event_id')
+          .whereRef('records.event_id', '=', sql`'evt_' || substr(jobs.id, 5)`)
+          .where((on) =>
+            on(memberText(dialect, on.ref('records.data'), ['data', ...payload.path]), '=', payload.equals),
+          ),
+      ),
+    )
+  }
   const jobs = await query.execute()
   return { jobs: jobs.slice(0, limit), more: jobs.length > limit }
 }
@@ -135,6 +160,8 @@ function jobView(job: JobRow): Omit<JobView, 'data' | 'history'> {
     ...(job.finished_at_ms !== null && { finishedAt: toTime(job.finished_at_ms) }),
     ...(job.next_attempt_at_ms !== null && { nextAttemptAt: toTime(job.next_attempt_at_ms) }),
     ...(job.reason !== null && { reason: job.reason }),
+    ...(job.status !== null && { status: job.status }),
+    ...(job.discarded_at_ms !== null && { discardedAt: toTime(job.discarded_at_ms) }),
   }
 }
 

@@ -36,8 +36,8 @@ export function indexedEvents(
 }
 
 /** Whether an index finds all of it, so that nothing has to be looked up in rows. */
-export function isIndexed({ eventType, payloadPath, text }: EventFilter): boolean {
-  return payloadPath === undefined && text === undefined && !/\*./.test(eventType ?? '')
+export function isIndexed({ eventType, field, text }: EventFilter): boolean {
+  return field === undefined && text === undefined && !/\*./.test(eventType ?? '')
 }
 
 /** All events that pass a filter, in the order of the log's time, page by page of what was looked at. */
@@ -58,7 +58,7 @@ export async function* scanEvents(
   }
 }
 
-function matcherOf({ eventType, payloadPath, payloadValue, text }: EventFilter): (row: RecordRow) => boolean {
+function matcherOf({ eventType, field, equals, text }: EventFilter): (row: RecordRow) => boolean {
   const glob = eventType === undefined ? undefined : globOf(eventType)
   const words =
     text
@@ -67,7 +67,7 @@ function matcherOf({ eventType, payloadPath, payloadValue, text }: EventFilter):
       .filter((word) => word !== '') ?? []
   return (row) =>
     (glob === undefined || glob.test(row.event_type)) &&
-    (payloadPath === undefined || payloadHolds(row.data, { path: payloadPath, value: payloadValue ?? '' })) &&
+    (field === undefined || payloadHolds(row.data, { path: field, value: equals ?? '' })) &&
     (words.length === 0 || holdsWords(row.data, words))
 }
 

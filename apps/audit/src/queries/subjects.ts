@@ -25,9 +25,9 @@ export async function findSubjectRecords(
   {
     id,
     namespace,
-    payloadPaths,
+    fields,
     abort,
-  }: Pick<EraseRequest, 'payloadPaths'> & {
+  }: Pick<EraseRequest, 'fields'> & {
     id: string
     namespace: string | undefined
     abort: AbortSignal
@@ -40,10 +40,10 @@ export async function findSubjectRecords(
     if (row.erasable) places.set(row.event_id, { partition: row.partition, seq: row.seq })
     else held.add(row.event_id)
   }
-  for await (const rows of pagesOf(read, { namespace, withData: payloadPaths.length > 0 })) {
+  for await (const rows of pagesOf(read, { namespace, withData: fields.length > 0 })) {
     abort.throwIfAborted()
     for (const row of rows) {
-      const isIn = payloadPaths.some((path) => payloadHolds(row.data, { path, value: id }))
+      const isIn = fields.some((path) => payloadHolds(row.data, { path, value: id }))
       if (row.entity_id !== id && row.who !== id && !isIn) continue
       take(row)
       if (row.kind === 'job')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import type { LogEvent } from '@millrace/contracts'
-import { type Clock, type Logger, type Loop, startLoop } from '@millrace/runtime'
+import { type Clock, type Logger, type Loop, Pulse, startLoop } from '@millrace/runtime'
 import { hold, LOG_READERS, type LogReader, trimLog } from '@millrace/streams'
 import type { AuditMetrics } from '../metrics.ts'
 import type { Cursor } from '../store/cursor.ts'
@@ -56,6 +56,8 @@ const BATCH_EVENTS = 1000
 const TRIM_EVERY_MS = 2000
 /** How long after an error, and how often a standby asks for the lease. */
 const PAUSE_MS = 500
+/** A recorder comes round each second, records or not; one that waits for a database that does not answer comes no more. */
+const SILENT_MS = 10_000
 
 export function startRecorder(deps: RecorderDeps): Recorder {
   const recording = new Recording(deps)
@@ -66,7 +68,7 @@ export function startRecorder(deps: RecorderDeps): Recorder {
     onError: (error) => recording.failed(error),
   })
   return {
-    problem: () => recording.problem,
+    problem: () => recording.problem ?? recording.pulse.problem(),
     state: () => recording.state,
     async stop() {
       const stopped = loop.stop()
@@ -80,6 +82,7 @@ export function startRecorder(deps: RecorderDeps): Recorder {
 class Recording {
   state: RecorderState = 'starting'
   problem: string | undefined
+  readonly pulse = new Pulse({ done: 'turned', everyMs: SILENT_MS, failingForMs: SILENT_MS })
   readonly #deps: RecorderDeps
   readonly #label: string
   #cursor: Cursor | undefined
@@ -96,11 +99,14 @@ class Recording {
   /** Record until there is a reason to pause: stopped, stood down, or an error, which rises. */
   async run(signal: AbortSignal): Promise<undefined> {
     while (!signal.aborted) {
-      if (!(await this.#holdsLease())) return
+      const holds = await this.#holdsLease()
+      if (!holds) this.pulse.beat()
+      if (!holds) return
       const cursor = await this.#position()
       const events = await this.#read(cursor, signal)
       if (events.length > 0) await this.#record(cursor, events)
       this.#recovered()
+      this.pulse.beat()
       await this.#trim()
       // The requests that came in during the batch are answered before the next one.
       await turnOfOthers()

@@ -20,9 +20,15 @@ export interface Database {
 /** A row's key, its parts in the order of the table's `key`. */
 export type Key = readonly (string | number)[]
 
-export interface WriteTransaction {
+export interface WriteTransaction extends TableAccess {
   /** For single statements of any kind. Rows by the hundred go through the three below. */
   readonly db: Kysely<AuditDatabase>
+  /** The tables that are made again beside those in use. */
+  readonly aside: TableAccess
+}
+
+/** Rows by key, many at once. */
+export interface TableAccess {
   /** The rows with these keys that are there, in no order. */
   find<Name extends TableName>(table: Name, keys: readonly Key[]): Promise<AuditDatabase[Name][]>
   /** @throws StoreError with `isDouble` when a key, or another unique column, is there already. */

@@ -1,6 +1,7 @@
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
-import { createTurns, type Database, type WriteTransaction } from './database.ts'
+import { ASIDE } from './aside.ts'
+import { createTurns, type Database, type TableAccess } from './database.ts'
 import { migratePostgres } from './migrate.ts'
 import type { AuditDatabase } from './schema.ts'
 import { StoreError } from './store-error.ts'
@@ -34,7 +35,7 @@ export async function openPostgres(url: string): Promise<Database> {
     inTurn(() =>
       writer.transaction().execute(async (db) => {
         await db.executeQuery(CompiledQuery.raw('SELECT pg_advisory_xact_lock($1)', [WRITE_LOCK]))
-        return work({ db, ...tableAccess(db) })
+        return work({ db, ...tableAccess(db, ''), aside: tableAccess(db, ASIDE) })
       }),
     )
   try {
@@ -110,13 +111,15 @@ function rethrow(error: unknown): never {
 }
 
 /** Many rows in one statement, each column as one array: the server plans once and answers once. */
-function tableAccess(db: Kysely<AuditDatabase>): Omit<WriteTransaction, 'db'> {
+function tableAccess(db: Kysely<AuditDatabase>, suffix: string): TableAccess {
   const save = async (table: Table, rows: readonly object[], onDouble: 'refuse' | 'replace') => {
     if (rows.length === 0) return
     const columns = columnsOf(table) as string[]
     const values = `SELECT * FROM ${unnest(columns.map((column) => table.columns[column as never]))}`
     const arrays = columns.map((column) => rows.map((row) => (row as Record<string, unknown>)[column]))
-    await db.executeQuery(CompiledQuery.raw(insertSql(table, { values, onDouble }), arrays))
+    await db.executeQuery(
+      CompiledQuery.raw(insertSql(table, { into: `${table.name}${suffix}`, values, onDouble }), arrays),
+    )
   }
   return {
     async find<Name extends TableName>(name: Name, keys: readonly (readonly (string | number)[])[]) {
@@ -124,7 +127,7 @@ function tableAccess(db: Kysely<AuditDatabase>): Omit<WriteTransaction, 'db'> {
       const { key, columns } = TABLES[name]
       const wanted = `${unnest(key.map((column) => columns[column]))} AS wanted (${key.join(', ')})`
       const arrays = key.map((_, index) => keys.map((parts) => parts[index]))
-      const sql = `SELECT ${name}.* FROM ${name} JOIN ${wanted} USING (${key.join(', ')})`
+      const sql = `SELECT ${name}${suffix}.* FROM ${name}${suffix} JOIN ${wanted} USING (${key.join(', ')})`
       return (await db.executeQuery<AuditDatabase[Name]>(CompiledQuery.raw(sql, arrays))).rows
     },
     insert: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse'),

@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { Kysely, SqliteDialect } from 'kysely'
-import { createTurns, type Database, type Key, type WriteTransaction } from './database.ts'
+import { ASIDE } from './aside.ts'
+import { createTurns, type Database, type Key, type TableAccess, type WriteTransaction } from './database.ts'
 import { migrateSqlite } from './migrate.ts'
 import { asKyselyDatabase, storeErrors } from './node-sqlite.ts'
 import type { AuditDatabase } from './schema.ts'
@@ -26,7 +27,11 @@ export function openSqlite(path: string): Database {
   const reader = new DatabaseSync(path, { readOnly: true, timeout: WRITE_TIMEOUT_MS })
   reader.exec('PRAGMA cache_size = -32768')
   const read = asKysely(reader)
-  const transaction: WriteTransaction = { db: asKysely(writer), ...tableAccess(writer) }
+  const transaction: WriteTransaction = {
+    db: asKysely(writer),
+    ...tableAccess(writer, ''),
+    aside: tableAccess(writer, ASIDE),
+  }
   const inTurn = createTurns()
   const write: Database['write'] = (work) => inTurn(() => inTransaction(writer, () => work(transaction)))
   return {
@@ -79,7 +84,7 @@ async function inTransaction<T>(database: DatabaseSync, work: () => Promise<T>):
 }
 
 /** Statements by the row, prepared once: on the way of every event, building one would cost more than running it. */
-function tableAccess(database: DatabaseSync): Omit<WriteTransaction, 'db'> {
+function tableAccess(database: DatabaseSync, suffix: string): TableAccess {
   const prepared = new Map<string, StatementSync>()
   const statement = (sql: string) => {
     const known = prepared.get(sql)
@@ -93,14 +98,16 @@ function tableAccess(database: DatabaseSync): Omit<WriteTransaction, 'db'> {
     const columns = columnsOf(table) as string[]
     const values = `VALUES (${columns.map(() => '?').join(', ')})`
     storeErrors(() => {
-      const insert = statement(insertSql(table, { values, onDouble }))
+      const insert = statement(insertSql(table, { into: `${table.name}${suffix}`, values, onDouble }))
       for (const row of rows) insert.run(...columns.map((column) => (row as Record<string, string | number>)[column]!))
     })
   }
   return {
     async find<Name extends TableName>(name: Name, keys: readonly Key[]) {
       const { key } = TABLES[name]
-      const select = statement(`SELECT * FROM ${name} WHERE ${key.map((column) => `${column} = ?`).join(' AND ')}`)
+      const select = statement(
+        `SELECT * FROM ${name}${suffix} WHERE ${key.map((column) => `${column} = ?`).join(' AND ')}`,
+      )
       return storeErrors(() => keys.flatMap((parts) => (select.get(...parts) as AuditDatabase[Name] | undefined) ?? []))
     },
     insert: async (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse'),

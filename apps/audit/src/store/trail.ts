@@ -1,6 +1,6 @@
 import type { AuditRecord } from '@millrace/engine'
 import { GENESIS_HASH } from '@millrace/engine'
-import { foldJobs } from '../jobs/fold-jobs.ts'
+import { foldReadModels } from '../read-models/fold.ts'
 import type { Batch, HeadOf } from '../recorder/batch.ts'
 import { chainBatch } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
@@ -69,22 +69,9 @@ async function save(transaction: WriteTransaction, batch: Batch, headOf: HeadOf)
   const { records, heads } = chainBatch(batch, headOf)
   await transaction.insert('records', records)
   await transaction.put('heads', heads)
-  const jobs = await saveJobs(transaction, batch)
+  const jobs = await foldReadModels(transaction, batch.entries)
   await foldTrailEvents(transaction, records)
   return { cursor: batch.to, records, jobs }
-}
-
-async function saveJobs(transaction: WriteTransaction, { entries }: Batch): Promise<JobRow[]> {
-  const ids = new Set<string>()
-  for (const { event, fact } of entries) if (event.kind === 'job') ids.add(fact.entityId)
-  const known = await transaction.find(
-    'jobs',
-    [...ids].map((id) => [id]),
-  )
-  const byId = new Map(known.map((job) => [job.id, job]))
-  const jobs = foldJobs(entries, (id) => byId.get(id))
-  await transaction.put('jobs', jobs)
-  return jobs
 }
 
 function entitiesOf({ entries }: Batch): (readonly [string, string])[] {

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { ChainVerdict, EraseResult, Hold } from '@millrace/contracts'
 import type { Command } from 'commander'
 import { call, ProblemAnswer } from '../http.ts'
@@ -33,6 +34,15 @@ interface VerifyOptions extends CommonOptions {
   readonly export?: string
 }
 
+interface Rebuild {
+  readonly state: 'never' | 'running' | 'done' | 'failed'
+  readonly records: number
+  readonly of: number
+  readonly error?: string
+}
+
+/** A person watches; the rebuild itself takes seconds for each hundred thousand records. */
+const POLL_MS = 250
 /** A trail may hold millions of records. */
 const VERIFY_TIMEOUT_MS = 600_000
 
@@ -56,6 +66,29 @@ export function addAudit(program: Command): void {
   addExport(audit)
   addErase(audit)
   addHolds(audit)
+
+  withCommonOptions(audit.command('rebuild'), 'audit')
+    .description('make the read models (jobs, attempts, ticks, gas, statistics …) again from the records')
+    .option('--why <why>', 'the reason, for the trail')
+    .addHelpText(
+      'after',
+      '\nRecording and reading go on meanwhile. The command returns when the new rows are in use.\n\nExample:\n  $ millrace audit rebuild --why "after a restore"',
+    )
+    .action(async (options: CommonOptions & { why?: string }) => {
+      const url = urlOf('audit', options)
+      const body = { who: currentUser(), ...(options.why !== undefined && { why: options.why }) }
+      let status = await call<Rebuild>(url, '/v1/rebuild', { method: 'POST', body })
+      while (status.state === 'running') {
+        await setTimeout(POLL_MS)
+        status = await call<Rebuild>(url, '/v1/rebuild')
+      }
+      const text =
+        status.state === 'done'
+          ? `made again from ${status.records} records`
+          : `failed: ${status.error ?? status.state}`
+      print(status, { json: options.json ?? false, text })
+      if (status.state !== 'done') process.exitCode = 1
+    })
 }
 
 function verify(entity: string | undefined, options: VerifyOptions): Promise<Verified> {
@@ -96,7 +129,7 @@ async function verifyEntity(entity: string, options: VerifyOptions): Promise<Ver
 
 interface EraseOptions extends CommonOptions {
   readonly namespace?: string
-  readonly path?: string[]
+  readonly field?: string[]
   readonly dryRun?: boolean
   readonly why?: string
 }
@@ -105,19 +138,19 @@ function addErase(audit: Command): void {
   withCommonOptions(audit.command('erase <subject>'), 'audit')
     .description("destroy the payloads of a person's records; every hash still verifies")
     .option('--namespace <namespace>', 'only in this namespace')
-    .option('--path <path...>', 'also where a payload holds the subject there, such as customer.id')
+    .option('--field <field...>', 'also where a payload holds the subject there, such as customer.id')
     .option('--dry-run', 'only count')
     .option('--why <reason>', 'reason, for the audit trail; must be given')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace audit erase customer-7 --path customerId data.customerId --dry-run --why "letter of 3 May"\n  $ millrace audit erase customer-7 --path customerId data.customerId --why "letter of 3 May"',
+      '\nExamples:\n  $ millrace audit erase customer-7 --field customerId data.customerId --dry-run --why "letter of 3 May"\n  $ millrace audit erase customer-7 --field customerId data.customerId --why "letter of 3 May"',
     )
     .action(async (subject: string, options: EraseOptions) => {
-      const { namespace, path: payloadPaths, dryRun } = options
+      const { namespace, field: fields, dryRun } = options
       const body = {
         ...{ who: currentUser(), why: reasonOf(options) },
         ...(namespace !== undefined && { namespace }),
-        ...(payloadPaths && { payloadPaths }),
+        ...(fields && { fields }),
         ...(dryRun && { dryRun }),
       }
       const path = `/v1/subjects/${encodeURIComponent(subject)}/erase`

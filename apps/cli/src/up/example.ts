@@ -48,6 +48,7 @@ export async function startExample(
     PORT: String(config.ports.example),
     IEC_QUEUE_URL: config.urls.dispatcher,
     SEPTOR_URL: config.urls.audit,
+    ...(config.apiKey !== undefined && { MILLRACE_API_KEY: config.apiKey }),
   }
   const service = startService({
     name: 'example',

@@ -90,7 +90,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
           const read: readonly EventToPublish[] = complete ?? [readPlain(incoming, deps.clock, carrier)]
           const events = read.map((event) => ({ ...event, ...(namespace && { namespace }) }))
           for (const { json } of events) checkSize(json, deps.maxEventBytes)
-          return deps.publisher.publish(events)
+          return deps.publisher.publish(events, (each) => request.requireNamespace(each))
         })
         for (const one of published) count(deps, one)
         const { durability } = deps

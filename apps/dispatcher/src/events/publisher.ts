@@ -26,8 +26,11 @@ export interface Published {
 }
 
 export interface Publisher {
-  /** Append events to the log. Throws ProblemError, before anything is published, when one does not fit its schema. */
-  publish(events: readonly EventToPublish[]): Promise<Published[]>
+  /**
+   * Append events to the log. Throws ProblemError, before anything is published, when one does not fit its schema;
+   * `requireNamespace` throws for whose events the sender may not publish.
+   */
+  publish(events: readonly EventToPublish[], requireNamespace: (namespace: string) => void): Promise<Published[]>
 }
 
 export function createPublisher({
@@ -73,10 +76,11 @@ export function createPublisher({
   }
 
   return {
-    async publish(events) {
+    async publish(events, requireNamespace) {
       const checked = events.map((event, index) => {
         const type = String(event.attributes.type)
         const namespace = event.namespace ?? schemas.ownerOf(type) ?? DEFAULT_NAMESPACE
+        requireNamespace(namespace)
         const pointer = events.length > 1 ? `/${index}` : ''
         return { event, namespace, warnings: schemas.check({ namespace, type, json: event.json, pointer }) }
       })

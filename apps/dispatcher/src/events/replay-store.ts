@@ -78,7 +78,7 @@ export async function knownReplay(partition: Partition, id: string): Promise<Kno
   return text === undefined ? undefined : { partition, text, replay: JSON.parse(text) as StoredReplay }
 }
 
-async function findReplay(partitions: Partitions, id: string): Promise<KnownReplay | undefined> {
+export async function findReplay(partitions: Partitions, id: string): Promise<KnownReplay | undefined> {
   const found = await Promise.all(partitions.all.map((partition) => knownReplay(partition, id)))
   return found.find((known) => known !== undefined)
 }

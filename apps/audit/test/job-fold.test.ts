@@ -1,7 +1,7 @@
 import { formatId, type LogEvent } from '@millrace/contracts'
 import { readFact } from '@millrace/engine'
 import { describe, expect, it } from 'vitest'
-import { evolveJob, foldJobs } from '../src/jobs/fold-jobs.ts'
+import { evolveJob } from '../src/read-models/job.ts'
 import type { JobRow } from '../src/store/schema.ts'
 
 const ENQUEUED_MS = 1767225600000
@@ -95,20 +95,4 @@ describe('the state of a job', () => {
       }
     },
   )
-})
-
-describe('foldJobs', () => {
-  it('gives one row for each job that changed, from its last event', () => {
-    const other = { ...ENQUEUED, fact: { ...ENQUEUED.fact, entityId: 'job_other' } }
-    const rows = foldJobs([ENQUEUED, other, STARTED], () => undefined)
-    expect(rows.map(({ id, state }) => [id, state])).toEqual([
-      [ID, 'running'],
-      ['job_other', 'waiting'],
-    ])
-  })
-
-  it('takes no audit event of a service for a fact about a job', () => {
-    const faked = { ...STARTED, event: { ...STARTED.event, kind: 'audit' as const } }
-    expect(foldJobs([faked], () => undefined)).toEqual([])
-  })
 })

@@ -1,0 +1,41 @@
+import type { Partition } from '@millrace/streams'
+import { type Authenticator, createAuthenticator } from './authenticator.ts'
+import { createKeyStore, type KeyStore } from './key-store.ts'
+import { createTokenVerifier } from './token-verifier.ts'
+
+/** The variables that say whether requests need a key or a token. Read by each app's configuration. */
+export interface AccessConfig {
+  readonly MILLRACE_ADMIN_KEY?: string | undefined
+  readonly MILLRACE_JWKS_URL?: string | undefined
+  readonly MILLRACE_JWT_ISSUER?: string | undefined
+  readonly MILLRACE_JWT_AUDIENCE?: string | undefined
+  readonly MILLRACE_JWT_CLAIM: string
+}
+
+/** Whether a key or a token is needed. */
+export function isGuarded({ MILLRACE_ADMIN_KEY, MILLRACE_JWKS_URL }: AccessConfig): boolean {
+  return MILLRACE_ADMIN_KEY !== undefined || MILLRACE_JWKS_URL !== undefined
+}
+
+/** The keys of an installation, and how requests are authenticated; not at all where nothing is configured. `now` in ms. */
+export function createAccess(
+  config: AccessConfig,
+  { registry, now }: { registry: Partition; now: () => number },
+): { keys: KeyStore; authenticate: Authenticator | undefined } {
+  const keys = createKeyStore(registry, now)
+  if (!isGuarded(config)) return { keys, authenticate: undefined }
+  const jwksUrl = config.MILLRACE_JWKS_URL
+  const tokens = jwksUrl && {
+    tokens: createTokenVerifier({
+      jwksUrl,
+      issuer: config.MILLRACE_JWT_ISSUER,
+      audience: config.MILLRACE_JWT_AUDIENCE,
+      claim: config.MILLRACE_JWT_CLAIM,
+    }),
+  }
+  const adminKey = config.MILLRACE_ADMIN_KEY
+  return {
+    keys,
+    authenticate: createAuthenticator({ keys, now, ...(adminKey !== undefined && { adminKey }), ...tokens }),
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * Who may do what.
+ *
+ * ```ts
+ * const keys = createKeyStore(registryPartition(redis), Date.now)
+ * const authenticate = createAuthenticator({ keys, now: Date.now })
+ * guard(server, { table: ACCESS.dispatcher, authenticate })
+ * const { key } = await keys.create({ name: 'shop', grants: [{ role: 'producer', namespace: 'shop' }] }, { who: 'ada' })
+ * ```
+ */
+export { type AccessConfig, createAccess, isGuarded } from './access.ts'
+export { type Authenticator, createAuthenticator } from './authenticator.ts'
+export { type GuardOptions, guard } from './guard.ts'
+export { type By, createKeyStore, type KeyStore, type StoredKey } from './key-store.ts'
+export { isAllowed, type Principal } from './principal.ts'
+export { createTokenVerifier, type TokenOptions, type TokenVerifier } from './token-verifier.ts'
