@@ -116,6 +116,7 @@ export const ACCESS = {
     'POST /v1/holds/:id/release': may(['operator'], 'all'),
     'GET /v1/rebuild': may(READERS, 'all'),
     'POST /v1/rebuild': may(['operator'], 'all'),
+    'GET /v1/dead-letters': may(READERS, 'query'),
     'GET /v1/attempts': may(READERS, 'query'),
     'GET /v1/schedules': may(READERS, 'query'),
     'GET /v1/ticks': may(READERS, 'query'),
