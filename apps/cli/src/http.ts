@@ -3,7 +3,7 @@ import { readConfig } from './config.ts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
-  override readonly name = 'CommandError'
+  override readonly name: string = 'CommandError'
 }
 
 /** What an app refused, as it said it. */
@@ -16,8 +16,11 @@ export class ProblemAnswer extends CommandError {
   }
 }
 
+/** Nobody answered: the same request may work in a while. */
+export class UnreachableError extends CommandError {}
+
 export interface CallOptions {
-  readonly method?: 'GET' | 'POST' | 'PUT'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly body?: unknown
   readonly headers?: Record<string, string>
   readonly timeoutMs?: number
@@ -36,7 +39,7 @@ export async function call<T>(
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
-  if (response.ok) return JSON.parse(text) as T
+  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
   throw refusal(response.status, text)
 }
 
@@ -68,7 +71,7 @@ async function fetchOrExplain(url: string, path: string, init: RequestInit): Pro
   } catch (error) {
     const cause = (error as { cause?: NodeJS.ErrnoException }).cause
     const reason = cause?.code ?? (error as Error).name
-    throw new CommandError(
+    throw new UnreachableError(
       `Cannot reach ${url} (${reason}). Is Millrace running? Start it with "npm start", or name its address with --url.`,
       { cause: error },
     )

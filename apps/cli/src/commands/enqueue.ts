@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { CommandError, call } from '../http.ts'
+import { call } from '../http.ts'
 import { print } from '../output.ts'
+import { parseJson } from './json-argument.ts'
 import { type CommonOptions, urlOf, withCommonOptions } from './options.ts'
 
 interface Options extends CommonOptions {
@@ -20,7 +21,7 @@ export function addEnqueue(program: Command): void {
       const body = {
         namespace,
         queue,
-        data: parseData(data ?? '{}'),
+        data: parseJson(data ?? '{}', 'data'),
         ...(options.delay !== undefined && { delayMs: Number(options.delay) }),
         ...(options.priority !== undefined && { priority: options.priority }),
         ...(options.key !== undefined && { idempotencyKey: options.key }),
@@ -31,14 +32,4 @@ export function addEnqueue(program: Command): void {
       })
       print(answer, { json: options.json ?? false, text: `${answer.id} accepted (durability: ${answer.durability})` })
     })
-}
-
-function parseData(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new CommandError(
-      `data is not JSON: ${(error as Error).message}. Quote it for the shell, for example '{"recordId":"r1"}'.`,
-    )
-  }
 }

@@ -1,5 +1,5 @@
 import { comparePositions, REGISTRY_PARTITION } from '@millrace/contracts'
-import { type Retention, retentionCutoff, timeOf } from '@millrace/engine'
+import { type Retention, retentionCutoff } from '@millrace/engine'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import {
   fullAddress,
@@ -10,18 +10,21 @@ import {
   queuesOf,
   type RegistryView,
   readBehind,
-  readLogAfter,
   readRouted,
   skipBehind,
   splitAddress,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { readLiveQueues } from '../queue-counts.ts'
+import type { SubscriptionView } from './subscription-view.ts'
+import { createUnreadCounter, type Unread } from './unread.ts'
+import type { ViewSource } from './view-source.ts'
 
 export interface LagDeps {
   readonly partitions: Partitions
   readonly sources: readonly Partition[]
   readonly registry: RegistryView
+  readonly views: ViewSource
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
   readonly retention: Retention
@@ -35,19 +38,25 @@ const SAMPLE_MS = 2000
  * does not keep the log for ever.
  */
 export function startLagDuty(deps: LagDeps): Loop {
-  return startLoop({
+  const counter = createUnreadCounter()
+  const loop = startLoop({
     name: 'subscription-lag',
     intervalMs: SAMPLE_MS,
     onError: deps.onError,
     async run() {
-      const queues = deps.registry.services().flatMap(queuesOf)
-      if (!queues.some(({ definition }) => definition.kind === 'subscription')) return undefined
-      for (const source of deps.sources) await keepRetention(deps, source)
-      const unread = await oldestUnread(deps)
+      const view = await deps.views.current()
+      for (const source of deps.sources) {
+        if (view.all.length > 0) await keepRetention(deps, source)
+        await showRouterLag(deps, source, view)
+      }
+      const unread = await unreadOf(deps, counter, view)
       await showQueues(deps, unread)
       return undefined
     },
   })
+  // A subscription has its metrics from the moment that there is one.
+  deps.registry.onChange(() => loop.poke())
+  return loop
 }
 
 async function keepRetention({ partitions, retention, metrics, clock }: LagDeps, source: Partition): Promise<void> {
@@ -64,29 +73,42 @@ async function keepRetention({ partitions, retention, metrics, clock }: LagDeps,
   }
 }
 
-/** The time of the oldest entry that was not looked at yet for a subscription, where there is one. */
-async function oldestUnread({ partitions, sources, metrics }: LagDeps): Promise<Map<string, number>> {
-  const unread = new Map<string, number>()
-  const note = (address: string, ms: number) => unread.set(address, Math.min(unread.get(address) ?? ms, ms))
-  for (const source of sources) {
-    const end = await logEnd(source)
-    const label = { partition: source.number === REGISTRY_PARTITION ? 'reg' : `p${source.number}` }
-    let furthest = 0
-    for (const partition of partitions.all) {
-      const routed = (await readRouted(partition)).get(source.number)
-      if (routed) furthest = Math.max(furthest, end.entriesRead - routed.entriesRead)
-      for (const { address, position, source: number } of await readBehind(partition)) {
-        if (number !== source.number || comparePositions(position, end.position) >= 0) continue
-        const [next] = await readLogAfter(source, { after: position, count: 1 })
-        if (next) note(address, timeOf(next.position))
-      }
-    }
-    metrics.routerLag.set(label, Math.max(0, furthest))
+/** Without subscriptions nothing is read, and nothing is behind. */
+async function showRouterLag({ partitions, metrics }: LagDeps, source: Partition, { all }: SubscriptionView) {
+  const end = await logEnd(source)
+  const behind = partitions.all.map(async (partition) => {
+    const routed = (await readRouted(partition)).get(source.number)
+    return routed && all.length > 0 ? end.entriesRead - routed.entriesRead : 0
+  })
+  const partition = source.number === REGISTRY_PARTITION ? 'reg' : `p${source.number}`
+  metrics.routerLag.set({ partition }, Math.max(0, ...(await Promise.all(behind))))
+}
+
+/** What subscriptions that read on their own have still to get, over all logs. */
+async function unreadOf(
+  { partitions, sources }: LagDeps,
+  counter: ReturnType<typeof createUnreadCounter>,
+  view: SubscriptionView,
+): Promise<Map<string, Unread>> {
+  const behind = (await Promise.all(partitions.all.map(readBehind))).flat()
+  counter.begin(behind)
+  const unread = new Map<string, Unread>()
+  for (const one of behind) {
+    const subscription = view.byAddress.get(one.address)
+    const source = sources.find(({ number }) => number === one.source)
+    if (!subscription || !source) continue
+    const before = unread.get(one.address) ?? { events: 0, oldestMs: undefined }
+    const { events, oldestMs } = await counter.count(source, { one, subscription, view })
+    unread.set(one.address, { events: before.events + events, oldestMs: earlier(before.oldestMs, oldestMs) })
   }
   return unread
 }
 
-async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Map<string, number>): Promise<void> {
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+}
+
+async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Map<string, Unread>): Promise<void> {
   const queues = registry.services().flatMap(queuesOf)
   const live = await readLiveQueues(
     partitions,
@@ -94,14 +116,12 @@ async function showQueues({ registry, partitions, metrics }: LagDeps, unread: Ma
   )
   for (const { labels, counts } of live) {
     const address = fullAddress(labels.namespace, labels.queue)
-    const oldest = Math.min(
-      unread.get(address) ?? Number.POSITIVE_INFINITY,
-      counts.oldestWaitingMs ?? Number.POSITIVE_INFINITY,
-    )
+    const { events = 0, oldestMs } = unread.get(address) ?? {}
     metrics.subscriptionLag.set(labels, counts.waiting + counts.scheduled + counts.running)
+    metrics.subscriptionUnread.set(labels, events)
     // From the start, so that the first loss is an increase.
     metrics.lostEvents.labels(labels)
     metrics.subscriptionBehind.set(labels, unread.has(address) ? 1 : 0)
-    metrics.subscriptionOldest.set(labels, Number.isFinite(oldest) ? oldest / 1000 : 0)
+    metrics.subscriptionOldest.set(labels, (earlier(oldestMs, counts.oldestWaitingMs) ?? 0) / 1000)
   }
 }

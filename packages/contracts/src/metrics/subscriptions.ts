@@ -31,6 +31,14 @@ export const SUBSCRIPTION_METRICS = {
     subject: 'queue',
     rest: 'sum',
   },
+  subscriptionUnread: {
+    name: 'millrace_subscription_unread_events',
+    type: 'gauge',
+    unit: 'events',
+    help: 'Events in the log that a subscription asks for and that are not in its queue yet',
+    subject: 'queue',
+    rest: 'sum',
+  },
   subscriptionBehind: {
     name: 'millrace_subscription_behind',
     type: 'gauge',

@@ -3,7 +3,8 @@ import { selector, series } from '../expression.ts'
 import { RECORDINGS } from '../recordings.ts'
 import { type Dashboard, IN_QUEUE, QUEUE_LEGEND } from './dashboard.ts'
 
-const { published, routed, routerLag, subscriptionLag, subscriptionBehind, lostEvents } = SUBSCRIPTION_METRICS
+const { published, routed, routerLag, subscriptionLag, subscriptionUnread, subscriptionBehind, lostEvents } =
+  SUBSCRIPTION_METRICS
 
 export const SUBSCRIPTIONS: Dashboard = {
   uid: 'millrace-subscriptions',
@@ -58,10 +59,15 @@ export const SUBSCRIPTIONS: Dashboard = {
         },
         {
           title: 'Events not delivered',
-          description: 'Events that wait in the queue of the subscription, or are being delivered.',
+          description:
+            'Events that wait in the queue of the subscription or are being delivered, and those that the log still holds for it.',
           ...{ kind: 'lines', unit: 'short' },
           targets: [
             { expr: `max by (namespace, queue) (${series(subscriptionLag, {}, IN_QUEUE)})`, legend: QUEUE_LEGEND },
+            {
+              expr: `max by (namespace, queue) (${series(subscriptionUnread, {}, IN_QUEUE)})`,
+              legend: `${QUEUE_LEGEND} in the log`,
+            },
           ],
         },
         {
