@@ -40,7 +40,7 @@ const WORDS = {
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
   MILLRACE_ADMIN_KEY:
     'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
-  MILLRACE_API_KEY: 'The key that commands and services show to the apps.',
+  MILLRACE_API_KEY: 'The key that commands and services show to the apps, and the dispatcher to the audit app.',
   MILLRACE_JWKS_URL:
     'Where an identity provider publishes the public keys of its tokens; with it every request needs a key or a token.',
   MILLRACE_JWT_ISSUER: 'What `iss` of a token must say.',
@@ -93,7 +93,8 @@ const WORDS = {
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',
   PORT: 'Port of the example service; `millrace up` sets it.',
   IEC_QUEUE_URL: 'The dispatcher, for services; `millrace up` sets it for the example.',
-  SEPTOR_URL: 'The audit app, for services; `millrace up` sets it for the example.',
+  SEPTOR_URL:
+    'The audit app: for services, and for the dispatcher, which [reads events there](subscriptions.md#further-back-than-the-log) that the log no longer has. `millrace up` sets it.',
   SERVICE_NAMESPACE: 'The namespace that the example enqueues and emits under.',
   CHAT_WEBHOOK_URL: 'Where the alerts example posts its lines.',
   LOCKFILE: 'The lockfile that the example audits; `package-lock.json` of this repository when it is not set.',

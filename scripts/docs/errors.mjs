@@ -39,6 +39,10 @@ const PROBLEM_WORDS = {
   'redrive.unknown':
     'Correct the id. A redrive is forgotten 30 days after its end; one without rate, canary or id has none.',
   'redrive.conflict': 'Another redrive has this id. What is asked with a known id must be the same as the first time.',
+  'history.missing':
+    'Begin at the time that the message names, or set `SEPTOR_URL` for the dispatcher, so that it reads older events from the audit store.',
+  'history.unavailable':
+    'Wait for `Retry-After` and ask again. The audit app has to be there, and to have recorded what the log has lost.',
   'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
   'event.schema_mismatch':
     'The service declares a JSON Schema for this type, and the data does not fit it. Repair the data, or the schema.',

@@ -29,6 +29,7 @@ import { addEmitRoute } from './api/emit-route.ts'
 import { addEraseRoute } from './api/erase-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
 import { addExportRoute } from './api/export-route.ts'
+import { addHistoryRoute } from './api/history-route.ts'
 import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
@@ -124,6 +125,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const { read } = store
   addEmitRoute(server, { partitions, read, signals, stopping: stopping.signal })
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
+  addHistoryRoute(server, { read, readCursor: store.trail.readCursor })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
   addExportRoute(server, { read, clock, stopping: stopping.signal })
   addEraseRoute(server, { read, partitions, signals, stopping: stopping.signal })

@@ -1,5 +1,14 @@
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
-import { fullAddress, imbalance, type Partitions, queuesOf, type RegistryView } from '@millrace/streams'
+import {
+  fullAddress,
+  imbalance,
+  logLength,
+  type Partition,
+  type Partitions,
+  queuesOf,
+  type RegistryView,
+  readStoreMemory,
+} from '@millrace/streams'
 import type { DispatcherMetrics } from './metrics.ts'
 import { addressOf, type LiveQueue, readLiveQueues } from './queue-counts.ts'
 
@@ -33,6 +42,7 @@ export function startCollector({ registry, partitions, metrics, clock, forget, o
       const declared = new Set(registry.services().flatMap(queuesOf).map(addressOf))
       for (const labels of [...leaving, ...gone]) if (!declared.has(nameOf(labels))) forget(labels)
       leaving = gone
+      await showStore(partitions, metrics)
       metrics.collected.set({}, clock.now() / 1000)
       return undefined
     },
@@ -49,6 +59,14 @@ function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetr
   metrics.draining.set(labels, counts.draining ? 1 : 0)
   metrics.imbalance.set(labels, imbalance(counts))
   metrics.concurrency.set(labels, definition.concurrency)
+}
+
+async function showStore(partitions: Partitions, metrics: DispatcherMetrics): Promise<void> {
+  const lengths = await Promise.all(partitions.all.map(logLength))
+  for (const [index, length] of lengths.entries()) metrics.logLength.set({ partition: `p${index}` }, length)
+  const { usedBytes, limitBytes } = await readStoreMemory(partitions.all[0] as Partition)
+  metrics.memoryUsed.set({}, usedBytes)
+  metrics.memoryLimit.set({}, limitBytes)
 }
 
 type Labels = LiveQueue['labels']

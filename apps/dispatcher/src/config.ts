@@ -40,6 +40,8 @@ const schema = z.object({
     .min(1)
     .max(10_000_000)
     .default(10_000),
+  SEPTOR_URL: z.url({ protocol: /^https?$/, error: 'expected the http URL of the audit app' }).optional(),
+  MILLRACE_API_KEY: z.string().min(1).optional(),
   MILLRACE_EVENT_READERS: z.coerce.number('expected a number of readers').int().min(1).max(100_000).default(1000),
   MILLRACE_EVENT_RETENTION_MS: z.coerce
     .number('expected milliseconds')

@@ -23,6 +23,7 @@ import { startPartitionDispatcher } from './delivery/partition-dispatcher.ts'
 import { createSender } from './delivery/sender.ts'
 import { addAsyncApiRoute } from './events/asyncapi-route.ts'
 import { addFeedRoutes } from './events/feed-routes.ts'
+import { createHistory } from './events/history.ts'
 import { addPublishRoutes } from './events/publish-routes.ts'
 import { createPublisher } from './events/publisher.ts'
 import { addReplayRoutes } from './events/replay-routes.ts'
@@ -109,7 +110,12 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   })
   addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
   const sources = [...partitions.all, registryPartition(redis)]
-  addReplayRoutes(server, { registry, partitions, sources, views, clock })
+  const history = createHistory({
+    url: config.SEPTOR_URL,
+    key: config.MILLRACE_API_KEY ?? config.MILLRACE_ADMIN_KEY,
+    clock,
+  })
+  addReplayRoutes(server, { registry, partitions, sources, history, views, clock })
   addFeedRoutes(server, {
     sources,
     grants: config.MILLRACE_EVENT_GRANTS,
@@ -179,6 +185,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     logger,
     clock,
     views,
+    history,
     maxWaiting: config.MILLRACE_SUBSCRIPTION_WAITING,
     leaseMs: config.MILLRACE_LEASE_MS,
     retention: {

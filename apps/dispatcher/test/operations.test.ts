@@ -78,6 +78,7 @@ describe('an app', () => {
     const { body } = await rig.client.call<{ openapi: string; paths: Record<string, object> }>('GET', '/openapi.json')
     expect(body.openapi).toMatch(/^3\./)
     expect(Object.keys(body.paths).sort()).toEqual([
+      '/asyncapi.json',
       '/dead-letters',
       '/dead-letters/discard',
       '/dead-letters/groups',

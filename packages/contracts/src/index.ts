@@ -85,6 +85,7 @@ export {
   SUBSCRIPTION_EVENTS,
   TRAIL_EVENTS,
 } from './events.ts'
+export { type HistoryPage, historyPageSchema, historyQuerySchema, pastEventSchema } from './history-api.ts'
 export {
   comparePositions,
   formatId,

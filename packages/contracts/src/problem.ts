@@ -38,6 +38,8 @@ export const PROBLEMS = {
   'subscription.declared': { status: 409, title: 'The subscription is declared in a manifest' },
   'subscription.exists': { status: 409, title: 'There is a subscription of this name' },
   'replay.unknown': { status: 404, title: 'There is no such replay' },
+  'history.missing': { status: 422, title: 'The log no longer reaches so far back' },
+  'history.unavailable': { status: 503, title: 'Older events cannot be read now' },
   'idempotency.conflict': { status: 409, title: 'The idempotency key was used with another body' },
   'entity.unknown': { status: 404, title: 'Nothing was ever recorded of this entity' },
   'hold.unknown': { status: 404, title: 'There is no such legal hold' },

@@ -83,6 +83,7 @@ export const replaySchema = z.object({
   ratePerSecond: z.number(),
   replayed: z.int().describe('deliveries that were made so far'),
   looked: z.int().describe('entries of the log that were looked at so far'),
+  erased: z.int().describe('left out, because their payload was erased'),
   startedAt: z.iso.datetime(),
   endedAt: z.iso.datetime().optional(),
 })

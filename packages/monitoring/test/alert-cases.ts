@@ -254,6 +254,22 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     },
     silent: [{ because: 'they are read', ...one('millrace_collector_last_success_timestamp_seconds', '0+60x90') }],
   },
+  MillraceRedisMemoryHigh: {
+    fires: {
+      series: { millrace_redis_memory_used_bytes: '90x90', millrace_redis_memory_limit_bytes: '100x90' },
+      ...{ labels: {}, summary: 'Redis has used 90% of its memory' },
+    },
+    silent: [
+      {
+        because: 'there is no limit',
+        series: { millrace_redis_memory_used_bytes: '90x90', millrace_redis_memory_limit_bytes: '0x90' },
+      },
+      {
+        because: 'there is room',
+        series: { millrace_redis_memory_used_bytes: '80x90', millrace_redis_memory_limit_bytes: '100x90' },
+      },
+    ],
+  },
   MillraceRequestsFailing: {
     fires: {
       series: { [requests(202)]: '0+90x90', [requests(503)]: '0+10x90' },

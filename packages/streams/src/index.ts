@@ -57,9 +57,11 @@ export {
 export { restlessQueues } from './restless-queues.ts'
 export {
   type Behind,
+  type LogStart,
   logEnd,
   logEnds,
   logSpan,
+  logStart,
   openCursor,
   type RoutedPosition,
   readBehind,
@@ -119,5 +121,6 @@ export {
 export { trimLog } from './scripts/trim.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
+export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

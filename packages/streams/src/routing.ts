@@ -1,3 +1,4 @@
+import { parsePosition } from '@millrace/contracts'
 import type { Partition } from './partition.ts'
 
 /** How far the log of one partition was put into the subscriptions of another. */
@@ -24,6 +25,32 @@ export async function logEnd({ redis, keys }: Partition): Promise<RoutedPosition
     if (error instanceof Error && error.message.includes('no such key')) return { position: '0-0', entriesRead: 0 }
     throw error
   }
+}
+
+/** Where a log that was trimmed begins. */
+export interface LogStart {
+  /** The position just before its first entry: facts up to here may be gone, those behind are all there. */
+  readonly before: string
+  /** How many entries were trimmed. */
+  readonly trimmed: number
+}
+
+/** Where a log begins now; undefined while it still has everything that was ever in it. */
+export async function logStart({ redis, keys }: Partition): Promise<LogStart | undefined> {
+  const info = await redis.xinfo('STREAM', keys.log).catch((error: unknown) => {
+    if (error instanceof Error && error.message.includes('no such key')) return undefined
+    throw error
+  })
+  if (!info) return undefined
+  const fields = info as (string | number)[]
+  const field = (name: string) => fields[fields.indexOf(name) + 1]
+  const length = Number(field('length'))
+  const trimmed = Number(field('entries-added')) - length
+  if (trimmed <= 0) return undefined
+  const last = String(field('last-generated-id'))
+  if (length === 0) return { before: last, trimmed }
+  const { ms, seq } = parsePosition(String(field('recorded-first-entry-id')))
+  return { before: seq > 0 ? `${ms}-${seq - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`, trimmed }
 }
 
 /** The positions between which a log lies, and the memory that it takes; undefined while it is empty. */

@@ -28,7 +28,13 @@ export async function startPlatform(
   const embedded: EmbeddedRedis | undefined =
     config.redisUrl === undefined ? await startEmbeddedRedis(config) : undefined
   const redisUrl = config.redisUrl ?? (embedded as EmbeddedRedis).url
-  const env = { ...config.env, REDIS_URL: redisUrl, MILLRACE_HOME: config.home, MILLRACE_HOST: config.host }
+  const env = {
+    ...config.env,
+    REDIS_URL: redisUrl,
+    MILLRACE_HOME: config.home,
+    MILLRACE_HOST: config.host,
+    SEPTOR_URL: config.urls.audit,
+  }
   const supervised: Supervised[] = []
   const stop = async () => {
     // The dispatcher first, while the services it delivers to and the log's reader are still there; Redis last.

@@ -51,6 +51,10 @@ const ENVELOPE_BYTES = 8192
 /** `POST /events`: CloudEvents in structured, batch and binary mode, and plain `{type, data}`. */
 export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Promise<void> {
   const traces = createPublishTraces(deps.tracing)
+  const measure = {
+    duration: deps.metrics.publishDuration.labels({ durability: deps.durability }),
+    bytes: deps.metrics.eventBytes.labels({}),
+  }
   await server.register(async (scope) => {
     // Any media type may be the data of an event in binary mode, so the body is read here and not by the server.
     scope.removeAllContentTypeParsers()
@@ -77,6 +81,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         },
       },
       async (request, reply) => {
+        const stopTimer = measure.duration.startTimer()
         const incoming: EventRequest = {
           contentType: request.headers['content-type'],
           headers: request.raw.headersDistinct,
@@ -89,9 +94,10 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const published = await traces({ namespace, complete, headers }, async (carrier) => {
           const read: readonly EventToPublish[] = complete ?? [readPlain(incoming, deps.clock, carrier)]
           const events = read.map((event) => ({ ...event, ...(namespace && { namespace }) }))
-          for (const { json } of events) checkSize(json, deps.maxEventBytes)
+          for (const { json } of events) measure.bytes.observe(checkSize(json, deps.maxEventBytes))
           return deps.publisher.publish(events, (each) => request.requireNamespace(each))
         })
+        stopTimer()
         for (const one of published) count(deps, one)
         const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
@@ -143,9 +149,10 @@ function readPlain({ contentType, body }: EventRequest, clock: Clock, carrier: T
   }
 }
 
-function checkSize(json: string, maxBytes: number): void {
+/** The size of an event that may be that large. */
+function checkSize(json: string, maxBytes: number): number {
   const size = Buffer.byteLength(json)
-  if (size <= maxBytes) return
+  if (size <= maxBytes) return size
   throw new ProblemError(
     'request.too_large',
     `The event has ${size} bytes, the limit is ${maxBytes}. Store its data elsewhere and publish a reference; a batch holds up to ${MAX_BATCH_EVENTS} events.`,

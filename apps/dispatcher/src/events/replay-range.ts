@@ -1,7 +1,10 @@
 import { comparePositions, type LogEvent } from '@millrace/contracts'
-import { type Partition, type RoutedEvent, readLogAfter } from '@millrace/streams'
+import { fitsTypes } from '@millrace/engine'
+import type { Partition, RoutedEvent } from '@millrace/streams'
 import { routeAlone } from '../router/route-events.ts'
-import type { Subscription, SubscriptionView } from '../router/subscription-view.ts'
+import { hearsPlatform, type Subscription, type SubscriptionView } from '../router/subscription-view.ts'
+import type { History } from './history.ts'
+import { readPast } from './past-log.ts'
 
 export interface ReplayRange {
   readonly positions: Readonly<Record<string, string>>
@@ -13,6 +16,8 @@ export interface RangePage {
   /** Up to where the page goes. */
   readonly to: string
   readonly looked: number
+  /** Left out, because their payload was erased. */
+  readonly erased: number
   readonly events: readonly RoutedEvent[]
 }
 
@@ -20,10 +25,11 @@ const PAGE = 500
 
 /**
  * The next events of a range that a subscription asks for, at most `limit` of them; undefined when the range is at its end.
+ * What the log no longer has comes from the audit store.
  * One log is read after the other: events of one key lie in one of them, so they keep their order.
  */
 export async function nextPage(
-  sources: readonly Partition[],
+  { sources, history }: { sources: readonly Partition[]; history: History },
   { positions, ends }: ReplayRange,
   {
     subscription,
@@ -36,12 +42,15 @@ export async function nextPage(
     const from = positions[String(source.number)] ?? '0-0'
     const end = ends[String(source.number)] ?? '0-0'
     if (comparePositions(from, end) >= 0) continue
-    const entries = await readLogAfter(source, { after: from, to: end, count: PAGE })
-    const taken = upToLimit(entries, limit, (events) => routeAlone(events, { subscription, view, replay }))
-    // Fewer than asked for: nothing lies between the last one and the end.
-    const to =
-      taken.entries.length < PAGE && taken.entries.length === entries.length ? end : taken.entries.at(-1)!.position
-    return { source, to, looked: taken.entries.length, events: taken.events }
+    const publishedOnly = !hearsPlatform(subscription.types)
+    const page = await readPast(history, source, { after: from, to: end, count: PAGE, publishedOnly })
+    const taken = upToLimit(page.events, limit, (events) => routeAlone(events, { subscription, view, replay }))
+    const isWhole = taken.entries.length === page.events.length
+    const to = isWhole ? page.through : taken.entries.at(-1)!.position
+    const erased = page.erased.filter(
+      ({ type, position }) => fitsTypes(subscription.types, type) && comparePositions(position, to) <= 0,
+    )
+    return { source, to, looked: taken.entries.length, erased: erased.length, events: taken.events }
   }
   return undefined
 }

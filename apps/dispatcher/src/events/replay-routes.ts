@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   bySchema,
+  comparePositions,
   moveRequestSchema,
   ProblemError,
   problemSchema,
@@ -20,6 +21,8 @@ import {
 } from '@millrace/streams'
 import { z } from 'zod'
 import type { ViewSource } from '../router/view-source.ts'
+import type { History } from './history.ts'
+import { checkReach } from './reach.ts'
 import { nextPage } from './replay-range.ts'
 import { beginReplay, listReplays, type StoredReplay, stopReplay, toReplay } from './replay-store.ts'
 import { findSubscription } from './subscription-store.ts'
@@ -28,12 +31,15 @@ export interface ReplayDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
   readonly sources: readonly Partition[]
+  readonly history: History
   readonly views: ViewSource
   readonly clock: Clock
 }
 
 const params = z.object({ id: z.string().max(150) })
-const countSchema = z.object({ matching: z.int(), looked: z.int() }).describe('a dry run: nothing is delivered')
+const countSchema = z
+  .object({ matching: z.int(), looked: z.int(), erased: z.int() })
+  .describe('a dry run: nothing is delivered')
 
 /** `POST /subscriptions/{id}/move|replay`, `GET /subscriptions/{id}/replays`, `POST /replays/{id}/stop`. */
 export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
@@ -52,6 +58,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       const { to, who, why } = request.body
       const { address, partition } = await find(deps, id)
       const positions = startPositions(to, await logEnds(deps.sources))
+      await checkReach(deps, positions)
       // Until the partition has been told of it, a subscription that was made just now cannot be moved.
       await deps.views.current()
       if ((await moveSubscription(partition, { address, positions, event: { who, why, to } })) === 'unknown')
@@ -76,6 +83,8 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       const { address, partition } = await find(deps, id)
       const logs = await logEnds(deps.sources)
       const range = { positions: startPositions(from, logs), ends: startPositions(to, logs) }
+      checkOrder(range)
+      await checkReach(deps, range.positions)
       if (dryRun) return reply.status(200).send(await countMatching(deps, address, range))
       const replay: StoredReplay = {
         id: `replay_${randomBytes(8).toString('hex')}`,
@@ -87,6 +96,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
         ratePerSecond,
         replayed: 0,
         looked: 0,
+        erased: 0,
         startedAt: new Date(deps.clock.now()).toISOString(),
         nextAtMs: 0,
         ...range,
@@ -136,21 +146,29 @@ async function find({ registry, partitions }: ReplayDeps, id: string) {
 }
 
 async function countMatching(
-  { views, sources }: ReplayDeps,
+  deps: ReplayDeps,
   address: string,
   range: Pick<StoredReplay, 'positions' | 'ends'>,
 ): Promise<z.infer<typeof countSchema>> {
-  const view = await views.current()
+  const view = await deps.views.current()
   const subscription = view.byAddress.get(address)
   let { positions } = range
-  const count = { matching: 0, looked: 0 }
+  const count = { matching: 0, looked: 0, erased: 0 }
   while (subscription) {
     const limit = Number.MAX_SAFE_INTEGER
-    const page = await nextPage(sources, { ...range, positions }, { subscription, view, replay: '', limit })
+    const page = await nextPage(deps, { ...range, positions }, { subscription, view, replay: '', limit })
     if (!page) break
     count.matching += page.events.length
     count.looked += page.looked
+    count.erased += page.erased
     positions = { ...positions, [String(page.source.number)]: page.to }
   }
   return count
+}
+
+function checkOrder({ positions, ends }: Pick<StoredReplay, 'positions' | 'ends'>): void {
+  const isEmpty = Object.entries(positions).every(([source, from]) => comparePositions(from, ends[source] ?? '0-0') > 0)
+  if (!isEmpty) return
+  const detail = 'must be before to'
+  throw new ProblemError('request.invalid', `from ${detail}.`, { errors: [{ pointer: '/from', detail }] })
 }

@@ -91,6 +91,18 @@ export async function listReplays(partition: Partition, address: string): Promis
 }
 
 export function toReplay(stored: StoredReplay): Replay {
-  const { id, subscription, state, from, to, ratePerSecond, replayed, looked, startedAt, endedAt } = stored
-  return { id, subscription, state, from, to, ratePerSecond, replayed, looked, startedAt, ...(endedAt && { endedAt }) }
+  const { id, subscription, state, from, to, ratePerSecond, replayed, looked, erased, startedAt, endedAt } = stored
+  return {
+    id,
+    subscription,
+    state,
+    from,
+    to,
+    ratePerSecond,
+    replayed,
+    looked,
+    erased,
+    startedAt,
+    ...(endedAt && { endedAt }),
+  }
 }

@@ -4,16 +4,20 @@ import {
   type Behind,
   type Counts,
   fanOut,
+  logStart,
   type Partition,
   type Partitions,
   readBehind,
   readCounts,
-  readLogAfter,
   readRouted,
+  skipBehind,
+  splitAddress,
 } from '@millrace/streams'
+import type { History } from '../events/history.ts'
+import { missingBehind, readPast } from '../events/past-log.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { firstPortion, routeAlone } from './route-events.ts'
-import type { Subscription, SubscriptionView } from './subscription-view.ts'
+import { hearsPlatform, type Subscription, type SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
 
 export interface CatchUpDeps {
@@ -21,6 +25,8 @@ export interface CatchUpDeps {
   readonly source: Partition
   readonly partitions: Partitions
   readonly views: ViewSource
+  /** Where older events come from than the log has. */
+  readonly history: History
   readonly metrics: DispatcherMetrics
   readonly maxWaiting: number
   /** Only who routes the log reads it for those that are behind. */
@@ -80,7 +86,11 @@ async function serve(
   for (const one of behind) {
     const subscription = view.byAddress.get(one.address)
     if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
-    const stepped = await step(deps, state, { one, subscription, view, common })
+    const stepped = await step(deps, state, { one, subscription, view, common }).catch((error): Turn => {
+      // It may have to wait for the audit app; the others go on.
+      deps.onError(error)
+      return 'done'
+    })
     if (stepped === 'full') full.add(one.address)
     else full.delete(one.address)
     if (stepped === 'more') turn = 'more'
@@ -106,7 +116,7 @@ async function withoutRoom(
 }
 
 async function step(
-  { source, maxWaiting, metrics, views }: CatchUpDeps,
+  { source, maxWaiting, metrics, views, history }: CatchUpDeps,
   state: State,
   {
     one,
@@ -115,14 +125,19 @@ async function step(
     common,
   }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
 ): Promise<Turn> {
-  const wants = (type: string) => view.index.candidates(type).has(subscription)
-  const count = Math.ceil(BATCH_EVENTS / state.eventsPerEntry)
-  const read = await readLogAfter(source, { after: one.position, count, wants })
-  const entries = read.filter(({ endsEntry }) => endsEntry).length
-  if (entries > 0) state.eventsPerEntry = Math.max(read.length / entries, state.eventsPerEntry / 2, 1)
-  const events = firstPortion(read)
-  const last = events.at(-1)?.position ?? one.position
-  const atEnd = entries < count && events.length === read.length
+  if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
+  const page = await readPast(history, source, {
+    after: one.position,
+    count: Math.ceil(BATCH_EVENTS / state.eventsPerEntry),
+    publishedOnly: !hearsPlatform(subscription.types),
+    wants: (type) => view.index.candidates(type).has(subscription),
+  })
+  const entries = page.events.filter(({ endsEntry }) => endsEntry).length
+  if (entries > 0) state.eventsPerEntry = Math.max(page.events.length / entries, state.eventsPerEntry / 2, 1)
+  const events = firstPortion(page.events)
+  const isWhole = events.length === page.events.length
+  const last = isWhole ? page.through : (events.at(-1)?.position ?? one.position)
+  const atEnd = isWhole && page.atEnd
   const to = atEnd && comparePositions(common, last) > 0 ? common : last
   const result = await fanOut(subscription.partition, {
     source: source.number,
@@ -140,4 +155,17 @@ async function step(
   metrics.routed.inc({}, result.jobs)
   if (result.left > 0) return 'full'
   return atEnd ? 'done' : 'more'
+}
+
+/** It asks for what the log no longer has, and there is nobody to ask for it: it begins with the log, and that is said. */
+async function skipTrimmed(
+  { source, metrics }: Pick<CatchUpDeps, 'source' | 'metrics'>,
+  partition: Partition,
+  { address, position }: Behind,
+): Promise<boolean> {
+  const start = missingBehind(await logStart(source), position)
+  if (!start) return false
+  if (!(await skipBehind(partition, { address, source: source.number, to: start.before }))) return false
+  metrics.lostEvents.inc(splitAddress(address))
+  return true
 }

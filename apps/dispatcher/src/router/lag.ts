@@ -14,6 +14,7 @@ import {
   skipBehind,
   splitAddress,
 } from '@millrace/streams'
+import type { History } from '../events/history.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { readLiveQueues } from '../queue-counts.ts'
 import type { SubscriptionView } from './subscription-view.ts'
@@ -28,8 +29,16 @@ export interface LagDeps {
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
   readonly retention: Retention
+  readonly history: History
+  readonly retained: Retained
   onError(error: unknown): void
 }
+
+/**
+ * Up to where each log, by its partition's number, keeps nothing for subscriptions that are behind: they find it in the audit
+ * store.
+ */
+export type Retained = Map<number, string>
 
 const SAMPLE_MS = 2000
 
@@ -59,11 +68,16 @@ export function startLagDuty(deps: LagDeps): Loop {
   return loop
 }
 
-async function keepRetention({ partitions, retention, metrics, clock }: LagDeps, source: Partition): Promise<void> {
+async function keepRetention(
+  { partitions, retention, metrics, clock, history, retained }: LagDeps,
+  source: Partition,
+): Promise<void> {
   const span = await logSpan(source)
   if (!span) return
   const cutoff = retentionCutoff(span, retention, clock.now())
-  if (comparePositions(span.first, cutoff) > 0) return
+  // With an audit app nothing is lost: the log goes on without them, and they read on from the store.
+  if (history.isThere) retained.set(source.number, cutoff)
+  if (history.isThere || comparePositions(span.first, cutoff) > 0) return
   for (const partition of partitions.all) {
     for (const { address, position, source: number } of await readBehind(partition)) {
       if (number !== source.number || comparePositions(position, cutoff) >= 0) continue

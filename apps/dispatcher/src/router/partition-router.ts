@@ -16,6 +16,7 @@ import {
   readBehind,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
+import type { Retained } from './lag.ts'
 import { type Portion, portionsOf } from './route-events.ts'
 import type { SubscriptionView } from './subscription-view.ts'
 import type { ViewSource } from './view-source.ts'
@@ -41,6 +42,7 @@ export interface PartitionRouterDeps {
   readonly holder: string
   readonly maxWaiting: number
   readonly leaseMs: number
+  readonly retained: Retained
   /** Ends a read that blocks, when the router is to stop. */
   cancelRead(): void
   onError(error: unknown): void
@@ -236,7 +238,10 @@ class Routing {
       if (!(await this.#move(partition, { to: position, entriesRead, events: [] }, cursors, view))) return
     }
     const alone = (await Promise.all(partitions.all.map(readBehind))).flat()
-    const mine = alone.filter(({ source }) => source === this.#source.number).map((behind) => behind.position)
+    const keepsFrom = this.#deps.retained.get(this.#source.number) ?? '0-0'
+    const mine = alone
+      .filter(({ source, position }) => source === this.#source.number && comparePositions(position, keepsFrom) >= 0)
+      .map((behind) => behind.position)
     const furthest = [position, ...mine].toSorted(comparePositions)[0] as string
     // A position may be in the middle of an entry, which must not be trimmed then: the mark stays before its millisecond.
     await reader.commit({ ...this.#read, position: beforeTime(timeOf(furthest)) })

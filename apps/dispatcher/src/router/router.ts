@@ -9,10 +9,11 @@ import {
   type Partitions,
   type RegistryView,
 } from '@millrace/streams'
+import type { History } from '../events/history.ts'
 import { startReplayer } from '../events/replayer.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { startCatchUp } from './catch-up.ts'
-import { startLagDuty } from './lag.ts'
+import { type Retained, startLagDuty } from './lag.ts'
 import { READ_BLOCK_MS, reportOutside, startPartitionRouter } from './partition-router.ts'
 import type { ViewSource } from './view-source.ts'
 
@@ -29,6 +30,7 @@ export interface RouterDeps {
   readonly maxWaiting: number
   readonly leaseMs: number
   readonly retention: Retention
+  readonly history: History
 }
 
 export interface Router {
@@ -41,6 +43,7 @@ export function startRouter(deps: RouterDeps): Router {
   const holder = newHolder()
   const onError = reportOutside(logger, 'router.failed')
 
+  const retained: Retained = new Map()
   const sources = [...partitions.all, deps.registryPartition]
   const duties = sources.map((source) => {
     const blocking = connectBlocking({ url: redisUrl, role: 'router', log: logger, blockMs: READ_BLOCK_MS })
@@ -48,6 +51,7 @@ export function startRouter(deps: RouterDeps): Router {
     const router = startPartitionRouter({
       ...deps,
       reader,
+      retained,
       views,
       holder,
       onError,
@@ -57,7 +61,7 @@ export function startRouter(deps: RouterDeps): Router {
     return { router, catchUp }
   })
 
-  const lag = startLagDuty({ ...deps, sources, onError })
+  const lag = startLagDuty({ ...deps, sources, retained, onError })
   const replayer = startReplayer({ ...deps, sources, onError })
   // What begins now reads on its own at first: do not let it wait for the sweep.
   registry.onChange(() => {

@@ -98,6 +98,7 @@ export function metaOf({ definition }: Subscription, { attributes }: LoggedEvent
   })
 }
 
-function hearsPlatform(types: readonly string[]): boolean {
+/** Whether one of these types may be a fact of the platform. */
+export function hearsPlatform(types: readonly string[]): boolean {
   return PLATFORM_EVENT_TYPES.some((type) => fitsTypes(types, type))
 }

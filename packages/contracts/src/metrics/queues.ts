@@ -68,6 +68,25 @@ export const QUEUE_METRICS = {
     labels: { scope: ['origin', 'endpoint'] },
     rest: 'max',
   },
+  logLength: {
+    name: 'millrace_stream_length_entries',
+    type: 'gauge',
+    unit: 'entries',
+    help: 'Entries in the log of a partition; it is trimmed behind its slowest reader',
+    labels: { partition: 'partition' },
+  },
+  memoryUsed: {
+    name: 'millrace_redis_memory_used_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'Memory that Redis has given out',
+  },
+  memoryLimit: {
+    name: 'millrace_redis_memory_limit_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    help: 'The maxmemory of Redis, at which it takes no new work; 0 for none',
+  },
   collected: {
     name: 'millrace_collector_last_success_timestamp_seconds',
     type: 'gauge',

@@ -1,3 +1,5 @@
+import { DURABILITIES } from '../jobs-api.ts'
+import { BUCKETS } from './buckets.ts'
 import type { MetricDefinitions } from './definition.ts'
 
 /** Events and the subscriptions that hear of them, as the router of a dispatcher sees them. */
@@ -9,6 +11,21 @@ export const SUBSCRIPTION_METRICS = {
     help: 'Events by what became of them; the namespace is _other where no service has it',
     subject: 'namespace',
     labels: { result: { appended: '', deduplicated: '', warned: 'appended, and its schema does not fit' } },
+  },
+  publishDuration: {
+    name: 'millrace_event_publish_duration_seconds',
+    type: 'histogram',
+    unit: 'seconds',
+    help: 'Time to publish the events of one request',
+    labels: { durability: DURABILITIES },
+    buckets: BUCKETS.work,
+  },
+  eventBytes: {
+    name: 'millrace_event_size_bytes',
+    type: 'histogram',
+    unit: 'bytes',
+    help: 'Size of published events, attributes included',
+    buckets: BUCKETS.eventBytes,
   },
   routed: {
     name: 'millrace_router_jobs_total',

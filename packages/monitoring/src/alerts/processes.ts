@@ -29,6 +29,21 @@ export const PROCESS_ALERTS: readonly Alert[] = [
     steps: ['`GET /readyz` of the dispatchers.', '`background.failed` in their log has the error.'],
   },
   {
+    name: 'MillraceRedisMemoryHigh',
+    severity: 'critical',
+    expr: `max(${series(QUEUE_METRICS.memoryUsed)}) / (max(${series(QUEUE_METRICS.memoryLimit)}) > 0) > 0.85`,
+    for: '5m',
+    summary: 'Redis has used {{ $value | humanizePercentage }} of its memory',
+    description:
+      'At its limit producers are refused; what was accepted goes on. See on the dashboard Overview whether queues or a log grow, and give Redis more.',
+    means: 'Redis comes near its `maxmemory`.',
+    steps: [
+      'A log that grows is not read: MillraceProjectionStuck, or a subscription that is behind.',
+      'A backlog: MillraceBacklogGrowing. Dead letters take memory as well: redrive or discard them.',
+      '`CONFIG SET maxmemory` gives it more at once.',
+    ],
+  },
+  {
     name: 'MillraceRequestsFailing',
     severity: 'warning',
     expr: `sum by (app) (rate(${failed}[5m])) / sum by (app) (rate(${requests}[5m]) > 0) > 0.05`,

@@ -1,4 +1,4 @@
-import { AUDIT_METRICS, JOB_METRICS, PROCESS_METRICS, SCHEDULE_METRICS } from '@millrace/contracts'
+import { AUDIT_METRICS, JOB_METRICS, PROCESS_METRICS, QUEUE_METRICS, SCHEDULE_METRICS } from '@millrace/contracts'
 import { bucketRates, quantile, selector, series } from '../expression.ts'
 import { RECORDINGS } from '../recordings.ts'
 import { type Dashboard, QUEUE_LEGEND } from './dashboard.ts'
@@ -152,6 +152,21 @@ export const OVERVIEW: Dashboard = {
           description: 'What each process takes.',
           ...{ kind: 'lines', unit: 'bytes', width: 12 },
           targets: [{ expr: 'process_resident_memory_bytes{job="millrace"}', legend: '{{app}} {{instance}}' }],
+        },
+        {
+          title: 'Redis memory',
+          description: 'At the limit, where there is one, producers are refused with 503; what was accepted goes on.',
+          ...{ kind: 'lines', unit: 'bytes', width: 12 },
+          targets: [
+            { expr: `max(${series(QUEUE_METRICS.memoryUsed)})`, legend: 'used' },
+            { expr: `max(${series(QUEUE_METRICS.memoryLimit)})`, legend: 'limit (0 is none)' },
+          ],
+        },
+        {
+          title: 'Log',
+          description: 'Entries in the log of each partition. It grows while its slowest reader stands still.',
+          ...{ kind: 'lines', unit: 'short', width: 12 },
+          targets: [{ expr: `max by (partition) (${series(QUEUE_METRICS.logLength)})`, legend: '{{partition}}' }],
         },
         {
           title: 'Versions',

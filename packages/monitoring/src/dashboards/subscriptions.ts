@@ -1,10 +1,19 @@
 import { SUBSCRIPTION_METRICS } from '@millrace/contracts'
-import { selector, series } from '../expression.ts'
+import { bucketRates, quantile, selector, series } from '../expression.ts'
 import { RECORDINGS } from '../recordings.ts'
 import { type Dashboard, IN_QUEUE, QUEUE_LEGEND } from './dashboard.ts'
 
-const { published, routed, routerLag, subscriptionLag, subscriptionUnread, subscriptionBehind, lostEvents } =
-  SUBSCRIPTION_METRICS
+const {
+  publishDuration,
+  eventBytes,
+  published,
+  routed,
+  routerLag,
+  subscriptionLag,
+  subscriptionUnread,
+  subscriptionBehind,
+  lostEvents,
+} = SUBSCRIPTION_METRICS
 
 export const SUBSCRIPTIONS: Dashboard = {
   uid: 'millrace-subscriptions',
@@ -45,6 +54,27 @@ export const SUBSCRIPTIONS: Dashboard = {
           description: 'Jobs that the router made of events: one for each subscription that an event matches.',
           ...{ kind: 'lines', unit: 'ops' },
           targets: [{ expr: `sum(rate(${series(routed)}[$__rate_interval]))`, legend: 'jobs' }],
+        },
+      ],
+    },
+    {
+      title: 'Publishing',
+      panels: [
+        {
+          title: 'Time to publish',
+          description: 'From the request to its answer, when the events are in the log.',
+          ...{ kind: 'lines', unit: 's', width: 12 },
+          targets: [0.5, 0.95, 0.99].map((rank) => ({
+            expr: quantile(rank, bucketRates(publishDuration, [])),
+            legend: `p${rank * 100}`,
+          })),
+        },
+        {
+          title: 'Size of events',
+          description:
+            '95 in 100 events are smaller. Large data is better stored elsewhere, with a reference in the event.',
+          ...{ kind: 'lines', unit: 'bytes', width: 12 },
+          targets: [{ expr: quantile(0.95, bucketRates(eventBytes, [])), legend: 'p95' }],
         },
       ],
     },
