@@ -81,6 +81,11 @@ function connect(
   })
   // A connection that breaks while nobody uses it: the pool makes another one.
   pool.on('error', () => undefined)
+  // One that breaks in the middle of a transaction says so twice: to the query, which rejects, and here, where an error that
+  // nobody hears would end the process.
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined)
+  })
   const dialect = new PostgresDialect({
     pool: {
       connect: async () => withStoreErrors(await pool.connect().catch(rethrow)),

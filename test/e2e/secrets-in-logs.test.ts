@@ -1,0 +1,190 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  type ChildHandle,
+  eventually,
+  freePort,
+  type PostgresServer,
+  type Receiver,
+  type RedisServer,
+  startPostgres,
+  startProcess,
+  startReceiver,
+  startRedis,
+} from '@millrace/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+// Each is planted where a real one would be, and none of them may be in any line.
+const SECRETS = {
+  redisPassword: 'redis-password-9f31',
+  databasePassword: 'database-password-4c02',
+  apiKey: 'api-key-77aa1',
+  cookie: 'session-cookie-5e5e5',
+  payload: 'payload-card-4111111111111111',
+  payloadNumber: '987654321012',
+  answer: 'answer-of-the-worker-3d3d',
+  eventData: 'event-data-ssn-078051120',
+  auditData: 'audit-data-diagnosis-b20',
+  sinkToken: 'sink-token-T0K3N',
+  query: 'query-token-6b6b6',
+  collectorKey: 'collector-key-1a1a1',
+  idempotencyKey: 'idempotency-of-ada-2b2b2',
+} as const
+
+const APPS = ['dispatcher', 'scheduler', 'audit'] as const
+let redis: RedisServer
+let postgres: PostgresServer
+let worker: Receiver
+const apps: ChildHandle[] = []
+const urls: Record<(typeof APPS)[number], string> = { dispatcher: '', scheduler: '', audit: '' }
+
+async function startApp(name: (typeof APPS)[number], env: Record<string, string> = {}): Promise<ChildHandle> {
+  const port = await freePort()
+  urls[name] = `http://127.0.0.1:${port}`
+  const app = await startProcess({
+    file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
+    env: {
+      // The most that can be said.
+      LOG_LEVEL: 'trace',
+      REDIS_URL: `redis://default:${SECRETS.redisPassword}@127.0.0.1:${redis.port}`,
+      [`MILLRACE_${name.toUpperCase()}_PORT`]: String(port),
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+      OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${SECRETS.collectorKey}`,
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+      ...env,
+    },
+    readyWhen: name === 'audit' ? /service\.listening/ : new RegExp(`${name}\\.ready`),
+    readyTimeoutMs: 40_000,
+  })
+  apps.push(app)
+  return app
+}
+
+async function call(method: string, url: string, body?: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      authorization: `Bearer ${SECRETS.apiKey}`,
+      cookie: `session=${SECRETS.cookie}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  return { status: response.status, text: await response.text() }
+}
+
+const output = () => apps.map((app) => app.output()).join('\n')
+
+/** A receiver whose address has a secret in it, as those of chat services have. */
+const MANIFEST = (url: string) => ({
+  manifest: {
+    metadata: { name: 'shop' },
+    spec: {
+      queues: [
+        { name: 'mail', endpoint: '/internal/mail', retries: 1, retryDelayMs: 1 },
+        { name: 'many', endpoint: '/internal/many', batch: { maxSize: 2, maxWaitMs: 10 } },
+      ],
+      schedules: [
+        { name: 'tidy', cron: '@every 1s', endpoint: '/internal/tidy', payload: { secret: SECRETS.payload } },
+      ],
+      subscriptions: [{ name: 'paid', types: ['order.paid'], endpoint: '/internal/paid' }],
+    },
+  },
+  url,
+  who: 'test',
+})
+
+beforeAll(async () => {
+  redis = await startRedis()
+  postgres = await startPostgres()
+  worker = await startReceiver()
+  await redis.client().config('SET', 'requirepass', SECRETS.redisPassword)
+  const database = new URL(await postgres.createDatabase())
+  database.password = SECRETS.databasePassword
+  await Promise.all([startApp('dispatcher'), startApp('scheduler'), startApp('audit', { DATABASE_URL: database.href })])
+  expect((await call('PUT', `${urls.dispatcher}/services/shop`, MANIFEST(worker.url))).text).not.toContain('detail')
+})
+afterAll(async () => {
+  await Promise.all(apps.map((app) => app.stop()))
+  await Promise.all([worker?.stop(), postgres?.stop(), redis?.stop()])
+})
+
+describe('the log files at their most talkative', () => {
+  it('hold no secret and no payload, whatever goes right or wrong', async () => {
+    const { payload, payloadNumber, answer, eventData, auditData, query, idempotencyKey, sinkToken } = SECRETS
+    worker.script(
+      '/internal/mail',
+      { status: 500, body: answer },
+      { status: 200, body: JSON.stringify({ answer }) },
+      { status: 489, body: answer },
+    )
+    const job = { namespace: 'shop', queue: 'mail', data: { payload, card: Number(payloadNumber) }, idempotencyKey }
+    await call('POST', `${urls.dispatcher}/jobs`, job)
+    await worker.waitFor('/internal/mail', 2)
+    await call('POST', `${urls.dispatcher}/jobs`, { ...job, idempotencyKey: undefined })
+    await worker.waitFor('/internal/mail', 3)
+    await call('POST', `${urls.dispatcher}/jobs`, { ...job, data: 'another' })
+    await call('POST', `${urls.dispatcher}/jobs?token=${query}`, `{"namespace":"shop","data":"${payload}`)
+    await call('POST', `${urls.dispatcher}/jobs/batch`, {
+      jobs: [
+        { ...job, queue: 'many' },
+        { ...job, queue: 'nobody' },
+      ],
+    })
+    await call('GET', `${urls.dispatcher}/jobs/none?token=${query}`)
+    await call('POST', `${urls.dispatcher}/events?namespace=shop`, { type: 'order.paid', data: { eventData } })
+    await worker.waitFor('/internal/paid', 1)
+    await worker.waitFor('/internal/tidy', 1)
+    const emit = {
+      namespace: 'shop',
+      eventType: 'policy.read',
+      entityId: 'p1',
+      data: { auditData },
+      metadata: { who: 'ada' },
+    }
+    await call('POST', `${urls.audit}/v1/events/emit`, emit)
+    await call('POST', `${urls.audit}/v1/events/emit`, { ...emit, entityId: 7 })
+    await call('GET', `${urls.audit}/v1/events?namespace=shop&token=${query}`)
+
+    // A worker that is not there, under a path that nobody should read.
+    const gone = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => gone.once('listening', resolve))
+    const { port } = gone.address() as AddressInfo
+    await new Promise((resolve) => gone.close(resolve))
+    await call('PUT', `${urls.dispatcher}/services/shop`, MANIFEST(`http://127.0.0.1:${port}/hooks/${sinkToken}`))
+    await call('POST', `${urls.dispatcher}/jobs`, { ...job, idempotencyKey: undefined })
+    await eventually(() => /connection_refused|ECONNREFUSED/.test(output()))
+
+    // Both stores away: their errors name what could not be reached.
+    await Promise.all([redis.kill(), postgres.kill()])
+    await call('POST', `${urls.dispatcher}/jobs`, { ...job, idempotencyKey: undefined })
+    await call('POST', `${urls.audit}/v1/events/emit`, emit)
+    await eventually(() => /redis\.connection_error/.test(output()) && /recorder\.failed|store/.test(output()))
+    expect(output()).toMatch(/"job\.dead"/)
+    const found = Object.entries(SECRETS).filter(([, secret]) => output().includes(secret))
+    expect(found.map(([name]) => name)).toEqual([])
+  })
+
+  it('nor do the words of a process that cannot start', async () => {
+    const secret = SECRETS.redisPassword
+    const broken = await startProcess({
+      file: new URL('../../apps/audit/src/main.ts', import.meta.url),
+      env: {
+        REDIS_URL: `redsi://default:${secret}@127.0.0.1:1`,
+        DATABASE_URL: `mysql://u:${SECRETS.databasePassword}@h/d`,
+      },
+    })
+    expect(await broken.exited).toMatchObject({ code: 1 })
+    expect(broken.output()).toMatch(/REDIS_URL: expected redis:\/\/.*got "redsi:\/\/default:…@127\.0\.0\.1:1"/)
+    const away = await startProcess({
+      file: new URL('../../apps/dispatcher/src/main.ts', import.meta.url),
+      env: { REDIS_URL: `redis://default:${secret}@127.0.0.1:1`, MILLRACE_DISPATCHER_PORT: '0', LOG_LEVEL: 'trace' },
+    })
+    await away.waitForLine(/redis\.connection_error/)
+    await away.killGroup()
+    for (const { output: said } of [broken, away]) {
+      for (const planted of Object.values(SECRETS)) expect(said()).not.toContain(planted)
+    }
+  })
+})
