@@ -102,9 +102,15 @@ const keyed = {
 
 const ofQueues = { batch: batchSchema.optional(), ...keyed }
 
+/** `schedule:nightly` is the address of a schedule's ticks, and the key `nightly:x` of a queue `schedule` would be taken for its. */
+const queueNameSchema = nameSchema.refine(
+  (name) => !(QUEUE_KINDS as readonly string[]).includes(name) || name === 'queue',
+  'is a word that addresses of schedules and subscriptions begin with: choose another',
+)
+
 /** `spec.queues[]`: the seeds' fields with the seeds' defaults, and `backoff`, which is ours. */
 export const manifestQueueSchema = z.strictObject({
-  name: nameSchema,
+  name: queueNameSchema,
   ...destination,
   ...delivery,
   ...ofQueues,

@@ -45,6 +45,8 @@ const mistakes = (source: string) => {
   return parsed.kind === 'refused' ? parsed.mistakes : []
 }
 
+const NAMED_SCHEDULE = withSpec('  queues: [{name: schedule, endpoint: /internal/jobs/x}]\n')
+
 describe('a manifest', () => {
   it('gives its queues and schedules the documented defaults and passes the rest through', () => {
     const { declaration, warnings } = accept(full)
@@ -159,6 +161,7 @@ describe('a refused manifest names line, field and fix', () => {
       /IANA/,
     ],
     ['a missing cron', schedule(''), 9, '/spec/schedules/0/cron', /is required/],
+    ['a name that addresses begin with', NAMED_SCHEDULE, 8, '/spec/queues/0/name', /choose another/],
     ['a misspelt field', queue('      retry: 3\n'), 11, '/spec/queues/0/retry', /did you mean "retries"/],
     ['a field nobody knows', queue('      colour: red\n'), 11, '/spec/queues/0/colour', /known are name, endpoint/],
     [

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promtool } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { ALERTS, alertRules, recordingRules, runbook, runbookOf } from '../src/index.ts'
 import { ALERT_CASES, type Case } from './alert-cases.ts'
 
@@ -74,11 +74,16 @@ function promtest(alertname: string, { series, at = '1h' }: Case, exp_alerts: re
   }
 }
 
+function groupNames(rules: string): string[] {
+  return (parse(rules) as { groups: { name: string }[] }).groups.map(({ name }) => name)
+}
+
 function runTests(file: string, tests: readonly object[]): Promise<{ code: number | null; output: string }> {
   const path = join(folder, file)
   const rule_files = ['recordings.yml', 'alerts.yml'].map((rules) => join(folder, rules))
   // As Prometheus does it over time: what is recorded is there when the alerts look.
-  const group_eval_order = ['millrace-recordings']
+  // Every group is named: one that is not counts as the first.
+  const group_eval_order = [recordingRules(), alertRules()].flatMap(groupNames)
   writeFileSync(path, stringify({ rule_files, group_eval_order, evaluation_interval: '1m', tests }))
   return promtool(['test', 'rules', path])
 }
