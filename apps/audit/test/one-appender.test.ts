@@ -1,4 +1,3 @@
-import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AuditApp, type Chain, DATABASES, type Emitted, emitBody, type Rig, startRig } from './support.ts'
@@ -24,15 +23,14 @@ describe.each(DATABASES)('with %s', (database) => {
     const emitSurely = async (emitter: number, n: number) => {
       const key = `${emitter}-${n}`
       const body = emitBody({ entityId: 'busy', data: { emitter, n }, idempotencyKey: key })
-      for (let attempt = emitter; ; attempt++) {
-        const answer = await apps[attempt % apps.length]?.post<Emitted>('/v1/events/emit', body).catch(() => undefined)
-        if (answer?.body.success) {
-          eventIds.set(key, answer.body.data.eventId)
-          answered++
-          return
-        }
-        await turnOfOthers()
+      let attempt = emitter
+      const send = async () => {
+        const app = apps[attempt++ % apps.length]
+        const answer = await app?.post<Emitted>('/v1/events/emit', body).catch(() => undefined)
+        return answer?.body.success ? answer.body.data.eventId : undefined
       }
+      eventIds.set(key, await eventually(send, { intervalMs: 5, timeoutMs: 120_000 }))
+      answered++
     }
     const emitters = Array.from({ length: EMITTERS }, async (_, emitter) => {
       for (let n = 0; n < EVENTS_EACH; n++) await emitSurely(emitter, n)
