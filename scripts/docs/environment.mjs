@@ -83,6 +83,11 @@ const WORDS = {
   DATABASE_URL:
     'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
+  MILLRACE_AUDIT_SWEEP_MS:
+    'How long after [a sweep](audit.md#the-sweep) of the whole trail the next one begins. 0: never.',
+  MILLRACE_AUDIT_RETENTION:
+    'How many days payloads are kept, by event type: `job.*=90,*=1095`; the first pattern that fits counts. Nothing is pruned without it. [audit.md](audit.md#retention-and-legal-holds)',
+  MILLRACE_AUDIT_PRUNE_MS: 'How long after a pruning of payloads the next one begins.',
   MILLRACE_AUDIT_STREAMS:
     'How many [progress streams](api.md#progress-as-it-comes) one audit process has open at once, 1 to 100,000.',
   MILLRACE_EXAMPLE_PORT: 'Port of the example service under `millrace up --example`.',

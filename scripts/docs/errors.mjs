@@ -46,6 +46,7 @@ const PROBLEM_WORDS = {
   'idempotency.conflict': 'The same key came with another body within 24 hours. A new job needs a new key.',
   'event.schema_mismatch':
     'The service declares a JSON Schema for this type, and the data does not fit it. Repair the data, or the schema.',
+  'hold.unknown': 'Correct the id; `GET /v1/holds?released=true` lists them all.',
   'subscription.unknown': 'Correct the id, `<namespace>.<name>`; `GET /subscriptions` lists them.',
   'subscription.declared': 'It stands in a manifest. Change it there and apply it.',
   'subscription.exists': 'Choose another name, or change the one that there is with PUT.',

@@ -57,6 +57,10 @@ async function slowRedrive({ dead, post }: World): Promise<string> {
   return (await post('/dead-letters/redrive', { filter, ratePerSecond: 0.01, ...BY })).id as string
 }
 
+async function madeKey(post: World['post']): Promise<string> {
+  return (await post('/keys', { name: 'made', grants: ['operator:shop'], ...BY })).id as string
+}
+
 /** In an order in which each finds what it needs. */
 export const ACTIONS: readonly Action[] = [
   {
@@ -133,6 +137,8 @@ export const ACTIONS: readonly Action[] = [
   {
     ...{ app: 'dispatcher', route: 'POST /replays/{id}/stop', leaves: 'replay.stopped' },
     ask: async ({ post }) => {
+      // Enough for it to run for a while at that rate.
+      for (let n = 0; n < 5; n++) await post('/events', { type: 'b.happened', data: n })
       const replay = { from: 'earliest', ratePerSecond: 0.1, ...BY }
       return { path: `/replays/${(await post('/subscriptions/shop.hook/replay', replay)).id}/stop` }
     },
@@ -168,5 +174,39 @@ export const ACTIONS: readonly Action[] = [
       await post(`${SCHEDULE}/backfills`, { ...RANGE, backfillId: 'slow', ...BY }, 'scheduler')
       return { path: `${SCHEDULE}/backfills/slow/stop` }
     },
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/subjects/{id}/erase', leaves: 'payload.erased' },
+    destructive: true,
+    ask: async () => ({ path: '/v1/subjects/customer-7/erase' }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/holds', leaves: 'hold.placed' },
+    destructive: true,
+    ask: async () => ({ path: '/v1/holds', body: { namespace: 'other' } }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/holds/{id}/release', leaves: 'hold.released' },
+    destructive: true,
+    ask: async ({ post }) => ({
+      path: `/v1/holds/${(await post('/v1/holds', { namespace: 'other', ...BY }, 'audit')).id}/release`,
+    }),
+  },
+  {
+    ...{ app: 'audit', route: 'POST /v1/rebuild', leaves: 'read_models.rebuild_started' },
+    ask: async () => ({ path: '/v1/rebuild' }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys', leaves: 'key.created' },
+    ask: async () => ({ path: '/keys', body: { name: 'made', grants: ['operator:shop'] } }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys/{id}/rotate', leaves: 'key.rotated' },
+    ask: async ({ post }) => ({ path: `/keys/${await madeKey(post)}/rotate` }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /keys/{id}/revoke', leaves: 'key.revoked' },
+    destructive: true,
+    ask: async ({ post }) => ({ path: `/keys/${await madeKey(post)}/revoke` }),
   },
 ]

@@ -26,8 +26,11 @@ import {
   whenReady,
 } from '@millrace/streams'
 import { addEmitRoute } from './api/emit-route.ts'
+import { addEraseRoute } from './api/erase-route.ts'
 import { addEventRoutes } from './api/event-routes.ts'
+import { addExportRoute } from './api/export-route.ts'
 import { addHistoryRoute } from './api/history-route.ts'
+import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
 import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
 import { addReadModelRoutes } from './api/read-model-routes.ts'
@@ -35,6 +38,7 @@ import { addRebuildRoutes } from './api/rebuild-route.ts'
 import { storeProblem } from './api/store-problems.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
 import { type AuditConfig, readConfig } from './config.ts'
+import { startKeeping } from './keeping/keeping.ts'
 import { createAuditMetrics } from './metrics.ts'
 import { createLogFeed, FEED_BLOCK_MS } from './progress/log-feed.ts'
 import { createRebuilder } from './read-models/rebuilder.ts'
@@ -98,6 +102,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   await rebuilder.startIfOutdated()
   const retention = startStatsRetention({ database: store, clock, logger })
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
+  const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
   const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
@@ -122,6 +127,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   addEventRoutes(server, { read, metrics, stopping: stopping.signal })
   addHistoryRoute(server, { read, readCursor: store.trail.readCursor })
   addVerifyRoute(server, { read, metrics, stopping: stopping.signal })
+  addExportRoute(server, { read, clock, stopping: stopping.signal })
+  addEraseRoute(server, { read, partitions, signals, stopping: stopping.signal })
+  addHoldRoutes(server, { read, partitions, signals, stopping: stopping.signal })
   addReadModelRoutes(server, { read })
   addRebuildRoutes(server, { rebuilder, partitions })
   addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
@@ -161,6 +169,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       await Promise.all([
         rebuilder.stop(),
         retention.stop(),
+        keeping.stop(),
         lag.stop(),
         ...recorders.map(({ recorder }) => recorder.stop()),
       ])

@@ -6,7 +6,8 @@ import type { RecordRow } from './store/schema.ts'
 export function createAuditMetrics(metrics: Metrics) {
   const { records, lastRecorded, ...instruments } = metrics.instruments(AUDIT_METRICS)
   // From the start, so that the first chain that is found broken is an increase.
-  for (const result of ['intact', 'broken', 'unknown'] as const) instruments.verified.labels({ result })
+  for (const result of ['intact', 'tampered', 'unverifiable', 'unknown'] as const)
+    instruments.verified.labels({ result })
   return {
     ...instruments,
     recorded(rows: readonly RecordRow[]): void {

@@ -6,6 +6,16 @@ export class CommandError extends Error {
   override readonly name: string = 'CommandError'
 }
 
+/** What an app refused, as it said it. */
+export class ProblemAnswer extends CommandError {
+  readonly problem: Problem
+
+  constructor(message: string, problem: Problem) {
+    super(message)
+    this.problem = problem
+  }
+}
+
 /** Nobody answered: the same request may work in a while. */
 export class UnreachableError extends CommandError {}
 
@@ -22,21 +32,37 @@ export async function call<T>(
   path: string,
   { method = 'GET', body, headers, timeoutMs = 60_000 }: CallOptions = {},
 ): Promise<T> {
-  const { apiKey } = readConfig()
-  const authorization = apiKey !== undefined && { authorization: `Bearer ${apiKey}` }
   const response = await fetchOrExplain(url, path, {
     method,
-    headers: { ...authorization, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    headers: { ...authorization(), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(timeoutMs),
   })
   const text = await response.text()
   if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
-  if (response.status === 401 && apiKey === undefined)
-    throw new CommandError(
+  throw refusal(response.status, text)
+}
+
+/** The body of an answer as it comes, for what may be longer than memory. */
+export async function open(url: string, path: string): Promise<ReadableStream> {
+  const response = await fetchOrExplain(url, path, { headers: authorization() })
+  if (response.ok && response.body) return response.body
+  throw refusal(response.status, await response.text())
+}
+
+function authorization(): Record<string, string> {
+  const { apiKey } = readConfig()
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+}
+
+function refusal(status: number, text: string): CommandError {
+  if (status === 401 && readConfig().apiKey === undefined)
+    return new CommandError(
       'This installation asks for a key: set MILLRACE_API_KEY, and ask an admin for one (millrace keys create).',
     )
-  throw new CommandError(explainProblem(response.status, text))
+  const problem = parseProblem(text)
+  const message = explainProblem(status, text)
+  return problem ? new ProblemAnswer(message, problem) : new CommandError(message)
 }
 
 async function fetchOrExplain(url: string, path: string, init: RequestInit): Promise<Response> {

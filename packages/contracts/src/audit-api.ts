@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { namespaceSchema } from './names.ts'
+import { namespaceSchema, recordedNamespaceSchema } from './names.ts'
+import { fieldSchema } from './trail-api.ts'
 
 /** `POST /v1/events/emit`, in Septor's known shape. */
 export const emitRequestSchema = z.strictObject({
@@ -42,22 +43,50 @@ export const auditEventSchema = z.object({
 })
 export type AuditEvent = z.infer<typeof auditEventSchema>
 
-export const eventQuerySchema = z.strictObject({
-  namespace: namespaceSchema.optional(),
+/** Which events are meant: all that is named must hold. */
+const eventFilter = {
+  namespace: recordedNamespaceSchema.optional(),
   entityId: z.string().max(500).optional(),
-  eventType: z.string().max(200).optional().describe('exact, or a prefix with a trailing *, such as policy.*'),
+  eventType: z.string().max(200).optional().describe('exact, or with * for anything: policy.*, *.created'),
   who: z.string().max(500).optional(),
-  since: z.iso.datetime({ offset: true }).optional(),
-  until: z.iso.datetime({ offset: true }).optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
-  cursor: z.string().max(200).optional(),
-})
+  since: z.iso.datetime({ offset: true }).optional().describe('then or later'),
+  until: z.iso.datetime({ offset: true }).optional().describe('before'),
+  field: fieldSchema.optional(),
+  equals: z.string().max(2000).optional().describe('what stands at field'),
+  text: z.string().min(1).max(500).optional().describe('words that all stand somewhere in the payload'),
+}
+
+/** The filter belongs together: a path without a value is a mistake worth hearing of. */
+function checkPayload({ field, equals }: { field?: string | undefined; equals?: string | undefined }) {
+  return (field === undefined) === (equals === undefined)
+}
+const PAYLOAD_MISTAKE = { path: ['field'], error: 'goes together with equals' }
+
+export const eventQuerySchema = z
+  .strictObject({
+    ...eventFilter,
+    limit: z.coerce.number().int().min(1).max(1000).default(100),
+    cursor: z.string().max(200).optional(),
+  })
+  .refine(checkPayload, PAYLOAD_MISTAKE)
+
+/** `GET /v1/events/count`. */
+export const eventCountQuerySchema = z.strictObject(eventFilter).refine(checkPayload, PAYLOAD_MISTAKE)
+
+/** `GET /v1/export`. */
+export const exportQuerySchema = z
+  .strictObject({ ...eventFilter, format: z.enum(['ndjson', 'csv']).default('ndjson') })
+  .refine(checkPayload, PAYLOAD_MISTAKE)
 export type EventQuery = z.infer<typeof eventQuerySchema>
 
 export const chainVerdictSchema = z.object({
-  valid: z.boolean(),
+  verdict: z.enum(['intact', 'tampered', 'unverifiable']),
+  valid: z.boolean().describe('the verdict is intact'),
   totalEvents: z.int(),
+  erased: z.int().describe('of these, whose payload was erased, as a record says'),
   brokenAt: z.int().optional().describe('the first bad index of the chain'),
+  eventId: z.string().optional().describe('the record there, where it could be read'),
+  level: z.string().optional().describe('what does not fit: record, chain, copy, payload, head or trail'),
   reason: z.string().optional(),
 })
 export type ChainVerdict = z.infer<typeof chainVerdictSchema>

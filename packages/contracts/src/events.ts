@@ -4,7 +4,7 @@
  * `kind` keeps our facts apart from what services say: a service may emit an audit event named `job.succeeded`, and no
  * projection takes it for ours.
  */
-export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'endpoint', 'audit', 'event'] as const
+export const EVENT_KINDS = ['job', 'schedule', 'service', 'queue', 'endpoint', 'trail', 'audit', 'event'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
 
 export const JOB_EVENTS = {
@@ -73,6 +73,13 @@ export const SUBSCRIPTION_EVENTS = {
   lost: 'subscription.lost_events',
 } as const
 
+/** What is done to the trail itself. */
+export const TRAIL_EVENTS = {
+  erased: 'payload.erased',
+  holdPlaced: 'hold.placed',
+  holdReleased: 'hold.released',
+} as const
+
 export const ENDPOINT_EVENTS = { opened: 'breaker.opened', closed: 'breaker.closed' } as const
 
 /** Every type that the platform itself writes. */
@@ -87,6 +94,7 @@ export const PLATFORM_EVENT_TYPES: readonly string[] = [
   REDRIVE_EVENTS,
   SUBSCRIPTION_EVENTS,
   ENDPOINT_EVENTS,
+  TRAIL_EVENTS,
 ].flatMap((events) => Object.values(events))
 const PLATFORM_TYPES: ReadonlySet<string> = new Set(PLATFORM_EVENT_TYPES)
 

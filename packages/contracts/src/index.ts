@@ -32,7 +32,9 @@ export {
   type EventQuery,
   emitRequestSchema,
   emitResponseSchema,
+  eventCountQuerySchema,
   eventQuerySchema,
+  exportQuerySchema,
   FINAL_JOB_STATES,
   JOB_STATES,
   type JobState,
@@ -81,6 +83,7 @@ export {
   SCHEDULE_EVENTS,
   SERVICE_EVENTS,
   SUBSCRIPTION_EVENTS,
+  TRAIL_EVENTS,
 } from './events.ts'
 export { type HistoryPage, historyPageSchema, historyQuerySchema, pastEventSchema } from './history-api.ts'
 export {
@@ -149,7 +152,16 @@ export { PROCESS_METRICS } from './metrics/processes.ts'
 export { QUEUE_METRICS } from './metrics/queues.ts'
 export { SCHEDULE_METRICS } from './metrics/schedules.ts'
 export { SUBSCRIPTION_METRICS } from './metrics/subscriptions.ts'
-export { nameSchema, namespaceSchema, parseQueueAddress, QUEUE_KINDS, type QueueKind, queueAddress } from './names.ts'
+export {
+  nameSchema,
+  namespaceSchema,
+  parseQueueAddress,
+  QUEUE_KINDS,
+  type QueueKind,
+  queueAddress,
+  recordedNamespaceSchema,
+  TRAIL_NAMESPACE,
+} from './names.ts'
 export {
   type FieldError,
   fieldErrors,
@@ -250,3 +262,15 @@ export {
   subscriptionViewSchema,
   tryRequestSchema,
 } from './subscriptions-api.ts'
+export {
+  type EraseRequest,
+  type EraseResult,
+  eraseRequestSchema,
+  eraseResultSchema,
+  fieldSchema,
+  type Hold,
+  type HoldRequest,
+  holdRequestSchema,
+  holdSchema,
+  releaseRequestSchema,
+} from './trail-api.ts'

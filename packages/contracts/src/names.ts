@@ -16,6 +16,14 @@ export const nameSchema = z
     'must be 1 to 63 letters, digits, dots, dashes or underscores, starting with a letter or digit',
   )
 
+/** Whose chains the platform's own facts about the trail are in. No service can have this name. */
+export const TRAIL_NAMESPACE = '@millrace'
+
+/** Of whom the trail is asked: a service, or the platform itself. */
+export const recordedNamespaceSchema = z.union([namespaceSchema, z.literal(TRAIL_NAMESPACE)], {
+  error: 'must be 1 to 63 lower-case letters, digits or dashes, not starting or ending with a dash, or @millrace',
+})
+
 export const QUEUE_KINDS = ['queue', 'schedule', 'subscription'] as const
 export type QueueKind = (typeof QUEUE_KINDS)[number]
 

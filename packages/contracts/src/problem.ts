@@ -42,6 +42,7 @@ export const PROBLEMS = {
   'history.unavailable': { status: 503, title: 'Older events cannot be read now' },
   'idempotency.conflict': { status: 409, title: 'The idempotency key was used with another body' },
   'entity.unknown': { status: 404, title: 'Nothing was ever recorded of this entity' },
+  'hold.unknown': { status: 404, title: 'There is no such legal hold' },
   'stream.too_many': { status: 503, title: 'Too many streams are open' },
   'store.full': { status: 503, title: 'Redis has no memory left for new work' },
   'store.unavailable': { status: 503, title: 'The store cannot be reached' },

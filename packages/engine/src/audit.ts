@@ -11,9 +11,34 @@ export {
   type ChainHead,
   type ChainKey,
   createChainVerifier,
+  type Fault,
+  LEVELS,
+  type Level,
   type StoredRecord,
+  VERDICTS,
+  type Verdict,
+  type VerifyOptions,
   verifyChain,
 } from './audit/chain.ts'
+export {
+  ERASED,
+  type Erasure,
+  type ErasureOf,
+  isErased,
+  type Place,
+  parseErasure,
+  readErasure,
+  TRAIL_KIND,
+  toErasure,
+} from './audit/erasure.ts'
+export {
+  createExportVerifier,
+  type ExportedRecord,
+  type ExportFault,
+  type ExportFinding,
+  type ExportLine,
+  type ExportOpening,
+} from './audit/export.ts'
 export { type AuditFact, type EmittedFact, PLATFORM_ACTOR, readFact, wrapEmitted } from './audit/fact.ts'
 export {
   type AuditRecord,

@@ -182,12 +182,25 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
   },
   MillraceAuditChainBroken: {
     fires: {
-      ...one('millrace_audit_verify_total{app="audit",result="broken"}', '0x55 1x60'),
+      ...one('millrace_audit_broken{app="audit",what="tampered"}', '0x55 1x60'),
       ...{ labels: { app: 'audit' }, summary: 'The audit trail has been changed' },
     },
     silent: [
       { because: 'chains verify', ...one('millrace_audit_verify_total{app="audit",result="intact"}', '0+9x90') },
-      { because: 'none was found broken', ...one('millrace_audit_verify_total{app="audit",result="broken"}', '0x90') },
+      {
+        because: 'none was tampered with',
+        ...one('millrace_audit_verify_total{app="audit",result="tampered"}', '0x90'),
+      },
+      { because: 'the sweep finds nothing', ...one('millrace_audit_broken{app="audit",what="tampered"}', '0x90') },
+    ],
+  },
+  MillraceAuditNotSwept: {
+    fires: {
+      ...one('millrace_audit_swept_timestamp_seconds{app="audit"}', '60x1700'),
+      ...{ at: '27h', labels: {}, summary: 'Nobody has verified the audit trail for a day' },
+    },
+    silent: [
+      { because: 'it is swept', at: '27h', ...one('millrace_audit_swept_timestamp_seconds{app="audit"}', '0+60x1700') },
     ],
   },
   MillraceProjectionStuck: {

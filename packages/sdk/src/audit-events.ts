@@ -37,12 +37,17 @@ export interface AuditEvent {
 
 export interface EventFilter {
   readonly entityId?: string
-  /** Exact, or a prefix with a trailing `*`, such as `policy.*`. */
+  /** Exact, or with `*` for anything: `policy.*`, `*.created`. */
   readonly eventType?: string
   readonly who?: string
   /** A string is RFC 3339. */
   readonly since?: Date | string
   readonly until?: Date | string
+  /** A member of the payload, such as `customer.id`; goes together with `equals`. */
+  readonly field?: string
+  readonly equals?: string | number | boolean
+  /** Words that all stand somewhere in the payload, large or small. */
+  readonly text?: string
   readonly limit?: number | string
   /** The cursor of the page before. */
   readonly cursor?: string
@@ -50,20 +55,46 @@ export interface EventFilter {
 
 export interface QueryResult {
   readonly success: true
-  readonly data: { readonly events: readonly AuditEvent[]; readonly cursor?: string }
+  readonly data: {
+    readonly events: readonly AuditEvent[]
+    /** There may be more, also when this page has none. */
+    readonly cursor?: string
+  }
+}
+
+export interface CountResult {
+  readonly success: true
+  readonly data: {
+    readonly count: number
+    /** False when there were more events than are looked through at once: narrow it by time. */
+    readonly complete: boolean
+  }
+}
+
+/** What was found of a chain. */
+export interface ChainVerdict {
+  /** `unverifiable`: nothing shows tampering, but something that is needed to be sure is not there. */
+  readonly verdict: 'intact' | 'tampered' | 'unverifiable'
+  /** The verdict is `intact`. */
+  readonly valid: boolean
+  readonly totalEvents: number
+  /** Of these, whose payload was erased, as a record says. */
+  readonly erased: number
+  /** The first bad index of the chain. */
+  readonly brokenAt?: number
+  /** The record there, where it could be read. */
+  readonly eventId?: string
+  /** What does not fit: record, chain, copy, payload, head or trail. */
+  readonly level?: string
+  readonly reason?: string
 }
 
 export interface VerifyResult {
   readonly success: true
-  readonly data: {
-    readonly valid: boolean
-    readonly totalEvents: number
-    /** The first bad index of the chain. */
-    readonly brokenAt?: number
-  }
+  readonly data: ChainVerdict
 }
 
 export interface ChainResult {
   readonly success: true
-  readonly data: { readonly chain: readonly AuditEvent[]; readonly valid: boolean; readonly totalEvents: number }
+  readonly data: ChainVerdict & { readonly chain: readonly AuditEvent[] }
 }

@@ -23,6 +23,8 @@
 export type {
   AuditEvent,
   ChainResult,
+  ChainVerdict,
+  CountResult,
   EmitDetails,
   EmitResult,
   EventFilter,

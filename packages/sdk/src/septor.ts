@@ -1,4 +1,12 @@
-import type { ChainResult, EmitDetails, EmitResult, EventFilter, QueryResult, VerifyResult } from './audit-events.ts'
+import type {
+  ChainResult,
+  CountResult,
+  EmitDetails,
+  EmitResult,
+  EventFilter,
+  QueryResult,
+  VerifyResult,
+} from './audit-events.ts'
 import type { Backoff } from './backoff.ts'
 import { EmitBuffer, type FlushResult } from './emit-buffer.ts'
 import { MillraceError } from './errors.ts'
@@ -73,14 +81,18 @@ export class Septor {
 
   /** One page of this namespace's events, oldest first. `data.cursor` leads to the next page and is absent on the last. */
   query(filter: EventFilter = {}): Promise<QueryResult> {
-    const parameters = new URLSearchParams({ namespace: this.#namespace })
-    for (const [name, value] of Object.entries(filter)) {
-      if (value !== undefined) parameters.set(name, value instanceof Date ? value.toISOString() : String(value))
-    }
-    return this.#get<QueryResult>(`${this.#eventsUrl}?${parameters}`)
+    return this.#get<QueryResult>(`${this.#eventsUrl}?${this.#parametersOf(filter)}`)
   }
 
-  /** Whether the chain of an entity is whole; if not, `data.brokenAt` is its first bad index. */
+  /** How many of this namespace's events pass a filter. */
+  count(filter: Omit<EventFilter, 'limit' | 'cursor'> = {}): Promise<CountResult> {
+    return this.#get<CountResult>(`${this.#eventsUrl}/count?${this.#parametersOf(filter)}`)
+  }
+
+  /**
+   * Whether the chain of an entity is whole; if not, `data.brokenAt` is its first bad index, and `level` and `reason` say
+   * what does not fit. Rejects with `entity.unknown` when nothing was ever recorded of the entity.
+   */
   verify(entityId: string): Promise<VerifyResult> {
     return this.#get<VerifyResult>(this.#entityUrl(entityId, 'verify'))
   }
@@ -117,6 +129,14 @@ export class Septor {
   async #get<T>(url: string): Promise<T> {
     const timeoutMs = this.#requestTimeoutMs
     return (await requestJson({ method: 'GET', url, headers: this.#headers, timeoutMs })).body as T
+  }
+
+  #parametersOf(filter: EventFilter): URLSearchParams {
+    const parameters = new URLSearchParams({ namespace: this.#namespace })
+    for (const [name, value] of Object.entries(filter)) {
+      if (value !== undefined) parameters.set(name, value instanceof Date ? value.toISOString() : String(value))
+    }
+    return parameters
   }
 
   #entityUrl(entityId: string, view: 'verify' | 'chain'): string {

@@ -8,13 +8,14 @@ import {
 } from '@millrace/contracts'
 import { type EmittedFact, nestsDeeperThan, rawMember, wrapEmitted } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
-import { emit, fullAddress, isConnectionError, isOutOfMemory, type Partitions } from '@millrace/streams'
+import { emit, fullAddress, type Partitions } from '@millrace/streams'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
 import { findRecord } from '../queries/events.ts'
 import { type Signals, waitFor } from '../recorder/signals.ts'
 import type { AuditDatabase, RecordRow } from '../store/schema.ts'
 import { StoreError } from '../store/store-error.ts'
+import { logProblem } from './log-problems.ts'
 
 /** How long an emit waits to be chained. Accepted it is either way, from when it is in the log. */
 const CHAINED_WITHIN_MS = 2000
@@ -78,23 +79,8 @@ async function append(
     const eventId = idFromPosition('evt', emitted.position, partition.number)
     return { eventId, replayed: emitted.kind === 'replayed' }
   } catch (error) {
-    throw asProblem(error)
+    throw logProblem(error)
   }
-}
-
-function asProblem(error: unknown): unknown {
-  if (isOutOfMemory(error)) {
-    return new ProblemError('store.full', 'Redis has no memory left; the event was not accepted.', {
-      retryAfterSeconds: 5,
-      cause: error,
-    })
-  }
-  if (!isConnectionError(error)) return error
-  return new ProblemError(
-    'store.unavailable',
-    'Redis cannot be reached. Whether the event was accepted is not known: send it again with the same Idempotency-Key.',
-    { retryAfterSeconds: 1, cause: error },
-  )
 }
 
 async function waitUntilChained(

@@ -1,16 +1,29 @@
-import { namespaceSchema } from '@millrace/contracts'
-import type { ChainFinding } from '@millrace/engine'
+import { type ChainFinding, LEVELS, VERDICTS } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { z } from 'zod'
 import { type StoreFinding, verifyStore } from '../queries/verify.ts'
 import type { EventDeps } from './event-routes.ts'
 
 const storeFindingSchema = z.object({
+  verdict: z.enum(VERDICTS),
+  valid: z.boolean(),
   chains: z.int(),
   records: z.int(),
-  valid: z.boolean(),
+  erased: z.int().describe('records without their payload, as a record says'),
+  tampered: z.int().describe('chains that were'),
+  unverifiable: z.int(),
   broken: z
-    .array(z.object({ namespace: namespaceSchema, entityId: z.string(), brokenAt: z.int(), reason: z.string() }))
+    .array(
+      z.object({
+        namespace: z.string(),
+        entityId: z.string(),
+        verdict: z.enum(VERDICTS),
+        level: z.enum(LEVELS),
+        brokenAt: z.int(),
+        eventId: z.string().optional(),
+        reason: z.string(),
+      }),
+    )
     .describe('the first hundred broken chains'),
   trails: z
     .array(
@@ -28,7 +41,7 @@ const storeFindingSchema = z.object({
 /** Verify everything. Whoever asks while it runs gets the same answer: twice the work would find nothing more. */
 export function addVerifyRoute(server: AppServer, { read, metrics, stopping }: EventDeps): void {
   let running: Promise<StoreFinding> | undefined
-  const onChain = ({ valid }: ChainFinding) => metrics.verified.inc({ result: valid ? 'intact' : 'broken' })
+  const onChain = ({ verdict }: ChainFinding) => metrics.verified.inc({ result: verdict })
   const verify = () => {
     running ??= verifyStore(read, { onChain, abort: stopping }).finally(() => {
       running = undefined

@@ -15,10 +15,23 @@ interface PageStart {
   readonly chain_index: number
 }
 
+export interface ChainFilter {
+  readonly namespace?: string | undefined
+  readonly entityId?: string | undefined
+  /** Only records of this kind, or all others. */
+  readonly only?: string
+  readonly but?: string
+}
+
 /** All records of the store, chain by chain, in pages. */
-export async function* walkChains(read: Kysely<AuditDatabase>): AsyncGenerator<ChainedRow[]> {
+export async function* walkChains(read: Kysely<AuditDatabase>, filter: ChainFilter = {}): AsyncGenerator<ChainedRow[]> {
+  const { namespace, entityId, only, but } = filter
   yield* walk((after) => {
-    const page = selectRows(read)
+    let page = selectRows(read)
+    if (namespace !== undefined) page = page.where('records.namespace', '=', namespace)
+    if (entityId !== undefined) page = page.where('records.entity_id', '=', entityId)
+    if (only !== undefined) page = page.where('records.kind', '=', only)
+    if (but !== undefined) page = page.where('records.kind', '!=', but)
     return after
       ? page.where((eb) =>
           eb(
@@ -58,6 +71,7 @@ export function toStored(row: RecordRow): StoredRecord {
     eventHash: row.event_hash,
     data: row.data,
     salt: row.salt,
+    erasedBy: row.erased_by,
     copies: {
       eventId: row.event_id,
       partition: row.partition,

@@ -5,6 +5,10 @@ import { formatId } from '@millrace/contracts'
  * primary key. Fractions of a millisecond are rounded up, so that `since` never takes in what came before it.
  */
 export function idAt(prefix: 'evt' | 'job', time: string): string {
-  const ms = Math.ceil(Date.parse(time))
-  return formatId({ prefix, ms: Math.max(0, ms), seq: 0, partition: 0 })
+  return idOfMs(prefix, Math.ceil(Date.parse(time)))
+}
+
+/** The smallest id of a millisecond. */
+export function idOfMs(prefix: 'evt' | 'job', ms: number): string {
+  return formatId({ prefix, ms: Math.max(0, Math.ceil(ms)), seq: 0, partition: 0 })
 }

@@ -1,15 +1,25 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises'
-import { type ChainFinding, type ChainHead, type ChainKey, createChainVerifier } from '@millrace/engine'
+import {
+  type ChainFinding,
+  type ChainHead,
+  type ChainKey,
+  createChainVerifier,
+  type Level,
+  type Verdict,
+} from '@millrace/engine'
 import type { Kysely } from 'kysely'
 import { partitionLabel } from '../recorder/partition-label.ts'
 import type { AuditDatabase, HeadRow } from '../store/schema.ts'
 import { readHead, toStored, walkChain, walkChains } from './chains.ts'
+import { createErasures } from './erasures.ts'
 
 /** The verdict on one chain; undefined when nothing was ever recorded of the entity. */
 export async function verifyEntity(read: Kysely<AuditDatabase>, key: ChainKey): Promise<ChainFinding | undefined> {
-  const verifier = createChainVerifier(key)
+  const erasures = createErasures(read)
+  const verifier = createChainVerifier(key, erasures)
   let head: ChainHead | null | undefined
   for await (const rows of walkChain(read, key)) {
+    await erasures.learn(rows)
     for (const row of rows) {
       verifier.add(toStored(row))
       head = row.head
@@ -21,7 +31,10 @@ export async function verifyEntity(read: Kysely<AuditDatabase>, key: ChainKey): 
 }
 
 export interface BrokenChain extends ChainKey {
+  readonly verdict: Exclude<Verdict, 'intact'>
+  readonly level: Level
   readonly brokenAt: number
+  readonly eventId?: string
   readonly reason: string
 }
 
@@ -35,9 +48,15 @@ export interface TrailFinding {
 }
 
 export interface StoreFinding {
+  readonly verdict: Verdict
+  readonly valid: boolean
   readonly chains: number
   readonly records: number
-  readonly valid: boolean
+  /** Of these, without their payload, as a record says. */
+  readonly erased: number
+  /** How many chains are not intact. */
+  readonly tampered: number
+  readonly unverifiable: number
   /** The first hundred. */
   readonly broken: readonly BrokenChain[]
   readonly trails: readonly TrailFinding[]
@@ -49,53 +68,69 @@ const PAGE_ROWS = 5000
 /**
  * Verify all: every chain record by record, every head that has no records any more, every partition's sequence. The last
  * finds what the chains cannot show: a chain that was removed together with its head. The reason of `abort` is thrown
- * when it fires.
+ * when it fires. `pause` is waited for after each page.
  */
-export async function verifyStore(
-  read: Kysely<AuditDatabase>,
-  { onChain, abort }: { onChain(finding: ChainFinding): void; abort: AbortSignal },
-): Promise<StoreFinding> {
-  let chains = 0
-  let records = 0
-  let sound = true
+export async function verifyStore(read: Kysely<AuditDatabase>, options: VerifyStoreOptions): Promise<StoreFinding> {
+  const counts = { chains: 0, records: 0, erased: 0, tampered: 0, unverifiable: 0 }
   const broken: BrokenChain[] = []
   const conclude = (key: ChainKey, finding: ChainFinding) => {
-    chains++
-    records += finding.totalEvents
-    onChain(finding)
+    counts.chains++
+    counts.records += finding.totalEvents
+    counts.erased += finding.erased
+    options.onChain(finding)
     if (finding.valid) return
-    sound = false
-    const { brokenAt, reason } = finding
-    if (broken.length < MAX_BROKEN) broken.push({ ...key, brokenAt, reason })
+    counts[finding.verdict]++
+    const { verdict, level, brokenAt, eventId, reason } = finding
+    const place = { verdict, level, brokenAt, reason, ...(eventId !== undefined && { eventId }) }
+    if (broken.length < MAX_BROKEN) broken.push({ ...key, ...place })
   }
-  await verifyChains(read, conclude, abort)
-  await verifyEmptyChains(read, conclude, abort)
-  const trails = await verifyTrails(read, abort)
-  return { chains, records, valid: sound && trails.every((trail) => trail.valid), broken, trails }
+  await verifyChains(read, conclude, options)
+  await verifyEmptyChains(read, conclude, options)
+  const trails = await verifyTrails(read, options)
+  const isTampered = counts.tampered > 0 || trails.some((trail) => !trail.valid)
+  const verdict = isTampered ? 'tampered' : counts.unverifiable > 0 ? 'unverifiable' : 'intact'
+  return { verdict, valid: verdict === 'intact', ...counts, broken, trails }
+}
+
+export interface VerifyStoreOptions {
+  onChain(finding: ChainFinding): void
+  readonly abort: AbortSignal
+  pause?(): Promise<void>
 }
 
 type Conclude = (key: ChainKey, finding: ChainFinding) => void
 
-async function verifyChains(read: Kysely<AuditDatabase>, conclude: Conclude, abort: AbortSignal): Promise<void> {
+async function verifyChains(
+  read: Kysely<AuditDatabase>,
+  conclude: Conclude,
+  { abort, pause }: VerifyStoreOptions,
+): Promise<void> {
+  const erasures = createErasures(read)
   let current: { key: ChainKey; verifier: ReturnType<typeof createChainVerifier>; head: ChainHead | null } | undefined
   const finish = () => current && conclude(current.key, current.verifier.finish(current.head))
   for await (const rows of walkChains(read)) {
     abort.throwIfAborted()
+    await erasures.learn(rows)
     for (const row of rows) {
       if (current?.key.namespace !== row.namespace || current.key.entityId !== row.entity_id) {
         finish()
         const key = { namespace: row.namespace, entityId: row.entity_id }
-        current = { key, verifier: createChainVerifier(key), head: row.head }
+        current = { key, verifier: createChainVerifier(key, erasures), head: row.head }
       }
       current.verifier.add(toStored(row))
       // The chain may grow while it is read: the head that counts is the one read with its last record.
       current.head = row.head
     }
+    await pause?.()
   }
   finish()
 }
 
-async function verifyEmptyChains(read: Kysely<AuditDatabase>, conclude: Conclude, abort: AbortSignal): Promise<void> {
+async function verifyEmptyChains(
+  read: Kysely<AuditDatabase>,
+  conclude: Conclude,
+  { abort, pause }: VerifyStoreOptions,
+): Promise<void> {
   let after: { namespace: string; entity_id: string } | undefined
   for (;;) {
     abort.throwIfAborted()
@@ -108,6 +143,7 @@ async function verifyEmptyChains(read: Kysely<AuditDatabase>, conclude: Conclude
     if (heads.length < PAGE_ROWS) return
     after = heads.at(-1)
     await turnOfOthers()
+    await pause?.()
   }
 }
 
@@ -138,12 +174,16 @@ function headsAfter(
     .execute()
 }
 
-async function verifyTrails(read: Kysely<AuditDatabase>, abort: AbortSignal): Promise<TrailFinding[]> {
+/** Of every partition, whether its sequence has a hole. */
+export async function verifyTrails(
+  read: Kysely<AuditDatabase>,
+  options: Pick<VerifyStoreOptions, 'abort' | 'pause'>,
+): Promise<TrailFinding[]> {
   const cursors = await read.selectFrom('cursors').select('partition').execute()
   const partitions = new Set([...cursors.map(({ partition }) => partition), ...(await recordedPartitions(read))])
   const findings: TrailFinding[] = []
   for (const partition of [...partitions].toSorted((a, b) => a - b))
-    findings.push(await verifyTrail(read, partition, abort))
+    findings.push(await verifyTrail(read, partition, options))
   return findings
 }
 
@@ -163,7 +203,11 @@ async function recordedPartitions(read: Kysely<AuditDatabase>): Promise<number[]
   }
 }
 
-async function verifyTrail(read: Kysely<AuditDatabase>, partition: number, abort: AbortSignal): Promise<TrailFinding> {
+async function verifyTrail(
+  read: Kysely<AuditDatabase>,
+  partition: number,
+  { abort, pause }: Pick<VerifyStoreOptions, 'abort' | 'pause'>,
+): Promise<TrailFinding> {
   const label = partitionLabel(partition)
   let next = 0
   for (;;) {
@@ -182,6 +226,7 @@ async function verifyTrail(read: Kysely<AuditDatabase>, partition: number, abort
     }
     if (rows.length < PAGE_ROWS) break
     await turnOfOthers()
+    await pause?.()
   }
   const { recorded, end } = await endOfTrail(read, partition)
   if (recorded === end) return { partition: label, records: next, valid: true }

@@ -38,6 +38,7 @@ export function chainBatch({ partition, seq, entries, salts }: Batch, headOf: He
       event_hash: built.eventHash,
       salt,
       data,
+      erased_by: null,
     }
   })
   return { records, heads: [...heads.values()] }

@@ -14,6 +14,8 @@ export interface RecordRow {
   readonly event_hash: string
   readonly salt: string | null
   readonly data: string | null
+  /** The event that tells of their erasure. */
+  readonly erased_by: string | null
 }
 
 export interface HeadRow {
@@ -143,11 +145,23 @@ export interface ReadModelRow {
   readonly built_at_ms: number
 }
 
+export interface HoldRow {
+  readonly id: string
+  readonly namespace: string
+  /** Null: every entity of the namespace. */
+  readonly entity_id: string | null
+  readonly who: string
+  readonly why: string
+  readonly placed_at_ms: number
+  readonly released_at_ms: number | null
+}
+
 export interface AuditDatabase {
   readonly records: RecordRow
   readonly heads: HeadRow
   readonly cursors: CursorRow
   readonly jobs: JobRow
+  readonly holds: HoldRow
   readonly attempts: AttemptRow
   readonly schedules: ScheduleRow
   readonly ticks: TickRow

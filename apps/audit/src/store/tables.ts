@@ -31,6 +31,7 @@ export const TABLES: { readonly [Name in TableName]: Table<Name> } = {
       event_hash: 'text',
       salt: 'text',
       data: 'text',
+      erased_by: 'text',
     },
     fixed: [],
   },
@@ -67,6 +68,20 @@ export const TABLES: { readonly [Name in TableName]: Table<Name> } = {
       discarded_at_ms: 'bigint',
     },
     fixed: ['namespace', 'queue', 'kind', 'enqueued_at_ms'],
+  },
+  holds: {
+    name: 'holds',
+    key: ['id'],
+    columns: {
+      id: 'text',
+      namespace: 'text',
+      entity_id: 'text',
+      who: 'text',
+      why: 'text',
+      placed_at_ms: 'bigint',
+      released_at_ms: 'bigint',
+    },
+    fixed: ['namespace', 'entity_id', 'placed_at_ms'],
   },
   attempts: {
     name: 'attempts',

@@ -5,6 +5,7 @@ import type { Batch, HeadOf } from '../recorder/batch.ts'
 import { chainBatch } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
 import type { Database, WriteTransaction } from './database.ts'
+import { foldTrailEvents } from './payloads.ts'
 import type { HeadRow, JobRow, RecordRow } from './schema.ts'
 import { StoreError } from './store-error.ts'
 
@@ -69,6 +70,7 @@ async function save(transaction: WriteTransaction, batch: Batch, headOf: HeadOf)
   await transaction.insert('records', records)
   await transaction.put('heads', heads)
   const jobs = await foldReadModels(transaction, batch.entries)
+  await foldTrailEvents(transaction, records)
   return { cursor: batch.to, records, jobs }
 }
 

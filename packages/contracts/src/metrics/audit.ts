@@ -65,6 +65,19 @@ export const AUDIT_METRICS = {
     type: 'counter',
     unit: 'times',
     help: 'Chains verified',
-    labels: { result: ['intact', 'broken', 'unknown'] },
+    labels: { result: ['intact', 'tampered', 'unverifiable', 'unknown'] },
+  },
+  broken: {
+    name: 'millrace_audit_broken',
+    type: 'gauge',
+    unit: 'chains',
+    help: 'Chains and trails that the last sweep of this process found not to be intact',
+    labels: { what: ['tampered', 'unverifiable'] },
+  },
+  swept: {
+    name: 'millrace_audit_swept_timestamp_seconds',
+    type: 'gauge',
+    unit: 'timestamp',
+    help: 'When the last sweep of this process ended',
   },
 } as const satisfies MetricDefinitions

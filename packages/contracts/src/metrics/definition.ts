@@ -20,7 +20,16 @@ export interface MetricDefinition {
   readonly rest?: Rest
 }
 
-export type Things = 'jobs' | 'requests' | 'attempts' | 'events' | 'entries' | 'records' | 'times' | 'streams'
+export type Things =
+  | 'jobs'
+  | 'requests'
+  | 'attempts'
+  | 'events'
+  | 'entries'
+  | 'records'
+  | 'times'
+  | 'streams'
+  | 'chains'
 
 /** The labels that each kind of subject has. */
 export const SUBJECTS = {

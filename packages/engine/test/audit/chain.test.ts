@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { buildRecord, GENESIS_HASH, type StoredRecord, verifyChain } from '../../src/audit.ts'
+import { buildRecord, type Erasure, GENESIS_HASH, hashRecord, type StoredRecord, verifyChain } from '../../src/audit.ts'
 
 const KEY = { namespace: 'shop', entityId: 'order-7' }
 const SALT = '000102030405060708090a0b0c0d0e0f'
@@ -43,7 +43,12 @@ describe('verifyChain', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 30 }), (length) => {
         const chain = chainOf(length)
-        expect(verifyChain(KEY, chain, headOf(chain))).toEqual({ valid: true, totalEvents: length })
+        expect(verifyChain(KEY, chain, headOf(chain))).toEqual({
+          verdict: 'intact',
+          valid: true,
+          totalEvents: length,
+          erased: 0,
+        })
         expect(verifyChain(KEY, chain).valid).toBe(true)
       }),
     )
@@ -117,7 +122,7 @@ describe('verifyChain', () => {
     const chain = chainOf(5)
     const head = headOf(chain)
     const cut = chain.slice(0, 3)
-    expect(verifyChain(KEY, cut)).toEqual({ valid: true, totalEvents: 3 })
+    expect(verifyChain(KEY, cut)).toMatchObject({ valid: true, totalEvents: 3 })
     expect(verifyChain(KEY, cut, head)).toMatchObject({ valid: false, brokenAt: 3, totalEvents: 3 })
     expect(verifyChain(KEY, [], head)).toMatchObject({ valid: false, brokenAt: 0 })
   })
@@ -142,6 +147,40 @@ describe('verifyChain', () => {
     expect(verifyChain(KEY, chain, headOf(chain))).toMatchObject({
       brokenAt: 1,
       reason: expect.stringContaining('who'),
+    })
+  })
+
+  it('takes a payload for erased only where the erasure says so, and says what it does not know', () => {
+    const chain = chainOf(3)
+    const erasedBy = 'evt_1'
+    chain[1] = { ...chain[1]!, data: null, salt: null, erasedBy }
+    const verdictWith = (ranges: Erasure['ranges'] | undefined, erasuresComplete = true) => {
+      const options = { erasuresComplete, erasureOf: () => (ranges ? { ranges } : undefined) }
+      return verifyChain(KEY, chain, headOf(chain), options)
+    }
+    expect(verdictWith({ 0: [[2, 4]] })).toMatchObject({ verdict: 'intact', valid: true, erased: 1 })
+    expect(verdictWith({ 0: [[4, 9]] })).toMatchObject({ verdict: 'tampered', level: 'payload', brokenAt: 1 })
+    expect(verdictWith({ 1: [[0, 9]] })).toMatchObject({ verdict: 'tampered', level: 'payload', brokenAt: 1 })
+    expect(verdictWith(undefined)).toMatchObject({ verdict: 'tampered', level: 'payload', brokenAt: 1 })
+    expect(verdictWith(undefined, false)).toMatchObject({ verdict: 'unverifiable', level: 'payload', brokenAt: 1 })
+  })
+
+  it('lets tampering further on count more than what cannot be verified before it', () => {
+    const chain = chainOf(4)
+    chain[0] = { ...chain[0]!, data: null, salt: null, erasedBy: 'evt_1' }
+    chain[2] = { ...chain[2]!, data: '{}' }
+    const options = { erasuresComplete: false }
+    expect(verifyChain(KEY, chain, headOf(chain), options)).toMatchObject({ verdict: 'tampered', brokenAt: 2 })
+  })
+
+  it('cannot verify a record of a format that it does not know', () => {
+    const chain = chainOf(1)
+    const record = chain[0]!.record.replace('"v":1', '"v":2')
+    const eventHash = hashRecord(record)
+    const later = [{ ...chain[0]!, record, eventHash }]
+    expect(verifyChain(KEY, later, { length: 1, hash: eventHash })).toMatchObject({
+      verdict: 'unverifiable',
+      level: 'record',
     })
   })
 

@@ -6,15 +6,35 @@ export const AUDIT_ALERTS: readonly Alert[] = [
   {
     name: 'MillraceAuditChainBroken',
     severity: 'critical',
-    expr: `sum by (app) (increase(${series(AUDIT_METRICS.verified, { result: 'broken' })}[15m])) > 0`,
+    // The sweep's own count holds until the next sweep, and also has trails with holes; what a person verifies comes at once.
+    expr: [
+      `max by (app) (${series(AUDIT_METRICS.broken, { what: 'tampered' })}) > 0`,
+      `sum by (app) (increase(${series(AUDIT_METRICS.verified, { result: 'tampered' })}[15m])) > 0`,
+    ].join(' or '),
     summary: 'The audit trail has been changed',
     description:
       'A chain did not verify. Keep the store as it is, export it, and see with GET /v1/verify which records: somebody has written to the database by hand.',
     means: 'A record was changed, removed or put in behind the back of the audit app, or the disk is at fault.',
     steps: [
       'Change nothing: copy the store as it is, it is evidence.',
-      '`GET /v1/verify` names the chains, `GET /v1/events/{entityId}/verify` the first bad record of one.',
+      '`millrace audit verify` names the chains, the records and what of them does not fit.',
+      '`millrace audit export --out trail.ndjson` keeps what there is now; it verifies without the store.',
       'Who could write to the store, and when? A backup from before says what stood there.',
+    ],
+  },
+  {
+    name: 'MillraceAuditNotSwept',
+    severity: 'warning',
+    expr: `time() - max(${series(AUDIT_METRICS.swept)}) > 86400`,
+    for: '1h',
+    summary: 'Nobody has verified the audit trail for a day',
+    description:
+      'The sweep verifies the whole trail again and again. When it has not ended for a day, a change in the store goes unnoticed.',
+    means: 'No sweep of the whole trail has ended for a day.',
+    steps: [
+      '`MILLRACE_AUDIT_SWEEP_MS` of the audit app must not be 0.',
+      '`duty.failed` in its log says why a sweep ended early.',
+      '`millrace audit verify` does the same once, and says how long it takes.',
     ],
   },
   {

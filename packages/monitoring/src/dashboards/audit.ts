@@ -2,8 +2,19 @@ import { AUDIT_METRICS } from '@millrace/contracts'
 import { bucketRates, quantile, series } from '../expression.ts'
 import type { Dashboard } from './dashboard.ts'
 
-const { records, lastRecorded, lagEntries, lagSeconds, recorder, failures, foldDuration, openStreams, verified } =
-  AUDIT_METRICS
+const {
+  records,
+  lastRecorded,
+  lagEntries,
+  lagSeconds,
+  recorder,
+  failures,
+  foldDuration,
+  openStreams,
+  verified,
+  broken,
+  swept,
+} = AUDIT_METRICS
 
 export const AUDIT: Dashboard = {
   uid: 'millrace-audit',
@@ -61,9 +72,21 @@ export const AUDIT: Dashboard = {
       panels: [
         {
           title: 'Verified chains',
-          description: 'Chains verified, by what was found. Any that is broken is an alert.',
+          description: 'Chains verified, by what was found. Any that was tampered with is an alert.',
           ...{ kind: 'lines', unit: 'short' },
           targets: [{ expr: `sum by (result) (increase(${series(verified)}[5m]))`, legend: '{{result}}' }],
+        },
+        {
+          title: 'Not intact',
+          description: 'Chains and trails that the last sweep found tampered with or unverifiable.',
+          ...{ kind: 'lines', unit: 'short' },
+          targets: [{ expr: `max by (what) (${series(broken)})`, legend: '{{what}}' }],
+        },
+        {
+          title: 'Last sweep',
+          description: 'How long ago the whole trail was last verified.',
+          ...{ kind: 'lines', unit: 's' },
+          targets: [{ expr: `time() - (max(${series(swept)}) > 0)`, legend: 'age' }],
         },
         {
           title: 'Newest record',
