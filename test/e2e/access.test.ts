@@ -92,6 +92,7 @@ function requestOf(route: string, of: NamespaceOf, { namespace, job }: { namespa
 const MORE: Readonly<Record<string, Record<string, string>>> = {
   'GET /__scheduled': { cron: '0 5 31 12 *' },
   'GET /v1/progress/stream': { process: 'import' },
+  'GET /v1/log': { partition: '0', to: '1-0' },
 }
 
 /** What of a body the guard reads, and nothing that would let the request change anything. */

@@ -26,7 +26,8 @@ describe('a due tick', () => {
     expect(await nextOf(rig.partition, address)).toBeGreaterThan(Date.now())
     const counted = await Promise.all(
       rig.schedulers.map(
-        async (each) => (await metricOf(each.client, 'millrace_schedule_ticks_total', { namespace: 'once' })) ?? 0,
+        async (each) =>
+          (await metricOf(each.client, 'millrace_schedule_ticks_total', { namespace: 'once', result: 'fired' })) ?? 0,
       ),
     )
     expect(counted.reduce((sum, count) => sum + count, 0)).toBe(4)

@@ -110,7 +110,7 @@ export const ACCESS = {
     'GET /v1/events/*': may(['auditor'], 'query'),
     'GET /v1/verify': may(['auditor'], 'all'),
     'GET /v1/export': may(['auditor'], 'query'),
-    'POST /v1/subjects/:id/erase': may(['operator'], 'body'),
+    'POST /v1/subjects/:id/erase': may(['admin'], 'body'),
     'GET /v1/holds': may(['auditor'], 'all'),
     'POST /v1/holds': may(['operator'], 'body'),
     'POST /v1/holds/:id/release': may(['operator'], 'all'),
