@@ -78,7 +78,12 @@ describe('the handlers of a user, unchanged', { timeout: 60_000 }, () => {
       return data.events.length === 40 && data.events
     })
     expect(new Set(synced.map(({ entityId }) => entityId))).toEqual(new Set(records))
-    expect((await service.septor.verify('rec_7')).data).toEqual({ verdict: 'intact', valid: true, totalEvents: 1, erased: 0 })
+    expect((await service.septor.verify('rec_7')).data).toEqual({
+      verdict: 'intact',
+      valid: true,
+      totalEvents: 1,
+      erased: 0,
+    })
   })
 
   it('a worker that fails its first attempts is retried with growing delays and then done', async () => {
