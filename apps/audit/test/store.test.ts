@@ -175,7 +175,7 @@ describe.each(DATABASES)('in %s', (database) => {
     await runSql(
       location,
       `INSERT INTO records SELECT 'evt_forged', partition, 6, namespace, entity_id, 2, kind, event_type, who, when_ms, record,
-       event_hash, salt, data FROM records WHERE entity_id = 'entity-0' AND chain_index = 1`,
+       event_hash, salt, data, erased_by FROM records WHERE entity_id = 'entity-0' AND chain_index = 1`,
     )
     await runSql(location, "DELETE FROM heads WHERE entity_id = 'entity-1'")
     const appended = await store.trail.append(batch(cursor, 6))
