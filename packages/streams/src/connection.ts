@@ -16,7 +16,10 @@ export interface ConnectionOptions {
  * otherwise hold a dispatcher for a quarter of an hour. Shorter than a lease of 6 s, longer than any of our scripts.
  */
 const ANSWER_DEADLINE_MS = 5000
-/** A subscriber hears nothing for hours on a quiet night, so it asks this often whether the other end is still there. */
+/**
+ * Each connection asks this often whether the other end is still there: a subscriber hears nothing for hours on a quiet night, and
+ * one that stands by is to be alive when its turn comes. So a half-open one is found within this and the deadline.
+ */
 const PING_MS = 5000
 
 /**
@@ -34,31 +37,26 @@ export function connect({ url, role, log }: ConnectionOptions): Redis {
 }
 
 /**
- * A connection for blocking reads. The client's own deadline ends a read whose socket died silently; the reader's loop
- * then asks again from where it stands.
+ * A connection for blocking reads of up to `blockMs`. Redis answers each of them, with nothing when nothing came; a read that
+ * is not answered says that the connection is dead, and fails. The reader's loop then asks again from where it stands. (The
+ * client's own `blockingTimeout` would call that an empty read, and go on with the dead connection.)
  */
 export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions & { blockMs: number }): Redis {
   return create(url, role, log, {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    blockingTimeout: blockMs + 1000,
+    socketTimeout: blockMs + ANSWER_DEADLINE_MS,
   })
 }
 
 /** A connection for pub/sub; it subscribes again by itself after a reconnect. */
 export function connectSubscriber({ url, role, log }: ConnectionOptions): Redis {
-  const redis = create(url, role, log, {
+  return create(url, role, log, {
     maxRetriesPerRequest: null,
     autoResubscribe: true,
     socketTimeout: ANSWER_DEADLINE_MS,
   })
-  const pinging = setInterval(() => {
-    if (redis.status === 'ready') redis.ping().catch(() => undefined)
-  }, PING_MS)
-  pinging.unref()
-  redis.once('end', () => clearInterval(pinging))
-  return redis
 }
 
 /** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
@@ -105,6 +103,11 @@ function create(url: string, role: string, log: ConnectionLog | undefined, optio
   redis.on('error', (error: Error) =>
     log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
   )
+  const pinging = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined)
+  }, PING_MS)
+  pinging.unref()
+  redis.once('end', () => clearInterval(pinging))
   return redis
 }
 
