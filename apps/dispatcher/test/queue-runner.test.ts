@@ -49,15 +49,19 @@ async function runnerOf(name: string) {
   await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
   const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
-  const maker = createHttpAttempts(address, targetOf(definition, receiver.url), {
-    sender,
-    metrics,
-    logger,
-    clock: systemClock,
-    random: () => 0,
-    health: createEndpointHealth(systemClock),
-    onTransition: () => undefined,
-  })
+  const maker = createHttpAttempts(
+    address,
+    targetOf(definition, receiver.url, () => undefined),
+    {
+      sender,
+      metrics,
+      logger,
+      clock: systemClock,
+      random: () => 0,
+      health: createEndpointHealth(systemClock),
+      onTransition: () => undefined,
+    },
+  )
   const runner = createQueueRunner(address, maker, {
     partition,
     logger,

@@ -4,6 +4,7 @@ import type { SpanIds } from '@millrace/delivery'
 import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
+import type { Sign } from '../signing/signer.ts'
 import type { AttemptTraces } from './attempt-traces.ts'
 import type { Sender, Sending } from './sender.ts'
 
@@ -12,6 +13,7 @@ export interface Target {
   readonly definition: QueueDefinition
   readonly origin: string
   readonly path: string
+  readonly sign: Sign
 }
 
 export interface AttemptDeps {
@@ -34,16 +36,16 @@ export interface Attempted {
 /** Called exactly once, whatever happens: what an endpoint does is an outcome. */
 export type OnAttempted = (attempted: Attempted) => void
 
-export function targetOf(definition: QueueDefinition, serviceUrl: string): Target {
+export function targetOf(definition: QueueDefinition, serviceUrl: string, sign: Sign): Target {
   if (definition.sink !== undefined) {
     const { origin, pathname, search } = new URL(definition.sink)
-    return { definition, origin, path: `${pathname}${search}` }
+    return { definition, sign, origin, path: `${pathname}${search}` }
   }
   const { origin, pathname } = new URL(serviceUrl)
-  return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}` }
+  return { definition, sign, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}` }
 }
 
-/** Make one attempt: build the request, send it, say what its result means. */
+/** Make one attempt: build the request, sign it, send it, say what its result means. */
 export function attempt(
   job: ClaimedJob,
   target: Target,
@@ -55,7 +57,9 @@ export function attempt(
   const startedAt = clock.now()
   const token = randomUUID()
   const maxAttempts = maxAttemptsOf(job, definition)
-  const { headers, body } = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
+  const request = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
+  target.sign(request)
+  const { headers, body } = request
   const span = traces?.one(job, target)
   if (span) Object.assign(headers, span.headers)
   return sender.send({ origin, path, headers, body, timeoutMs }, (result) => {
