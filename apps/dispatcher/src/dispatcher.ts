@@ -44,6 +44,8 @@ import { createViewSource } from './router/view-source.ts'
 import { openMasterKeys, refuseStrangeSecrets } from './signing/master-keys.ts'
 import { addSecretRoutes } from './signing/secret-routes.ts'
 import { startSigner } from './signing/signer.ts'
+import { parseTargets } from './targets/open-ranges.ts'
+import { createTargetCheck } from './targets/target-check.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 
@@ -60,6 +62,8 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   refuseStrangeSecrets(signer)
   const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
+  const targets = parseTargets(config.MILLRACE_TARGETS)
+  const targetCheck = createTargetCheck(targets)
   const sender = createSender()
   const health = createEndpointHealth(clock)
   const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
@@ -117,7 +121,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
-  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
+  addSubscriptionRoutes(server, {
+    ...{ registry, registryPartition: registryPartition(redis), partitions, clock, views, targetCheck },
+  })
   const sources = [...partitions.all, registryPartition(redis)]
   const history = createHistory({
     url: config.SEPTOR_URL,
@@ -138,6 +144,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     views,
+    targetCheck,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
@@ -167,6 +174,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
         sender,
         health,
         signer,
+        targets,
         clock,
         traces,
         random: Math.random,
@@ -184,6 +192,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     sender,
+    targets,
     onError,
   })
   const router = startRouter({

@@ -14,11 +14,12 @@ import {
 import { eventually, type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { targetOf } from '../src/delivery/attempt.ts'
+import { placeOf } from '../src/delivery/attempt.ts'
 import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
 import { createHttpAttempts } from '../src/delivery/http-attempts.ts'
 import { createQueueReport } from '../src/delivery/queue-report.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
+import { OPEN_TARGETS } from './fixture.ts'
 
 let server: RedisServer
 let receiver: Receiver
@@ -51,7 +52,7 @@ async function runnerOf(name: string) {
   const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
   const maker = createHttpAttempts(
     address,
-    targetOf(definition, receiver.url, () => undefined),
+    { ...placeOf(definition, receiver.url, OPEN_TARGETS.of('shop')), sign: () => undefined },
     {
       sender,
       metrics,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decideTick, type TickDecision } from '@millrace/engine'
-import { type Logger, type Loop, type SendSpan, startLoop } from '@millrace/runtime'
+import { type Logger, type Loop, startLoop } from '@millrace/runtime'
 import {
   type DueTick,
   dueTicks,
@@ -12,6 +12,7 @@ import {
   sendTicks,
   type Ticked,
 } from '@millrace/streams'
+import type { SendSpan } from '@millrace/traces'
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
 import { toTick } from './tick-call.ts'

@@ -130,7 +130,6 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
-export { type MessagingOperation, messagingSpan } from './messaging-spans.ts'
 export { AUDIT_METRICS } from './metrics/audit.ts'
 export { BUCKETS } from './metrics/buckets.ts'
 export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'

@@ -10,6 +10,7 @@ export function hostComplaint({ host, guarded }: { host: string; guarded: boolea
   ].join('\n')
 }
 
+/** Whether a host to listen on is one that only this machine reaches. */
 export function isLoopback(host: string): boolean {
   if (host === 'localhost') return true
   const version = isIP(host)

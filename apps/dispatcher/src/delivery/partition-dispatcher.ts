@@ -5,7 +5,8 @@ import { reportEnd } from '../job-ends.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { heldWhile } from '../signing/hold-unsigned.ts'
 import type { Signer } from '../signing/signer.ts'
-import { type AttemptDeps, targetOf } from './attempt.ts'
+import type { TargetPolicy } from '../targets/open-ranges.ts'
+import { type AttemptDeps, placeOf } from './attempt.ts'
 import { createCircuitNotes } from './circuit-notes.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 import { createHttpAttempts } from './http-attempts.ts'
@@ -18,6 +19,7 @@ export interface PartitionDispatcherDeps extends AttemptDeps, Pick<PartitionDeli
   readonly logger: Logger
   readonly health: EndpointHealth
   readonly signer: Signer
+  readonly targets: TargetPolicy
 }
 
 /** Everything that pushes the queues of one partition from this process. */
@@ -37,7 +39,8 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     makerOf({ definition, service }, address, context) {
       consumer = context.consumer
       const { namespace, url } = service
-      const target = targetOf(definition, url, deps.signer.of(namespace))
+      const place = placeOf(definition, url, deps.targets.of(namespace))
+      const target = { ...place, sign: deps.signer.of(namespace) }
       circuits.moved(address, target)
       const maker = createHttpAttempts(address, target, {
         ...deps,
