@@ -18,8 +18,9 @@ import {
   rawMember,
   readText,
 } from '@millrace/engine'
-import type { AppServer, Clock, TraceCarrier, Tracing } from '@millrace/runtime'
+import type { AppServer, Clock, Tracing } from '@millrace/runtime'
 import type { RegistryView } from '@millrace/streams'
+import type { TraceCarrier } from '@millrace/traces'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { createPublishTraces } from './publish-traces.ts'
