@@ -64,11 +64,22 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     return events.filter(({ position }) => comparePositions(position, after) > 0)
   }
 
+  const hasGroup = async (): Promise<boolean> => {
+    try {
+      const groups = (await partition.redis.xinfo('GROUPS', log)) as (string | number)[][]
+      return groups.some((fields) => fields[fields.indexOf('name') + 1] === group)
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('no such key')) return false
+      throw error
+    }
+  }
+
   return {
     partition,
 
-    /** Make the group, if it is not there, at the position given. */
+    /** Make the group, if it is not there, at the position given. A full Redis makes none, and is not asked where there is one. */
     async open({ position, entriesRead }: LogPosition): Promise<void> {
+      if (await hasGroup()) return
       try {
         await partition.redis.xgroup('CREATE', log, group, position, 'MKSTREAM', 'ENTRIESREAD', entriesRead)
       } catch (error) {
