@@ -9,6 +9,8 @@ export interface ConnectionOptions {
   readonly url: string
   readonly role: string
   readonly log?: ConnectionLog
+  /** It was lost, and stands again. */
+  onReconnect?(): void
 }
 
 /**
@@ -24,8 +26,8 @@ const PING_MS = 5000
  * that a command failed, or that its fate is unknown, and decides itself. A client that silently sends an enqueue again
  * would make two jobs of one; one that sends a claim again would leave the first claim's jobs in nobody's hands.
  */
-export function connect({ url, role, log }: ConnectionOptions): Redis {
-  return create(url, role, log, {
+export function connect(options: ConnectionOptions): Redis {
+  return create(options, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -37,8 +39,8 @@ export function connect({ url, role, log }: ConnectionOptions): Redis {
  * A connection for blocking reads. The client's own deadline ends a read whose socket died silently; the reader's loop
  * then asks again from where it stands.
  */
-export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions & { blockMs: number }): Redis {
-  return create(url, role, log, {
+export function connectBlocking({ blockMs, ...options }: ConnectionOptions & { blockMs: number }): Redis {
+  return create(options, {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
@@ -47,8 +49,8 @@ export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions &
 }
 
 /** A connection for pub/sub; it subscribes again by itself after a reconnect. */
-export function connectSubscriber({ url, role, log }: ConnectionOptions): Redis {
-  const redis = create(url, role, log, {
+export function connectSubscriber(options: ConnectionOptions): Redis {
+  const redis = create(options, {
     maxRetriesPerRequest: null,
     autoResubscribe: true,
     socketTimeout: ANSWER_DEADLINE_MS,
@@ -90,7 +92,7 @@ export async function whenReady(redis: Redis, { timeoutMs }: { timeoutMs: number
   }
 }
 
-function create(url: string, role: string, log: ConnectionLog | undefined, options: RedisOptions): Redis {
+function create({ url, role, log, onReconnect }: ConnectionOptions, options: RedisOptions): Redis {
   const common: RedisOptions = {
     ...options,
     connectionName: `millrace-${role}`,
@@ -105,6 +107,7 @@ function create(url: string, role: string, log: ConnectionLog | undefined, optio
   redis.on('error', (error: Error) =>
     log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
   )
+  redis.once('ready', () => redis.on('ready', () => onReconnect?.()))
   return redis
 }
 
