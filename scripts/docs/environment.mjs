@@ -62,6 +62,8 @@ const WORDS = {
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:
     'Where a service listens when an apply gives no `url`: an http URL with `{namespace}` in it.',
+  MILLRACE_TARGETS:
+    'Which addresses deliveries may go to: `public`, `private`, `loopback`, ranges, each for all or for one namespace. The default is `public` alone where keys are needed. See [targets.md](targets.md).',
   MILLRACE_MAX_JOB_BYTES: 'The largest payload of a job, 1 KiB to 16 MiB.',
   MILLRACE_DRAIN_MS: 'How long a drain waits for deliveries under way, up to 10 minutes. See [Shutdown](#shutdown).',
   MILLRACE_LEASE_MS:

@@ -13,6 +13,8 @@ const PROBLEM_WORDS = {
     'Read `errors`: each has the line, the pointer and the fix. See [manifest.md](manifest.md#what-is-refused).',
   'service.unknown': "Apply the service's manifest first.",
   'service.no_url': 'Send `url` at the first apply, or set `MILLRACE_SERVICE_URL_TEMPLATE`.',
+  'target.refused':
+    'Register an address that is open, or open it with `MILLRACE_TARGETS`. See [targets.md](targets.md).',
   'auth.required': 'Send `Authorization: Bearer <key>`; an admin makes one. See [access.md](access.md).',
   'auth.invalid': 'The detail says what is wrong with the key or token: unknown, revoked, expired, of another issuer.',
   'auth.forbidden': 'The detail says which role is needed for which namespace. Name a namespace, or ask for a grant.',
@@ -67,6 +69,8 @@ const REASON_WORDS = {
   connection_refused: 'Nothing listens there.',
   connection_reset: 'The connection ended before an answer began.',
   dns: 'The host name could not be resolved.',
+  target_refused:
+    'The address is not one that deliveries may go to, and nothing was sent. See [targets.md](targets.md).',
   tls: 'The TLS handshake failed: certificate, name or protocol.',
   bad_response: 'What came back is not HTTP.',
   incomplete_response: 'An answer began and did not end.',

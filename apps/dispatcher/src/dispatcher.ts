@@ -41,6 +41,8 @@ import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
+import { parseTargets } from './targets/open-ranges.ts'
+import { createTargetCheck } from './targets/target-check.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 
@@ -55,6 +57,8 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
+  const targets = parseTargets(config.MILLRACE_TARGETS)
+  const targetCheck = createTargetCheck(targets)
   const sender = createSender()
   const health = createEndpointHealth(clock)
   const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
@@ -109,7 +113,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
-  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
+  addSubscriptionRoutes(server, {
+    ...{ registry, registryPartition: registryPartition(redis), partitions, clock, views, targetCheck },
+  })
   const sources = [...partitions.all, registryPartition(redis)]
   const history = createHistory({
     url: config.SEPTOR_URL,
@@ -130,6 +136,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     views,
+    targetCheck,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
@@ -158,6 +165,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
         logger,
         sender,
         health,
+        targets,
         clock,
         traces,
         random: Math.random,
@@ -175,6 +183,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     sender,
+    targets,
     onError,
   })
   const router = startRouter({

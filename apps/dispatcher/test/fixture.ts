@@ -12,6 +12,10 @@ import {
 import { expect } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { startDispatcher } from '../src/dispatcher.ts'
+import { parseTargets } from '../src/targets/open-ranges.ts'
+
+/** For parts of the dispatcher that a test puts together itself: receivers listen on loopback. */
+export const OPEN_TARGETS = parseTargets('public,private,loopback')
 
 export interface Reply<Body> {
   readonly status: number

@@ -19,6 +19,7 @@ import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
 import { createHttpAttempts } from '../src/delivery/http-attempts.ts'
 import { createQueueReport } from '../src/delivery/queue-report.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
+import { OPEN_TARGETS } from './fixture.ts'
 
 let server: RedisServer
 let receiver: Receiver
@@ -49,7 +50,7 @@ async function runnerOf(name: string) {
   await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
   const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
-  const maker = createHttpAttempts(address, targetOf(definition, receiver.url), {
+  const maker = createHttpAttempts(address, targetOf(definition, receiver.url, OPEN_TARGETS.of('shop')), {
     sender,
     metrics,
     logger,

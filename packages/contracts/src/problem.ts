@@ -13,6 +13,7 @@ export const PROBLEMS = {
   'manifest.invalid': { status: 422, title: 'The manifest was refused' },
   'service.unknown': { status: 404, title: 'No service with this namespace is registered' },
   'service.no_url': { status: 422, title: 'The service has no URL' },
+  'target.refused': { status: 422, title: 'Deliveries may not go to this address' },
   'auth.required': { status: 401, title: 'A key or a token is needed' },
   'auth.invalid': { status: 401, title: 'The key or the token is not valid' },
   'auth.forbidden': { status: 403, title: 'The key or the token does not allow this' },

@@ -19,6 +19,7 @@ export {
   systemClock,
 } from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
+export { isLoopback } from './host-check.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { createLogger, type Logger } from './logger.ts'

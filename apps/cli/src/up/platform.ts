@@ -34,6 +34,8 @@ export async function startPlatform(
     MILLRACE_HOME: config.home,
     MILLRACE_HOST: config.host,
     SEPTOR_URL: config.urls.audit,
+    // The services of this machine listen on this machine, keys or no keys.
+    ...(config.isLocal && { MILLRACE_TARGETS: config.env.MILLRACE_TARGETS ?? 'public,private,loopback' }),
   }
   const supervised: Supervised[] = []
   const stop = async () => {

@@ -4,6 +4,7 @@ import type { SpanIds } from '@millrace/delivery'
 import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
+import type { OpenRanges } from '../targets/open-ranges.ts'
 import type { AttemptTraces } from './attempt-traces.ts'
 import type { Sender, Sending } from './sender.ts'
 
@@ -12,6 +13,8 @@ export interface Target {
   readonly definition: QueueDefinition
   readonly origin: string
   readonly path: string
+  /** Where its connections may go. */
+  readonly ranges: OpenRanges
 }
 
 export interface AttemptDeps {
@@ -34,13 +37,13 @@ export interface Attempted {
 /** Called exactly once, whatever happens: what an endpoint does is an outcome. */
 export type OnAttempted = (attempted: Attempted) => void
 
-export function targetOf(definition: QueueDefinition, serviceUrl: string): Target {
+export function targetOf(definition: QueueDefinition, serviceUrl: string, ranges: OpenRanges): Target {
   if (definition.sink !== undefined) {
     const { origin, pathname, search } = new URL(definition.sink)
-    return { definition, origin, path: `${pathname}${search}` }
+    return { definition, origin, path: `${pathname}${search}`, ranges }
   }
   const { origin, pathname } = new URL(serviceUrl)
-  return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}` }
+  return { definition, origin, path: `${pathname.replace(/\/$/, '')}${definition.endpoint ?? ''}`, ranges }
 }
 
 /** Make one attempt: build the request, send it, say what its result means. */
@@ -50,7 +53,7 @@ export function attempt(
   { sender, clock, traces, random }: AttemptDeps,
   onAttempted: OnAttempted,
 ): Sending {
-  const { definition, origin, path } = target
+  const { definition, origin, path, ranges } = target
   const { timeoutMs = definition.timeoutMs } = job.meta
   const startedAt = clock.now()
   const token = randomUUID()
@@ -58,7 +61,7 @@ export function attempt(
   const { headers, body } = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
   const span = traces?.one(job, target)
   if (span) Object.assign(headers, span.headers)
-  return sender.send({ origin, path, headers, body, timeoutMs }, (result) => {
+  return sender.send({ origin, path, ranges, headers, body, timeoutMs }, (result) => {
     const nowMs = clock.now()
     const context = { job, token, definition, startedAt, nowMs, random: random(), span: span?.ids }
     const attempted = attemptedOf(result, context)

@@ -118,7 +118,7 @@ class Batch {
     clearTimeout(this.#timer)
     this.#events.left()
     const { clock, sender, traces } = this.#deps
-    const { definition, origin, path } = this.to
+    const { definition, origin, path, ranges } = this.to
     const members = [...this.#members]
     const jobs = members.map(({ job, token }) => ({
       ...inputOf(job, token),
@@ -133,7 +133,7 @@ class Batch {
       this.to,
     )
     const headers = { ...request.headers, ...this.#span?.headers }
-    const sent = { origin, path, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
+    const sent = { origin, path, ranges, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
     this.#sending = sender.send(sent, (answer) => this.#conclude(answer, members))
   }
 

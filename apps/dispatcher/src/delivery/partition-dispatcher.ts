@@ -3,6 +3,7 @@ import type { Logger } from '@millrace/runtime'
 import { isConnectionError } from '@millrace/streams'
 import { reportEnd } from '../job-ends.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
+import type { TargetPolicy } from '../targets/open-ranges.ts'
 import { type AttemptDeps, targetOf } from './attempt.ts'
 import { createCircuitNotes } from './circuit-notes.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
@@ -15,6 +16,7 @@ export interface PartitionDispatcherDeps extends AttemptDeps, Pick<PartitionDeli
   readonly metrics: DispatcherMetrics
   readonly logger: Logger
   readonly health: EndpointHealth
+  readonly targets: TargetPolicy
 }
 
 /** Everything that pushes the queues of one partition from this process. */
@@ -33,7 +35,7 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     ...deps,
     makerOf({ definition, service }, address, context) {
       consumer = context.consumer
-      const target = targetOf(definition, service.url)
+      const target = targetOf(definition, service.url, deps.targets.of(service.namespace))
       circuits.moved(address, target)
       return createHttpAttempts(address, target, {
         ...deps,
