@@ -8,6 +8,7 @@ import {
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SCHEDULE_EVENTS,
+  SECRET_EVENTS,
   SERVICE_EVENTS,
   SUBSCRIPTION_EVENTS,
 } from '@millrace/contracts'
@@ -31,6 +32,7 @@ describe('the documentation leaves out', () => {
       GAS_EVENTS,
       JOB_EVENTS,
       SCHEDULE_EVENTS,
+      SECRET_EVENTS,
       SERVICE_EVENTS,
       KEY_EVENTS,
       QUEUE_EVENTS,
