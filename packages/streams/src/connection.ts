@@ -18,7 +18,10 @@ export interface ConnectionOptions {
  * otherwise hold a dispatcher for a quarter of an hour. Shorter than a lease of 6 s, longer than any of our scripts.
  */
 const ANSWER_DEADLINE_MS = 5000
-/** A subscriber hears nothing for hours on a quiet night, so it asks this often whether the other end is still there. */
+/**
+ * Each connection asks this often whether the other end is still there: a subscriber hears nothing for hours on a quiet night, and
+ * one that stands by is to be alive when its turn comes. So a half-open one is found within this and the deadline.
+ */
 const PING_MS = 5000
 
 /**
@@ -36,31 +39,26 @@ export function connect(options: ConnectionOptions): Redis {
 }
 
 /**
- * A connection for blocking reads. The client's own deadline ends a read whose socket died silently; the reader's loop
- * then asks again from where it stands.
+ * A connection for blocking reads of up to `blockMs`. Redis answers each of them, with nothing when nothing came; a read that
+ * is not answered says that the connection is dead, and fails. The reader's loop then asks again from where it stands. (The
+ * client's own `blockingTimeout` would call that an empty read, and go on with the dead connection.)
  */
 export function connectBlocking({ blockMs, ...options }: ConnectionOptions & { blockMs: number }): Redis {
   return create(options, {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    blockingTimeout: blockMs + 1000,
+    socketTimeout: blockMs + ANSWER_DEADLINE_MS,
   })
 }
 
 /** A connection for pub/sub; it subscribes again by itself after a reconnect. */
 export function connectSubscriber(options: ConnectionOptions): Redis {
-  const redis = create(options, {
+  return create(options, {
     maxRetriesPerRequest: null,
     autoResubscribe: true,
     socketTimeout: ANSWER_DEADLINE_MS,
   })
-  const pinging = setInterval(() => {
-    if (redis.status === 'ready') redis.ping().catch(() => undefined)
-  }, PING_MS)
-  pinging.unref()
-  redis.once('end', () => clearInterval(pinging))
-  return redis
 }
 
 /** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
@@ -108,6 +106,11 @@ function create({ url, role, log, onReconnect }: ConnectionOptions, options: Red
     log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
   )
   redis.once('ready', () => redis.on('ready', () => onReconnect?.()))
+  const pinging = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined)
+  }, PING_MS)
+  pinging.unref()
+  redis.once('end', () => clearInterval(pinging))
   return redis
 }
 
