@@ -99,6 +99,7 @@ class Recording {
     this.#label = partitionLabel(deps.reader.partition.number)
     deps.metrics.recorder.set({ partition: this.#label }, 0)
     deps.metrics.failures.labels({ partition: this.#label })
+    deps.metrics.trimmed.labels({ partition: this.#label })
   }
 
   /** Record until there is a reason to pause: stopped, stood down, or an error, which rises. */
@@ -227,11 +228,12 @@ class Recording {
   }
 
   async #trim(): Promise<void> {
-    const { reader, clock, keepEvents } = this.#deps
+    const { reader, clock, keepEvents, metrics } = this.#deps
     if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
     this.#trimmedAt = clock.now()
     const { usedBytes, limitBytes } = await readStoreMemory(reader.partition)
-    const isNearlyFull = limitBytes > 0 && usedBytes > limitBytes * NEARLY_FULL
-    await trimLog(reader.partition, { keep: isNearlyFull ? 0 : keepEvents, readers: Object.values(LOG_READERS) })
+    const keep = limitBytes > 0 && usedBytes > limitBytes * NEARLY_FULL ? 0 : keepEvents
+    const entries = await trimLog(reader.partition, { keep, readers: Object.values(LOG_READERS) })
+    metrics.trimmed.inc({ partition: this.#label }, entries)
   }
 }
