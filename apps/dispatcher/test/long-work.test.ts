@@ -133,6 +133,7 @@ describe('progress', () => {
 
   it('goes into the log, the last of many reports always', async () => {
     const { namespace, id, token } = await take('60')
+    const startedAt = Date.now()
     for (let progress = 0; progress <= 20; progress++) {
       const report = { token, title: 'Rendering', total: 20, progress, statusMessage: `frame ${progress}` }
       expect((await post(`/jobs/${id}/progress`, report)).status).toBe(202)
@@ -142,7 +143,8 @@ describe('progress', () => {
       return values.at(-1) === 20 && values
     })
     expect(logged[0]).toBe(0)
-    expect(logged.length).toBeLessThan(12)
+    // The first at once, then one in each 250 ms that this took, on whatever machine.
+    expect(logged.length).toBeLessThanOrEqual(2 + (Date.now() - startedAt) / 250)
     await post(`/jobs/${id}/complete`, { token })
     await rig.client.until(namespace, 'video', { succeeded: 1 })
   })
