@@ -131,6 +131,16 @@ export const progressSchema = z
   .refine(({ total, progress }) => progress <= total, { path: ['progress'], error: 'must not be more than total' })
 export type JobProgress = z.infer<typeof progressSchema>
 
+/** By which a worker proves that it was given an attempt. */
+export const jobTokenSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe('x-job-token of the delivery that was answered with 202')
+
+/** `POST /jobs/{id}/progress`. A worker that holds the job under a lease says its token; one whose request is open need not. */
+export const progressRequestSchema = progressSchema.safeExtend({ token: jobTokenSchema.optional() })
+
 /** `POST /jobs/{id}/cancel`: what was accepted will not be done. */
 export const cancelRequestSchema = z.strictObject(destructiveBySchema)
 
