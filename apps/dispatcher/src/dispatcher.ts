@@ -58,7 +58,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     timeoutMs: REDIS_DEADLINE_MS,
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
-  const { redis, subscriber, facts, partitions, registry, onError } = platform
+  const { redis, subscriber, facts, partitions, registry, durability, onError } = platform
   const clock = systemClock
   const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
   refuseStrangeSecrets(signer)
@@ -104,7 +104,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     metrics,
     clock,
-    durability: facts.durability,
+    durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
@@ -118,7 +118,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     }),
     metrics,
     clock,
-    durability: facts.durability,
+    durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
@@ -220,7 +220,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       event: 'dispatcher.ready',
       port,
       redis: facts.version,
-      durability: facts.durability,
+      ...durability.now(),
       partitions: partitions.all.length,
     },
     'dispatcher is ready',

@@ -32,6 +32,7 @@ describe('an event that is published', () => {
         position: expect.stringMatching(/^0:\d+-\d+$/),
         namespace: 'default',
         durability: 'memory',
+        replicas: 0,
       },
     ])
     const [request] = await rig.receiver.waitFor(path, 1)

@@ -13,7 +13,7 @@ describe('POST /jobs', () => {
     const namespace = await rig.service([{ name: 'mail' }])
     const { status, body } = await rig.client.call('POST', '/jobs', { body: { namespace, queue: 'mail', data: 1 } })
     expect(status).toBe(202)
-    expect(body).toEqual({ id: expect.stringMatching(/^job_[0-9a-f]{19}$/), durability: 'fsync' })
+    expect(body).toEqual({ id: expect.stringMatching(/^job_[0-9a-f]{19}$/), durability: 'fsync', replicas: 0 })
   })
 
   it('takes any JSON value as data, null included', async () => {

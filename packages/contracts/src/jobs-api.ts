@@ -70,12 +70,29 @@ export const enqueueRequestSchema = z.strictObject({
 })
 export type EnqueueRequest = z.infer<typeof enqueueRequestSchema>
 
-export const DURABILITIES = ['fsync', 'fsync-each-second', 'memory', 'unknown'] as const
+export const DURABILITIES = ['fsync', 'everysec', 'memory', 'unknown'] as const
 export type Durability = (typeof DURABILITIES)[number]
+
+/** What every answer says that accepted something: how safe it is, by the server's own settings. */
+export const durabilityFields = {
+  durability: z
+    .enum(DURABILITIES)
+    .describe(
+      'what the accepting Redis had done with it: fsync, on its disk; everysec, on its disk within a second; memory; unknown, where it does not tell',
+    ),
+  replicas: z
+    .int()
+    .optional()
+    .describe('how many replicas Redis passes it on to, without waiting for them; missing where it is not known'),
+}
+export interface StatedDurability {
+  readonly durability: Durability
+  readonly replicas?: number
+}
 
 export const enqueueResponseSchema = z.object({
   id: z.string(),
-  durability: z.enum(DURABILITIES).describe('what the accepting Redis had done with the job when it answered'),
+  ...durabilityFields,
   deduplicated: z.enum(['idempotency_key', 'unique', 'debounced']).optional().describe('why no new job was made'),
 })
 

@@ -29,6 +29,7 @@ export {
   newestDeadLetter,
   type StoredLetter,
 } from './dead-letters.ts'
+export { type DurabilityView, readDurability, watchDurability } from './durability.ts'
 export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
@@ -76,6 +77,7 @@ export {
   runningRedrives,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
+export { LAYOUT_VERSION } from './scripts/boot.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
@@ -120,7 +122,7 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { followSecrets, type SecretsFollower } from './secrets.ts'
-export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { checkServer, readLayout, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
 export { storeClock, storeTime } from './store-clock.ts'
 export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'

@@ -7,6 +7,7 @@ import {
   createPartitions,
   emit,
   KEY_CATALOGUE,
+  LAYOUT_VERSION,
   LOG_READERS,
   readLogAfter,
   readLogRange,
@@ -209,8 +210,19 @@ describe('the server check', () => {
 
   it('fixes the number of partitions at first boot', async () => {
     const redis = server.client()
-    expect(await checkServer(redis, { partitions: 4 })).toMatchObject({ durability: 'memory' })
+    expect(await checkServer(redis, { partitions: 4 })).toMatchObject({ version: expect.stringMatching(/^\d+\./) })
     await expect(checkServer(redis, { partitions: 5 })).rejects.toThrow(/set MILLRACE_PARTITIONS=4/)
+  })
+
+  it('refuses what a newer version has laid out, and changes nothing of it', async () => {
+    const redis = server.client()
+    await checkServer(redis, { partitions: 4 })
+    await redis.hset('{reg}:meta', 'layout', LAYOUT_VERSION + 1)
+    const newer = new RegExp(
+      `has layout ${LAYOUT_VERSION + 1}, this Millrace reads layout ${LAYOUT_VERSION}\\. Start the version`,
+    )
+    await expect(checkServer(redis, { partitions: 4 })).rejects.toThrow(newer)
+    expect(await redis.hget('{reg}:meta', 'layout')).toBe(String(LAYOUT_VERSION + 1))
   })
 })
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
-  type Durability,
+  durabilityFields,
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
@@ -19,7 +19,7 @@ import {
   readText,
 } from '@millrace/engine'
 import type { AppServer, Clock, Tracing } from '@millrace/runtime'
-import type { RegistryView } from '@millrace/streams'
+import type { DurabilityView, RegistryView } from '@millrace/streams'
 import type { TraceCarrier } from '@millrace/traces'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
@@ -32,7 +32,7 @@ export interface PublishDeps {
   readonly publisher: Publisher
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
-  readonly durability: Durability
+  readonly durability: Pick<DurabilityView, 'now'>
   readonly maxEventBytes: number
   readonly tracing?: Tracing | undefined
 }
@@ -53,7 +53,6 @@ const ENVELOPE_BYTES = 8192
 export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Promise<void> {
   const traces = createPublishTraces(deps.tracing)
   const measure = {
-    duration: deps.metrics.publishDuration.labels({ durability: deps.durability }),
     bytes: deps.metrics.eventBytes.labels({}),
   }
   await server.register(async (scope) => {
@@ -75,10 +74,10 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
             'CloudEvents 1.0 in structured (application/cloudevents+json), batch (application/cloudevents-batch+json) or binary mode (ce- headers), or plain JSON {type, data, subject}.',
           querystring: z.strictObject({ namespace: namespaceSchema.optional().describe('whose events they are') }),
           response: {
-            200: publishedSchema.extend({ durability: z.string() }).describe('published before'),
+            200: publishedSchema.extend(durabilityFields).describe('published before'),
             202: z.union([
-              publishedSchema.extend({ durability: z.string() }),
-              z.object({ events: z.array(publishedSchema), durability: z.string() }).describe('a batch'),
+              publishedSchema.extend(durabilityFields),
+              z.object({ events: z.array(publishedSchema), ...durabilityFields }).describe('a batch'),
             ]),
             413: problemSchema,
             415: problemSchema,
@@ -87,7 +86,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         },
       },
       async (request, reply) => {
-        const stopTimer = measure.duration.startTimer()
+        const startedAt = performance.now()
         const incoming: EventRequest = {
           contentType: request.headers['content-type'],
           headers: request.raw.headersDistinct,
@@ -103,13 +102,14 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
           for (const { json } of events) measure.bytes.observe(checkSize(json, deps.maxEventBytes))
           return deps.publisher.publish(events, (each) => request.requireNamespace(each))
         })
-        stopTimer()
+        const stated = deps.durability.now()
+        const seconds = (performance.now() - startedAt) / 1000
+        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds)
         for (const one of published) count(deps, one)
-        const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
-          return reply.status(202).send({ events: published, durability })
+          return reply.status(202).send({ ...stated, events: published })
         const [one] = published as [Published]
-        return reply.status(one.deduplicated ? 200 : 202).send({ ...one, durability })
+        return reply.status(one.deduplicated ? 200 : 202).send({ ...one, ...stated })
       },
     )
   })

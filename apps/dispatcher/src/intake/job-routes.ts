@@ -1,6 +1,7 @@
 import {
   batchRequestSchema,
   bySchema,
+  durabilityFields,
   enqueueRequestSchema,
   enqueueResponseSchema,
   PROBLEMS,
@@ -49,7 +50,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         intake.accept({ request: request.body, text: request.rawBody, headers }),
       )
       if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
-      return reply.status(statusOf(accepted)).send({ ...accepted, durability: deps.durability })
+      return reply.status(statusOf(accepted)).send({ ...accepted, ...deps.durability.now() })
     },
   )
 
@@ -60,11 +61,10 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       schema: {
         summary: 'Enqueue up to 1,000 jobs, one result each',
         body: batchRequestSchema,
-        response: { 200: z.object({ results: z.array(z.unknown()), durability: z.string() }), 422: problemSchema },
+        response: { 200: z.object({ results: z.array(z.unknown()), ...durabilityFields }), 422: problemSchema },
       },
     },
     async (request) => {
-      const { durability } = deps
       // A header can name one job only; in a batch each job brings its own idempotency key.
       const { idempotencyKey: _one, ...sent } = headersOf(request.headers)
       const { jobs, atomic = false } = request.body
@@ -78,7 +78,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         const asked = atomic ? parseAll(jobs, ask) : jobs.map((value, index) => orProblem(() => ask(value, index)))
         return intake.acceptAll(asked, { atomic })
       })
-      return { durability, results: results.map(toItemResult) }
+      return { ...deps.durability.now(), results: results.map(toItemResult) }
     },
   )
 
