@@ -1,5 +1,5 @@
 import { createAccess, createSecretStore, guard, isGuarded } from '@millrace/access'
-import { ACCESS, DISPATCHER_METRICS } from '@millrace/contracts'
+import { ACCESS, DISPATCHER_METRICS, REQUEST_LIMITS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -79,11 +79,12 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     logger,
     metrics: appMetrics,
     tracing,
-    bodyLimitBytes: 1_048_576,
+    bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
+    clients: config,
     mapError: toStoreProblem,
     guard: (server) =>
       guard(server, {
-        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate },
+        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate, quotas: access.quotas },
         namespaceOf: (id) => namespaceOf(partitions, id),
       }),
     async ready() {

@@ -23,4 +23,5 @@ export {
   type StoredSecret,
 } from './signing/secret-store.ts'
 export { formatSigningSecret } from './signing/secret-text.ts'
+export { createQuotas, type Quotas } from './quotas.ts'
 export { createTokenVerifier, type TokenOptions, type TokenVerifier } from './token-verifier.ts'

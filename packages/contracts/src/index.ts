@@ -134,6 +134,8 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
+export { endOfString, nestsDeeperThan } from './json-depth.ts'
+export { DELIVERY_LIMITS, type Limit, REQUEST_LIMITS, STORE_LIMITS } from './limits.ts'
 export { AUDIT_METRICS } from './metrics/audit.ts'
 export { BUCKETS } from './metrics/buckets.ts'
 export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { bySchema, destructiveBySchema } from './by.ts'
+import { DELIVERY_LIMITS, STORE_LIMITS } from './limits.ts'
 import { nameSchema, namespaceSchema } from './names.ts'
 import { backoffSchema } from './service.ts'
 
@@ -55,8 +56,8 @@ export const enqueueRequestSchema = z.strictObject({
   priority: z.enum(LANES).optional().describe('lane: high, normal (default) or low'),
   idempotencyKey: idempotencyKeySchema.optional().describe('the same key within 24 h gives the same job'),
   expiresAt: timeSchema.optional().describe('not started by then: expired, not failed'),
-  retries: z.int().min(0).max(1000).optional().describe("instead of the queue's"),
-  timeoutMs: z.int().min(1).max(86_400_000).optional().describe("instead of the queue's"),
+  retries: z.int().min(0).max(DELIVERY_LIMITS.retries.value).optional().describe("instead of the queue's"),
+  timeoutMs: z.int().min(1).max(DELIVERY_LIMITS.timeoutMs.value).optional().describe("instead of the queue's"),
   retryDelayMs: z.int().min(0).max(86_400_000).optional().describe("instead of the queue's"),
   backoff: backoffSchema
     .refine(
@@ -96,7 +97,7 @@ export const enqueueResponseSchema = z.object({
   deduplicated: z.enum(['idempotency_key', 'unique', 'debounced']).optional().describe('why no new job was made'),
 })
 
-export const MAX_BATCH_JOBS = 1000
+export const MAX_BATCH_JOBS = STORE_LIMITS.batchJobs.value
 
 export const batchRequestSchema = z.strictObject({
   jobs: z.array(z.unknown()).min(1).max(MAX_BATCH_JOBS),

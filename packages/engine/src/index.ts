@@ -90,7 +90,7 @@ export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { allowedNow, nextAllowed, type Pace } from './pace.ts'
-export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { arrayElements, rawElements, rawMember } from './raw-json.ts'
 export { type ReadSubscription, readSubscription } from './read-subscription.ts'
 export {
   afterTaking,

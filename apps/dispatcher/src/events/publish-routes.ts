@@ -4,20 +4,14 @@ import {
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
+  nestsDeeperThan,
   OTHER,
   ProblemError,
   problemSchema,
   publishRequestSchema,
+  REQUEST_LIMITS,
 } from '@millrace/contracts'
-import {
-  bareMediaType,
-  decodeEvents,
-  type EventRequest,
-  nestsDeeperThan,
-  parseJson,
-  rawMember,
-  readText,
-} from '@millrace/engine'
+import { bareMediaType, decodeEvents, type EventRequest, parseJson, rawMember, readText } from '@millrace/engine'
 import type { AppServer, Clock, Tracing } from '@millrace/runtime'
 import type { DurabilityView, RegistryView } from '@millrace/streams'
 import type { TraceCarrier } from '@millrace/traces'
@@ -45,8 +39,7 @@ const publishedSchema = z.object({
   warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
 })
 
-/** What reads a payload later recurses into it. */
-const MAX_DEPTH = 512
+const MAX_DEPTH = REQUEST_LIMITS.jsonLevels.value
 const ENVELOPE_BYTES = 8192
 
 /** `POST /events`: CloudEvents in structured, batch and binary mode, and plain `{type, data}`. */
@@ -67,7 +60,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
     ;(scope as unknown as AppServer).post(
       '/events',
       {
-        bodyLimit: Math.max(deps.maxEventBytes + ENVELOPE_BYTES, 33_554_432),
+        bodyLimit: Math.max(deps.maxEventBytes + ENVELOPE_BYTES, REQUEST_LIMITS.bulkBodyBytes.value),
         schema: {
           summary: 'Publish events',
           description:

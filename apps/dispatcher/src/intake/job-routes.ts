@@ -8,6 +8,7 @@ import {
   ProblemError,
   parseId,
   problemSchema,
+  REQUEST_LIMITS,
 } from '@millrace/contracts'
 import { rawElements } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
@@ -21,7 +22,7 @@ import { redrivableAddress } from './letter-queues.ts'
 
 /** Room for the members beside the payload. */
 const ENVELOPE_BYTES = 8192
-const MAX_BATCH_BYTES = 33_554_432
+const MAX_BATCH_BYTES = REQUEST_LIMITS.bulkBodyBytes.value
 
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
