@@ -28,6 +28,11 @@ const PROBLEM_WORDS = {
   'auth.unavailable': 'The identity provider does not answer. Try again after `Retry-After`; API keys still work.',
   'key.unknown': 'Look at `GET /keys`.',
   'key.revoked': 'Make a new one.',
+  'secret.unknown': 'Look at `GET /services/{namespace}/secrets`.',
+  'secret.rotating':
+    'Two secrets sign at a time. Wait for the time that the answer names, revoke one of the two, or rotate with `graceSeconds: 0`.',
+  'secret.last': 'Deliveries are always signed. Rotate with `graceSeconds: 0` to replace it at once.',
+  'secret.unreadable': 'Add the master key that sealed it to `MILLRACE_MASTER_KEY` of this dispatcher.',
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
   'queue.draining':

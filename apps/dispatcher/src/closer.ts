@@ -10,7 +10,7 @@ import {
   type Partitions,
   type RegistryView,
 } from '@millrace/streams'
-import { targetOf } from './delivery/attempt.ts'
+import { placeOf } from './delivery/attempt.ts'
 import type { Sender } from './delivery/sender.ts'
 import type { TargetPolicy } from './targets/open-ranges.ts'
 
@@ -72,5 +72,5 @@ export function startCloser({
 /** Where the queues of a service are delivered, those that are being drained included. */
 function placesOf(service: Service, targets: TargetPolicy) {
   const queues = [...declaredQueues(service), ...service.closing]
-  return queues.map((definition) => targetOf(definition, service.url, targets.of(service.namespace)))
+  return queues.map((definition) => placeOf(definition, service.url, targets.of(service.namespace)))
 }

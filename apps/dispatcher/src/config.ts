@@ -1,4 +1,4 @@
-import { isGuarded } from '@millrace/access'
+import { isGuarded, parseMasterKey } from '@millrace/access'
 import { STORE_LIMITS } from '@millrace/contracts'
 import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
@@ -19,6 +19,18 @@ function parseGrants(text: string, context: z.RefinementCtx): Record<string, str
   return Object.fromEntries(grants)
 }
 
+/** Hex or base64, one or several with commas between them. */
+function parseMasterKeys(text: string, context: z.RefinementCtx): [Buffer, ...Buffer[]] {
+  const [first, ...others] = text.split(',').map((part) => parseMasterKey(part.trim()))
+  if (first && others.every((key) => key !== undefined)) return [first, ...others]
+  context.addIssue({
+    code: 'custom',
+    message:
+      'expected 32 bytes as 64 hex digits, for example from `openssl rand -hex 32`; of several with commas between them the first one seals',
+  })
+  return z.NEVER
+}
+
 const targets = z.string().check(({ value, issues }) => {
   try {
     parseTargets(value)
@@ -37,6 +49,7 @@ const schema = z.object({
       'expected an http URL with {namespace} in it, such as http://{namespace}.internal:3000',
     )
     .optional(),
+  MILLRACE_MASTER_KEY: z.string().transform(parseMasterKeys).optional(),
   MILLRACE_TARGETS: targets.optional(),
   MILLRACE_MAX_JOB_BYTES: z.coerce
     .number('expected a number of bytes')

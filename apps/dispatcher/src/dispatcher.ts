@@ -1,4 +1,4 @@
-import { createAccess, guard, isGuarded } from '@millrace/access'
+import { createAccess, createSecretStore, guard, isGuarded } from '@millrace/access'
 import { ACCESS, DISPATCHER_METRICS, REQUEST_LIMITS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
@@ -41,6 +41,9 @@ import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
+import { openMasterKeys, refuseStrangeSecrets } from './signing/master-keys.ts'
+import { addSecretRoutes } from './signing/secret-routes.ts'
+import { startSigner } from './signing/signer.ts'
 import { parseTargets } from './targets/open-ranges.ts'
 import { createTargetCheck } from './targets/target-check.ts'
 
@@ -48,13 +51,17 @@ const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
 export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
+  const masterKeys = openMasterKeys(config, logger)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
+    onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
+  refuseStrangeSecrets(signer)
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const targets = parseTargets(config.MILLRACE_TARGETS)
   const targetCheck = createTargetCheck(targets)
@@ -82,14 +89,17 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       }),
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
+      const signing = signer.problem()
       return {
         ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
         ...(lease !== undefined && { lease }),
+        ...(signing !== undefined && { signing }),
         ...(phase !== 'running' && { process: `is ${phase}` }),
       }
     },
   })
   addKeyRoutes(server, access)
+  addSecretRoutes(server, createSecretStore(registryPartition(redis), { keys: masterKeys, now: clock.now }))
   addJobRoutes(server, {
     registry,
     partitions,
@@ -165,6 +175,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
         logger,
         sender,
         health,
+        signer,
         targets,
         clock,
         traces,
@@ -226,6 +237,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       await server.close()
       await progress.flush().catch(onError)
       await sender.close()
+      signer.stop()
       platform.close()
     },
   }

@@ -113,9 +113,15 @@ export interface RigOptions {
 
 export type RunningDispatcher = Awaited<ReturnType<typeof startDispatcher>>
 
+/** Under which all dispatchers of a test keep their secrets, unless it says otherwise. */
+export const MASTER_KEY = '11'.repeat(32)
+
 /** A dispatcher in this process, on a port of its own. */
 export async function dispatcherOn(redisUrl: string, { env, logger }: Omit<RigOptions, 'redis'> = {}) {
-  const config = readConfig({ REDIS_URL: redisUrl, MILLRACE_DISPATCHER_PORT: '0', MILLRACE_LEASE_MS: '1500', ...env })
+  const config = readConfig({
+    ...{ REDIS_URL: redisUrl, MILLRACE_DISPATCHER_PORT: '0', MILLRACE_LEASE_MS: '1500' },
+    ...{ MILLRACE_MASTER_KEY: MASTER_KEY, ...env },
+  })
   const dispatcher = await startDispatcher(config, {
     logger: logger ?? createLogger({ app: 'dispatcher', level: 'silent' }),
     tracing: undefined,

@@ -81,6 +81,7 @@ export {
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SCHEDULE_EVENTS,
+  SECRET_EVENTS,
   SERVICE_EVENTS,
   SUBSCRIPTION_EVENTS,
   TRAIL_EVENTS,
@@ -238,6 +239,18 @@ export {
   type ManifestIssue,
   manifestWarningSchema,
 } from './services-api.ts'
+export {
+  type IssuedSecret,
+  issuedSecretSchema,
+  resealedSchema,
+  resealSchema,
+  SECRET_KINDS,
+  type SecretKind,
+  type SigningSecret,
+  secretRevocationSchema,
+  secretRotationSchema,
+  signingSecretSchema,
+} from './signing-secrets.ts'
 export {
   type DeclaredEvent,
   declaredEventSchema,

@@ -126,6 +126,7 @@ class Batch {
     }))
     this.#startedAt = clock.now()
     const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
+    this.to.sign(request)
     const { timeoutMs } = definition
     this.#events.sent(members.length)
     this.#span = traces?.batch(
