@@ -113,7 +113,11 @@ describe('an API key', () => {
   })
 
   it('of whoever sets the platform up may do everything', async () => {
-    expect(await bearer(ADMIN_KEY)).toEqual({ id: 'admin', name: 'admin key', grants: [{ role: 'admin', namespace: '*' }] })
+    expect(await bearer(ADMIN_KEY)).toEqual({
+      id: 'admin',
+      name: 'admin key',
+      grants: [{ role: 'admin', namespace: '*' }],
+    })
   })
 
   it('that cannot be looked up is asked for again, and not taken for a wrong one', async () => {
