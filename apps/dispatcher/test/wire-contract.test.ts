@@ -260,7 +260,7 @@ describe('an idle queue', () => {
       await rig.client.enqueue(namespace, 'mail')
       await rig.client.until(namespace, 'mail', { succeeded: n })
     }
-    // The sweeps come every second or two; twenty waits for one would take half a minute.
-    expect(performance.now() - startedAt).toBeLessThan(2000)
+    // The sweeps come every second or two; twenty waits for one would take half a minute, and a busy machine takes three seconds.
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
   })
 })
