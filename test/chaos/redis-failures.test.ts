@@ -43,7 +43,7 @@ async function enqueue(body: Record<string, unknown>) {
 }
 
 /** Everything works: a job is pushed, one is pulled, a tick and an event come, and the trail has it. */
-async function expectFlow(timeoutMs = 30_000): Promise<void> {
+async function expectFlow(timeoutMs = 60_000): Promise<void> {
   const from = Date.now()
   for (const queue of ['mail', 'parcels']) {
     const id = await eventually(async () => (await enqueue({ queue })).id, {
@@ -169,7 +169,7 @@ describe('Redis that', { timeout: 120_000 }, () => {
     await load.stop()
     await Promise.all(platform.of('scheduler').map((app) => app.stop()))
     expect(await untilAtRest(platform, 60_000)).toBeUndefined()
-    await untilRecorded(platform, witness.seen, 30_000)
+    await untilRecorded(platform, witness.seen, 60_000)
     const evidence = await gatherEvidence({ platform, service, told: load.told, seen: witness.seen, surprises: [] })
     expect([...judge(evidence).values()].flat()).toEqual([])
     expect(load.told.jobs.size).toBeGreaterThan(50)

@@ -79,7 +79,7 @@ it('a platform that is put back from its backup goes on, as the page says', { ti
   await service.waitFor('/internal/often', 4)
   const isRecorded = async (id: string | undefined, state: string) =>
     (await getJson<{ state: string }>(`${audit}/v1/jobs/${id}`)).state === state
-  await eventually(async () => (await isRecorded(done, 'succeeded')) && isRecorded(dead, 'dead'), { timeoutMs: 30_000 })
+  await eventually(async () => (await isRecorded(done, 'succeeded')) && isRecorded(dead, 'dead'), { timeoutMs: 60_000 })
   // Of the newest the outcome may not be settled yet; all before are in the copy.
   const fired = idsAt('/internal/often').slice(0, -2)
 
@@ -97,7 +97,7 @@ it('a platform that is put back from its backup goes on, as the page says', { ti
   const letters = await runCommand(after, 'dead-letters', 'list', 'shop')
   expect(letters.stdout).toContain(dead)
   await run('redrive', after)
-  await eventually(() => idsAt('/internal/fails').length === 2, { timeoutMs: 30_000 })
+  await eventually(() => idsAt('/internal/fails').length === 2, { timeoutMs: 60_000 })
   expect(idsAt('/internal/mail')).toEqual([done])
 
   const count = idsAt('/internal/often').length
@@ -113,7 +113,7 @@ it('a platform that is put back from its backup goes on, as the page says', { ti
   expect(new Set(times).size).toBe(times.length)
 
   expect(await run('look', after)).toMatch(/intact: \d+ records in \d+ chains[\s\S]*made again from \d+ records/)
-  await eventually(async () => (await queueOf(after, 'fails')).succeeded === 1, { timeoutMs: 30_000 })
+  await eventually(async () => (await queueOf(after, 'fails')).succeeded === 1, { timeoutMs: 60_000 })
   for (const name of ['mail', 'later', 'fails']) {
     const { accepted, succeeded, dead, running } = await queueOf(after, name)
     expect([succeeded, dead, running], name).toEqual([accepted, 0, 0])

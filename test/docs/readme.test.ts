@@ -23,7 +23,7 @@ describe('the first example of the README', { timeout: 60_000 }, () => {
     const promised = plain(blockOf(page, 'output').text)
     // The worker and the command write at the same time, so the lines may come in any order.
     await eventually(() => promised.every((line) => plain(output()).includes(line)), {
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       what: `the lines ${promised.join(' / ')} in what it printed`,
     }).catch((error) => {
       throw new Error(`${error.message}\n${output()}`)

@@ -157,7 +157,7 @@ async function waitingJob(namespace: string): Promise<string> {
   const { body: made } = await call('dispatcher', 'POST /jobs', ADMIN_KEY, body)
   const { id } = made as { id: string }
   const isThere = async () => (await call('audit', `GET /v1/jobs/${id}`, ADMIN_KEY)).status === 200
-  await eventually(isThere, { timeoutMs: 30_000, what: `${id} to be in the trail` })
+  await eventually(isThere, { timeoutMs: 60_000, what: `${id} to be in the trail` })
   return id
 }
 

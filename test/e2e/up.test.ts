@@ -87,7 +87,7 @@ describe('millrace up --example', { timeout: 120_000 }, () => {
     )
     process.kill(scheduler?.pid as number, 'SIGKILL')
     await child.waitForLine(/the scheduler ended with code 137 and is started again/)
-    await eventually(async () => (await fetch(`${place.urls.scheduler}/readyz`)).ok, { timeoutMs: 30_000 })
+    await eventually(async () => (await fetch(`${place.urls.scheduler}/readyz`)).ok, { timeoutMs: 60_000 })
   })
 })
 

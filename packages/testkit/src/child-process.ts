@@ -105,7 +105,7 @@ class RunningChild implements ChildHandle {
   output = () => this.#output
   stdout = () => this.#stdout
 
-  waitForLine(pattern: RegExp, timeoutMs = 30_000): Promise<string> {
+  waitForLine(pattern: RegExp, timeoutMs = 60_000): Promise<string> {
     return this.ready(pattern, timeoutMs)
   }
 

@@ -73,7 +73,7 @@ class ScriptedReceiver implements Receiver {
     return this.#inFlight.get(path)?.max ?? 0
   }
 
-  waitFor(path: string, count: number, timeoutMs = 30_000): Promise<ReceivedRequest[]> {
+  waitFor(path: string, count: number, timeoutMs = 60_000): Promise<ReceivedRequest[]> {
     const check = () => {
       const requests = this.requests(path)
       if (requests.length < count) throw new Error(`got ${requests.length} of ${count}`)
