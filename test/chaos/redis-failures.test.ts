@@ -84,7 +84,7 @@ async function errorsOf(name: string): Promise<number> {
   return Number(new RegExp(`^errorstat_${name}:count=(\\d+)`, 'm').exec(info)?.[1] ?? 0)
 }
 
-describe('Redis that', { timeout: 120_000 }, () => {
+describe('Redis that', { timeout: 240_000 }, () => {
   it('is killed and comes back with its append-only file', async () => {
     await platform.redis.kill()
     await expectRefused('store.unavailable')

@@ -13,7 +13,7 @@ beforeAll(async () => {
 }, 90_000)
 afterAll(() => playground.stop())
 
-describe('the first example of the README', { timeout: 60_000 }, () => {
+describe('the first example of the README', { timeout: 240_000 }, () => {
   it('publishes and delivers as it stands there, and prints what it says', async () => {
     const files = codeBlocks(page).filter(({ title }) => title?.startsWith('hello/'))
     expect(files.map(({ title }) => title)).toEqual(['hello/catalog-info.yaml', 'hello/worker.mjs'])

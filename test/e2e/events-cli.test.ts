@@ -103,7 +103,7 @@ describe('millrace subscriptions', { timeout: 240_000 }, () => {
   it('lists, shows, tries, replays, moves and ends', async () => {
     await service.waitFor(PATH, 2)
     await expect
-      .poll(async () => (await subscriptions('list', 'shipping')).output, { timeout: 20_000 })
+      .poll(async () => (await subscriptions('list', 'shipping')).output, { timeout: 60_000 })
       .toMatch(/^shipping\.paid +order\.\* +http:\S+\/internal\/events\/paid +0 +0 +0$/m)
     expect((await subscriptions('list')).output).toMatch(/^shipping\.pulled +\* +pull \(.*\) +3 +0 +0$/m)
     const shown = (await subscriptions('show', 'shipping.paid')).output

@@ -261,7 +261,7 @@ it('asks a Prometheus whether it sees the apps and has the alerts', async () => 
 `
   const prometheus = await startPrometheus({ config })
   await expect
-    .poll(() => found('prometheus.targets', { prometheus: prometheus.url }), { timeout: 20_000 })
+    .poll(() => found('prometheus.targets', { prometheus: prometheus.url }), { timeout: 60_000 })
     .toMatchObject({ state: 'fail', says: 'does not see scheduler, audit' })
   expect(await found('prometheus.alerts', { prometheus: prometheus.url })).toMatchObject({ state: 'fail' })
   await prometheus.stop()

@@ -54,7 +54,7 @@ describe('/metrics', () => {
     const labels = { namespace, queue: 'mail' }
     const value = (name: string, more: Record<string, string> = {}) =>
       metricOf(rig.client, name, { ...labels, ...more })
-    await expect.poll(() => value('millrace_queue_jobs', { state: 'waiting' }), { timeout: 8000 }).toBe(2)
+    await expect.poll(() => value('millrace_queue_jobs', { state: 'waiting' }), { timeout: 60_000 }).toBe(2)
     expect(await value('millrace_queue_jobs', { state: 'running' })).toBe(1)
     expect(await value('millrace_queue_jobs', { state: 'scheduled' })).toBe(1)
     expect(await value('millrace_dead_letters')).toBe(0)
