@@ -82,7 +82,7 @@ describe('emit', () => {
   })
 
   it('has a bounded number of requests open', async () => {
-    audit.script(EMIT, { ...chained, delayMs: 250 })
+    audit.script(EMIT, { ...chained, delayMs: 20 })
     const septor = client()
     const emits = Array.from({ length: 40 }, (_, n) =>
       septor.emit('policy.created', { ...details, entityId: `pol_${n}` }),
