@@ -127,8 +127,8 @@ describe('Redis that', { timeout: 240_000 }, () => {
   })
 
   it('is loading its data (LOADING) is a 503 until it has', async () => {
-    // So many microseconds for each entry: a large file would take as long.
-    const settings = { 'key-load-delay': '500', 'loading-process-events-interval-bytes': '1024' }
+    // So many microseconds for each entry: a large file would take as long, and the next start ends it.
+    const settings = { 'key-load-delay': '5000', 'loading-process-events-interval-bytes': '1024' }
     await platform.redis.restart({ settings, until: 'loading' })
     expect(await platform.redis.client({ enableReadyCheck: false }).info('persistence')).toContain('loading:1')
     await expectRefused('store.unavailable')
