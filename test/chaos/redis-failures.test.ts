@@ -127,8 +127,12 @@ describe('Redis that', { timeout: 240_000 }, () => {
   })
 
   it('is loading its data (LOADING) is a 503 until it has', async () => {
-    // So many microseconds for each entry: a large file would take as long, and the next start ends it.
-    const settings = { 'key-load-delay': '5000', 'loading-process-events-interval-bytes': '1024' }
+    // A server that loads serves its clients after each 1,024 commands of the file, so there have to be some of those.
+    const filler = platform.redis.client().pipeline()
+    for (let n = 0; n < 5000; n++) filler.incr('filler')
+    await filler.exec()
+    // So many microseconds for each of them: a large file would take as long.
+    const settings = { 'key-load-delay': '500' }
     await platform.redis.restart({ settings, until: 'loading' })
     expect(await platform.redis.client({ enableReadyCheck: false }).info('persistence')).toContain('loading:1')
     await expectRefused('store.unavailable')
