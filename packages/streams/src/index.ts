@@ -37,7 +37,6 @@ export {
   LOG_READERS,
   type LogPosition,
   type LogReader,
-  readLogAfter,
   readLogBackwards,
   readLogRange,
 } from './log-reader.ts'
@@ -100,6 +99,7 @@ export { type Plan, type Planned, plan, planText, readPlans, removePlan, type St
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
 export { putSecrets, readAllSecrets, readSecrets, type SecretsChange } from './scripts/put_secrets.ts'
+export { type LogPage, type LogRange, type PassOver, readLogPage } from './scripts/read_log.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'

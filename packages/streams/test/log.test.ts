@@ -9,7 +9,6 @@ import {
   KEY_CATALOGUE,
   LAYOUT_VERSION,
   LOG_READERS,
-  readLogAfter,
   readLogRange,
   trimLog,
   whenReady,
@@ -178,25 +177,6 @@ describe('emit', () => {
     expect(new Set(emitted.map(({ position }) => position)).size).toBe(250)
     const again = await emit(bench.partition, facts.slice(120, 121))
     expect(again).toEqual([{ kind: 'replayed', position: emitted[120]?.position }])
-  })
-})
-
-describe('who wants a few types', () => {
-  it('gets the others as the last fact of their entry, and passes none of the wanted', async () => {
-    const facts = ['a', 'a', 'b', 'b', 'a', 'b', 'b'].map((type, index) => ({
-      ...{ kind: 'event' as const, type, namespace: 'shop', entityId: String(index), data: '{}' },
-    }))
-    await emit(bench.partition, facts)
-    const wants = (type: string) => type === 'b'
-    const { reader, blocking } = await readerOf('router')
-    const read = await reader.read({ after: '0-0', count: 100, blockMs: 50, wants })
-    expect(read.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5', '6'])
-    expect(read.filter(({ endsEntry }) => endsEntry).map(({ entityId }) => entityId)).toEqual(['1', '3', '4', '6'])
-    const all = await readLogRange(bench.partition)
-    const between = { after: all[0]!.position, to: all[5]!.position }
-    const some = await readLogAfter(bench.partition, between)
-    expect(some.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5'])
-    blocking.disconnect()
   })
 })
 
