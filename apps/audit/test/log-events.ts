@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type EventKind, formatId, type LogEvent } from '@millrace/contracts'
-import { toBatch } from '../src/recorder/batch.ts'
+import { readEntries, toBatch } from '../src/recorder/batch.ts'
 import type { Store } from '../src/store/open-store.ts'
 
 /** 2026-01-01T00:00:00.000Z */
@@ -40,6 +40,6 @@ export function logOf(said: readonly Said[], { partition = 0, from = 0 } = {}): 
 export async function record(store: Store, events: readonly LogEvent[], { partition = 0, size = 1000 } = {}) {
   for (let at = 0; at < events.length; at += size) {
     const from = await store.trail.readCursor(partition)
-    await store.trail.append(toBatch(events.slice(at, at + size), { partition, from, randomBytes }))
+    await store.trail.append(toBatch(readEntries(events.slice(at, at + size), randomBytes), { partition, from }))
   }
 }

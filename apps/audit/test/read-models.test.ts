@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findGas, findQueueStats, findTicks } from '../src/queries/read-models.ts'
 import { areReadModelsCurrent, RebuildFencedError, rebuildReadModels } from '../src/read-models/rebuild.ts'
+import { sweepQueueStats } from '../src/read-models/retention.ts'
 import { MODEL_TABLES } from '../src/read-models/rows.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
 import { logOf, record, type Said, START_MS } from './log-events.ts'
@@ -75,6 +76,24 @@ describe.each(DATABASES)('the read models in %s', (database) => {
     const whole = [{ start: 0, enqueued: 1, started: 2, failed: 1, succeeded: 1, run_ms: 140, max_run_ms: 100 }]
     expect(await stats('hour')).toMatchObject(whole)
     expect(await stats('day')).toMatchObject(whole)
+  })
+
+  it('keep statistics of minutes for two days, of hours for two months, of days for good', async () => {
+    await record(store, logOf(LIFE))
+    const left = async () => {
+      const rows = await store.read.selectFrom('queue_stats').select('resolution').orderBy('resolution').execute()
+      return rows.map(({ resolution }) => resolution)
+    }
+    const HOUR_MS = 3_600_000
+    await sweepQueueStats(store, START_MS + 48 * HOUR_MS)
+    expect(await left()).toEqual(['day', 'hour', 'minute', 'minute'])
+    await sweepQueueStats(store, START_MS + 49 * HOUR_MS)
+    expect(await left()).toEqual(['day', 'hour'])
+    await sweepQueueStats(store, START_MS + (62 * 24 + 1) * HOUR_MS)
+    expect(await left()).toEqual(['day'])
+    expect(await findQueueStats(store.read, { resolution: 'day', limit: 10 })).toMatchObject([
+      { enqueued: 1, started: 2, failed: 1, succeeded: 1 },
+    ])
   })
 
   it('say what became of each nominal time, with its job and its gas', async () => {

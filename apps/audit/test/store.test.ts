@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,8 +6,9 @@ import { DatabaseSync } from 'node:sqlite'
 import type { LogEvent } from '@millrace/contracts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { verifyStore } from '../src/queries/verify.ts'
-import { toBatch } from '../src/recorder/batch.ts'
+import { readEntries, toBatch } from '../src/recorder/batch.ts'
 import { type Cursor, NO_CURSOR } from '../src/store/cursor.ts'
+import { MIGRATIONS } from '../src/store/migrations/index.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
 import type { JobRow } from '../src/store/schema.ts'
 import { StoreError } from '../src/store/store-error.ts'
@@ -52,7 +52,7 @@ function batch(from: Cursor, count: number, partition = 0) {
       data: '{}',
     }
   })
-  return toBatch(events, { partition, from, randomBytes })
+  return toBatch(readEntries(events, randomBytes), { partition, from })
 }
 
 describe.each(DATABASES)('in %s', (database) => {
@@ -105,17 +105,21 @@ describe.each(DATABASES)('in %s', (database) => {
   })
 
   it('refuses a store that a newer version has migrated', async () => {
-    await runSql(location, "INSERT INTO migrations (name, applied_at) VALUES ('9999_future.sql', 'later')")
-    await expect(openStore(location)).rejects.toThrow(/9999_future\.sql/)
+    await runSql(location, "INSERT INTO migrations (name, applied_at) VALUES ('9999_future', 'later')")
+    await expect(openStore(location)).rejects.toThrow(/9999_future/)
+  })
+
+  it('knows the migrations that a store has had when they were files of SQL', async () => {
+    await runSql(location, "UPDATE migrations SET name = name || '.sql'")
+    await (await openStore(location)).close()
+    expect(await runSql(location, 'SELECT name FROM migrations')).toHaveLength(Object.keys(MIGRATIONS).length)
   })
 
   it('migrates once when several processes open it for the first time together', async () => {
     const fresh = await newLocation(database, join(home, 'fresh'))
     const stores = await Promise.all([openStore(fresh), openStore(fresh), openStore(fresh)])
     const applied = await runSql(fresh, 'SELECT name FROM migrations ORDER BY name')
-    expect(applied.map(({ name }) => name)).toEqual(
-      readdirSync(new URL('../src/store/migrations/sqlite/', import.meta.url)),
-    )
+    expect(applied.map(({ name }) => name)).toEqual(Object.keys(MIGRATIONS))
     await Promise.all(stores.map((opened) => opened.close()))
   })
 

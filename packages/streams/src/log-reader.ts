@@ -55,8 +55,9 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
   // Read from Redis and not given out yet; all of it is behind `handedOut`.
   let ahead: LogEvent[] = []
   let handedOut: string | undefined
-  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for.
-  let factsPerEntry = 1
+  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for. It begins
+  // with the most, or the first read of a long log would be a hundred times what was asked for.
+  let factsPerEntry = MAX_FACTS
 
   /** The rest of an entry that a cursor stands in the middle of: XREAD would pass over it. */
   const restOf = async (after: string) => {
@@ -159,6 +160,8 @@ async function factsAround(partition: Partition, position: string): Promise<LogE
 /** Four fields that its facts share, then `entity` and `data` of each (`facts_of` in prelude.lua). */
 const SHARED_FIELDS = 8
 const FIELDS_PER_FACT = 4
+/** Of an entry, as in prelude.lua. */
+const MAX_FACTS = 100
 type Shared = [string, EventKind, string, string, string, string, string, string]
 
 function factsIn(fields: readonly string[]): number {
