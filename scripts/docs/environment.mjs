@@ -35,11 +35,13 @@ const WORDS = {
   MILLRACE_HOST:
     'The address to listen on. One that others can reach needs authentication: see [access.md](access.md).',
   MILLRACE_HOME:
-    'The data folder: embedded Redis, the audit store, logs of `millrace up`. Only audit and `up` write there.',
+    'The data folder: embedded Redis, the audit store, logs of `millrace up`, the master key where none is set. Dispatcher, audit and `up` write there.',
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
   MILLRACE_ADMIN_KEY:
     'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
+  MILLRACE_MASTER_KEY:
+    'What signing secrets are sealed with: 32 bytes in hex, of several with commas between them the first one seals. Needed where the dispatcher listens on more than loopback; see [verifying.md](verifying.md#the-master-key).',
   MILLRACE_API_KEY: 'The key that commands and services show to the apps, and the dispatcher to the audit app.',
   MILLRACE_JWKS_URL:
     'Where an identity provider publishes the public keys of its tokens; with it every request needs a key or a token.',
@@ -62,6 +64,8 @@ const WORDS = {
   MILLRACE_DISPATCHER_PORT: 'Port of the dispatcher; 0 takes any free one.',
   MILLRACE_SERVICE_URL_TEMPLATE:
     'Where a service listens when an apply gives no `url`: an http URL with `{namespace}` in it.',
+  MILLRACE_TARGETS:
+    'Which addresses deliveries may go to: `public`, `private`, `loopback`, ranges, each for all or for one namespace. The default is `public` alone where keys are needed. See [targets.md](targets.md).',
   MILLRACE_MAX_JOB_BYTES: 'The largest payload of a job, 1 KiB to 16 MiB.',
   MILLRACE_DRAIN_MS: 'How long a drain waits for deliveries under way, up to 10 minutes. See [Shutdown](#shutdown).',
   MILLRACE_LEASE_MS:

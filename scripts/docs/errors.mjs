@@ -13,12 +13,19 @@ const PROBLEM_WORDS = {
     'Read `errors`: each has the line, the pointer and the fix. See [manifest.md](manifest.md#what-is-refused).',
   'service.unknown': "Apply the service's manifest first.",
   'service.no_url': 'Send `url` at the first apply, or set `MILLRACE_SERVICE_URL_TEMPLATE`.',
+  'target.refused':
+    'Register an address that is open, or open it with `MILLRACE_TARGETS`. See [targets.md](targets.md).',
   'auth.required': 'Send `Authorization: Bearer <key>`; an admin makes one. See [access.md](access.md).',
   'auth.invalid': 'The detail says what is wrong with the key or token: unknown, revoked, expired, of another issuer.',
   'auth.forbidden': 'The detail says which role is needed for which namespace. Name a namespace, or ask for a grant.',
   'auth.unavailable': 'The identity provider does not answer. Try again after `Retry-After`; API keys still work.',
   'key.unknown': 'Look at `GET /keys`.',
   'key.revoked': 'Make a new one.',
+  'secret.unknown': 'Look at `GET /services/{namespace}/secrets`.',
+  'secret.rotating':
+    'Two secrets sign at a time. Wait for the time that the answer names, revoke one of the two, or rotate with `graceSeconds: 0`.',
+  'secret.last': 'Deliveries are always signed. Rotate with `graceSeconds: 0` to replace it at once.',
+  'secret.unreadable': 'Add the master key that sealed it to `MILLRACE_MASTER_KEY` of this dispatcher.',
   'queue.unknown': 'Declare the queue in the manifest, or correct the name; the answer lists the declared ones.',
   'queue.closing': 'The last manifest no longer declares it. Declare it again to enqueue again.',
   'queue.draining':
@@ -67,6 +74,8 @@ const REASON_WORDS = {
   connection_refused: 'Nothing listens there.',
   connection_reset: 'The connection ended before an answer began.',
   dns: 'The host name could not be resolved.',
+  target_refused:
+    'The address is not one that deliveries may go to, and nothing was sent. See [targets.md](targets.md).',
   tls: 'The TLS handshake failed: certificate, name or protocol.',
   bad_response: 'What came back is not HTTP.',
   incomplete_response: 'An answer began and did not end.',

@@ -2,7 +2,7 @@ import type { DeadLetter } from '@millrace/contracts'
 import { asyncApiFaults, eventually, type Receiver, startReceiver, withBy } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getJson } from '../e2e/platform.ts'
-import { codeBlocks, readPage, tableRows } from './pages.ts'
+import { blockOf, codeBlocks, readPage, tableRows } from './pages.ts'
 import { openPlayground, type Playground } from './playground.ts'
 
 let service: Receiver
@@ -81,6 +81,15 @@ describe('docs/delivery.md', () => {
       result: 'created',
     })
     for (const job of jobs) expect((await post('/jobs', JSON.parse(job))).status, job).toBe(202)
+  })
+})
+
+describe('docs/targets.md', () => {
+  const page = readPage('docs/targets.md')
+
+  it('has an apply that is refused as it says', async () => {
+    const problem = JSON.parse(blockOf(page, 'problem').text) as { detail: string }
+    await expect(playground.run(blockOf(page, 'refused').text)).rejects.toThrow(problem.detail)
   })
 })
 

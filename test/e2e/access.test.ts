@@ -36,6 +36,7 @@ async function startApp(name: AppName) {
     file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
     env: {
       ...{ REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'warn' },
+      MILLRACE_TARGETS: 'loopback',
       ...{ MILLRACE_HOME: dirname(redis.socketPath), [`MILLRACE_${name.toUpperCase()}_PORT`]: port },
     },
   })

@@ -35,6 +35,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   'dispatcher POST /jobs/{id}/fail': 'a worker, with the token of its delivery',
   'dispatcher POST /jobs/{id}/progress': 'a worker',
   'dispatcher POST /subscriptions/try': 'changes nothing',
+  'dispatcher POST /secrets/reseal': 'changes nothing while the master key is the same; then it leaves secret.resealed',
   'scheduler POST /schedules/preview': 'changes nothing',
   'audit POST /v1/events/emit': 'a service; it names who itself',
 }
@@ -208,5 +209,17 @@ export const ACTIONS: readonly Action[] = [
     ...{ app: 'dispatcher', route: 'POST /keys/{id}/revoke', leaves: 'key.revoked' },
     destructive: true,
     ask: async ({ post }) => ({ path: `/keys/${await madeKey(post)}/revoke` }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /services/{namespace}/secrets/rotate', leaves: 'secret.created' },
+    ask: async () => ({ path: '/services/shop/secrets/rotate' }),
+  },
+  {
+    ...{ app: 'dispatcher', route: 'POST /services/{namespace}/secrets/{id}/revoke', leaves: 'secret.revoked' },
+    destructive: true,
+    ask: async ({ post }) => {
+      const { id } = await post('/services/shop/secrets/rotate', { kind: 'ed25519', ...BY })
+      return { path: `/services/shop/secrets/${id}/revoke` }
+    },
   },
 ]

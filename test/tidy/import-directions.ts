@@ -2,19 +2,20 @@ import { posix } from 'node:path'
 import { type Finding, isTestFile, type SourceFile, type Workspace } from './repository.ts'
 import { type Import, readImports } from './syntax.ts'
 
-const PACKAGES = ['contracts', 'time', 'runtime', 'streams', 'access', 'engine', 'delivery', 'sdk']
+const PACKAGES = ['contracts', 'time', 'traces', 'runtime', 'streams', 'access', 'engine', 'delivery', 'sdk']
 
 /** Who may import whom, by kind of workspace: "Rooms" in ARCHITECTURE.md. turbo.json says the same to `turbo boundaries`. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   contracts: [],
   monitoring: ['contracts'],
   time: [],
+  traces: [],
   runtime: ['contracts', 'time'],
   streams: ['contracts'],
   access: ['contracts', 'streams'],
   engine: ['contracts'],
   delivery: ['contracts', 'time', 'streams', 'engine'],
-  sdk: ['contracts', 'streams', 'engine', 'delivery'],
+  sdk: ['contracts', 'traces', 'streams', 'engine', 'delivery'],
   testkit: [],
   app: PACKAGES,
   example: ['sdk'],

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { isAbsolute, resolve } from 'node:path'
-import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
+import { commonConfig, isLoopback, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
 
 const schema = z.object({
@@ -19,6 +19,8 @@ export interface Config {
   /** The data folder, absolute. */
   readonly home: string
   readonly host: string
+  /** The apps listen on this machine alone. */
+  readonly isLocal: boolean
   readonly ports: {
     readonly dispatcher: number
     readonly scheduler: number
@@ -63,6 +65,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return Object.freeze({
     home,
     host,
+    isLocal: isLoopback(host),
     ports,
     urls,
     env,

@@ -10,6 +10,7 @@ import { addKeys } from './commands/keys.ts'
 import { addQueue } from './commands/queue.ts'
 import { addQueues } from './commands/queues.ts'
 import { addSchedule } from './commands/schedule.ts'
+import { addSecrets } from './commands/secrets.ts'
 import { addSubscriptions } from './commands/subscriptions.ts'
 import { addTrigger } from './commands/trigger.ts'
 import { addUp } from './commands/up.ts'
@@ -49,5 +50,6 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addDeadLetters(program)
   addAudit(program)
   addKeys(program)
+  addSecrets(program)
   return program
 }

@@ -4,12 +4,15 @@ import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import {
   changeService,
   closeQueue,
+  declaredQueues,
   fullAddress,
   type Partition,
   type Partitions,
   type RegistryView,
 } from '@millrace/streams'
+import { placeOf } from './delivery/attempt.ts'
 import type { Sender } from './delivery/sender.ts'
+import type { TargetPolicy } from './targets/open-ranges.ts'
 
 const CLOSE_SWEEP_MS = 2000
 
@@ -19,6 +22,7 @@ export interface CloserDeps {
   readonly partitions: Partitions
   readonly clock: Clock
   readonly sender: Pick<Sender, 'keepOnly'>
+  readonly targets: TargetPolicy
   onError(error: unknown): void
 }
 
@@ -26,13 +30,21 @@ export interface CloserDeps {
  * Close queues that are no longer declared, once they are empty, and connections to origins that no service has (any more). The queue is closed first and the registry told after:
  * a crash between the two finds it `unknown` next time and tells the registry then.
  */
-export function startCloser({ registry, registryPartition, partitions, clock, sender, onError }: CloserDeps): Loop {
+export function startCloser({
+  registry,
+  registryPartition,
+  partitions,
+  clock,
+  sender,
+  targets,
+  onError,
+}: CloserDeps): Loop {
   return startLoop({
     name: 'closer',
     intervalMs: CLOSE_SWEEP_MS,
     onError,
     async run() {
-      sender.keepOnly(new Set(registry.services().map(({ url }) => new URL(url).origin)))
+      sender.keepOnly(registry.services().flatMap((service) => placesOf(service, targets)))
       for (const service of registry.services()) {
         for (const queue of service.closing) {
           const address = queueAddress(queue.kind, queue.name)
@@ -55,4 +67,10 @@ export function startCloser({ registry, registryPartition, partitions, clock, se
       return { service, event: { version, url, who: 'dispatcher', why: `queue ${address} is drained and closed` } }
     })
   }
+}
+
+/** Where the queues of a service are delivered, those that are being drained included. */
+function placesOf(service: Service, targets: TargetPolicy) {
+  const queues = [...declaredQueues(service), ...service.closing]
+  return queues.map((definition) => placeOf(definition, service.url, targets.of(service.namespace)))
 }

@@ -1,5 +1,7 @@
+import { isGuarded, parseMasterKey } from '@millrace/access'
 import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
+import { parseTargets } from './targets/open-ranges.ts'
 
 /** `ops:*,billing:shop`: who may hear of whose platform events besides their own. */
 function parseGrants(text: string, context: z.RefinementCtx): Record<string, string[]> {
@@ -16,6 +18,26 @@ function parseGrants(text: string, context: z.RefinementCtx): Record<string, str
   return Object.fromEntries(grants)
 }
 
+/** Hex or base64, one or several with commas between them. */
+function parseMasterKeys(text: string, context: z.RefinementCtx): [Buffer, ...Buffer[]] {
+  const [first, ...others] = text.split(',').map((part) => parseMasterKey(part.trim()))
+  if (first && others.every((key) => key !== undefined)) return [first, ...others]
+  context.addIssue({
+    code: 'custom',
+    message:
+      'expected 32 bytes as 64 hex digits, for example from `openssl rand -hex 32`; of several with commas between them the first one seals',
+  })
+  return z.NEVER
+}
+
+const targets = z.string().check(({ value, issues }) => {
+  try {
+    parseTargets(value)
+  } catch (error) {
+    issues.push({ code: 'custom', input: value, message: (error as Error).message })
+  }
+})
+
 const schema = z.object({
   ...commonConfig,
   MILLRACE_DISPATCHER_PORT: portConfig(7401),
@@ -26,6 +48,8 @@ const schema = z.object({
       'expected an http URL with {namespace} in it, such as http://{namespace}.internal:3000',
     )
     .optional(),
+  MILLRACE_MASTER_KEY: z.string().transform(parseMasterKeys).optional(),
+  MILLRACE_TARGETS: targets.optional(),
   MILLRACE_MAX_JOB_BYTES: z.coerce
     .number('expected a number of bytes')
     .int()
@@ -52,9 +76,18 @@ const schema = z.object({
   MILLRACE_DELIVERY_TRACES: z.enum(['joined', 'linked'], 'expected joined or linked').default('joined'),
   MILLRACE_LEASE_MS: z.coerce.number('expected milliseconds').int().min(500).max(60_000).default(6000),
 })
-export type Config = z.infer<typeof schema>
+export type Config = z.infer<typeof schema> & { readonly MILLRACE_TARGETS: string }
+
+/**
+ * Where nobody needs a key, nobody but this machine comes in, and whoever registers a service could open its addresses as
+ * well as the dispatcher can. With keys others come in, who must not borrow the dispatcher's place in the network.
+ */
+const OPEN_WITHOUT_KEYS = 'public,private,loopback'
+const OPEN_WITH_KEYS = 'public'
 
 /** The dispatcher's configuration, read once. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Readonly<Config> {
-  return parseConfig(schema, env)
+  const config = parseConfig(schema, env)
+  const unless = isGuarded(config) ? OPEN_WITH_KEYS : OPEN_WITHOUT_KEYS
+  return Object.freeze({ ...config, MILLRACE_TARGETS: config.MILLRACE_TARGETS ?? unless })
 }

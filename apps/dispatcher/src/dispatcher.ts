@@ -1,4 +1,4 @@
-import { createAccess, guard, isGuarded } from '@millrace/access'
+import { createAccess, createSecretStore, guard, isGuarded } from '@millrace/access'
 import { ACCESS, DISPATCHER_METRICS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
@@ -41,19 +41,30 @@ import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
+import { openMasterKeys, refuseStrangeSecrets } from './signing/master-keys.ts'
+import { addSecretRoutes } from './signing/secret-routes.ts'
+import { startSigner } from './signing/signer.ts'
+import { parseTargets } from './targets/open-ranges.ts'
+import { createTargetCheck } from './targets/target-check.ts'
 
 const REDIS_DEADLINE_MS = 30_000
 
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
 export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
+  const masterKeys = openMasterKeys(config, logger)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
+    onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
-  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
+  const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
+  refuseStrangeSecrets(signer)
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
+  const targets = parseTargets(config.MILLRACE_TARGETS)
+  const targetCheck = createTargetCheck(targets)
   const sender = createSender()
   const health = createEndpointHealth(clock)
   const traces = tracing && createAttemptTraces(tracing, { linked: config.MILLRACE_DELIVERY_TRACES === 'linked' })
@@ -77,14 +88,17 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       }),
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
+      const signing = signer.problem()
       return {
         ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
         ...(lease !== undefined && { lease }),
+        ...(signing !== undefined && { signing }),
         ...(phase !== 'running' && { process: `is ${phase}` }),
       }
     },
   })
   addKeyRoutes(server, access)
+  addSecretRoutes(server, createSecretStore(registryPartition(redis), { keys: masterKeys, now: clock.now }))
   addJobRoutes(server, {
     registry,
     partitions,
@@ -108,7 +122,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
-  addSubscriptionRoutes(server, { registry, registryPartition: registryPartition(redis), partitions, clock, views })
+  addSubscriptionRoutes(server, {
+    ...{ registry, registryPartition: registryPartition(redis), partitions, clock, views, targetCheck },
+  })
   const sources = [...partitions.all, registryPartition(redis)]
   const history = createHistory({
     url: config.SEPTOR_URL,
@@ -129,6 +145,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     views,
+    targetCheck,
     ...(config.MILLRACE_SERVICE_URL_TEMPLATE && { urlTemplate: config.MILLRACE_SERVICE_URL_TEMPLATE }),
   })
   addQueueRoutes(server, { registry, partitions })
@@ -157,6 +174,8 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
         logger,
         sender,
         health,
+        signer,
+        targets,
         clock,
         traces,
         random: Math.random,
@@ -174,6 +193,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     clock,
     sender,
+    targets,
     onError,
   })
   const router = startRouter({
@@ -216,6 +236,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       await server.close()
       await progress.flush().catch(onError)
       await sender.close()
+      signer.stop()
       platform.close()
     },
   }

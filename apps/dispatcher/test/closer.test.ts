@@ -15,7 +15,7 @@ import { type RedisServer, startRedis } from '@millrace/testkit'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startCloser } from '../src/closer.ts'
-import { manifestOf } from './fixture.ts'
+import { manifestOf, OPEN_TARGETS } from './fixture.ts'
 
 let server: RedisServer
 let redis: Redis
@@ -66,6 +66,7 @@ describe('the closer', () => {
         partitions,
         clock: systemClock,
         sender: { keepOnly: () => undefined },
+        targets: OPEN_TARGETS,
         onError,
       }).stop()
 

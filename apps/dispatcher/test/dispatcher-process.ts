@@ -1,5 +1,5 @@
 import { type ChildHandle, freePort, startProcess } from '@millrace/testkit'
-import { type Client, createClient } from './fixture.ts'
+import { type Client, createClient, MASTER_KEY } from './fixture.ts'
 
 export interface DispatcherProcess {
   readonly process: ChildHandle
@@ -20,6 +20,7 @@ export async function startDispatcherProcess(
       REDIS_URL: redisUrl,
       MILLRACE_DISPATCHER_PORT: String(listening),
       MILLRACE_LEASE_MS: '600',
+      MILLRACE_MASTER_KEY: MASTER_KEY,
       ...(env as Record<string, string>),
     },
     readyWhen: /dispatcher\.ready/,

@@ -12,6 +12,10 @@ import {
 import { expect } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { startDispatcher } from '../src/dispatcher.ts'
+import { parseTargets } from '../src/targets/open-ranges.ts'
+
+/** For parts of the dispatcher that a test puts together itself: receivers listen on loopback. */
+export const OPEN_TARGETS = parseTargets('public,private,loopback')
 
 export interface Reply<Body> {
   readonly status: number
@@ -109,9 +113,15 @@ export interface RigOptions {
 
 export type RunningDispatcher = Awaited<ReturnType<typeof startDispatcher>>
 
+/** Under which all dispatchers of a test keep their secrets, unless it says otherwise. */
+export const MASTER_KEY = '11'.repeat(32)
+
 /** A dispatcher in this process, on a port of its own. */
 export async function dispatcherOn(redisUrl: string, { env, logger }: Omit<RigOptions, 'redis'> = {}) {
-  const config = readConfig({ REDIS_URL: redisUrl, MILLRACE_DISPATCHER_PORT: '0', MILLRACE_LEASE_MS: '1500', ...env })
+  const config = readConfig({
+    ...{ REDIS_URL: redisUrl, MILLRACE_DISPATCHER_PORT: '0', MILLRACE_LEASE_MS: '1500' },
+    ...{ MILLRACE_MASTER_KEY: MASTER_KEY, ...env },
+  })
   const dispatcher = await startDispatcher(config, {
     logger: logger ?? createLogger({ app: 'dispatcher', level: 'silent' }),
     tracing: undefined,

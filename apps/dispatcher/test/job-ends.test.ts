@@ -4,7 +4,16 @@ import { claim, createPartitions, enqueue, lease, openQueues, takeOver } from '@
 import { eventually, startRedis } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createSender } from '../src/delivery/sender.ts'
-import { dispatcherOn, expectBalance, manifestOf, metricOf, pathOf, type Rig, startRig } from './fixture.ts'
+import {
+  dispatcherOn,
+  expectBalance,
+  manifestOf,
+  metricOf,
+  OPEN_TARGETS,
+  pathOf,
+  type Rig,
+  startRig,
+} from './fixture.ts'
 
 let rig: Rig
 beforeAll(async () => {
@@ -91,12 +100,13 @@ it('connections to an origin that no service has are closed, what is under way t
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const connections = () => new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)))
   const sender = createSender()
+  const ranges = OPEN_TARGETS.of('shop')
   const answer = new Promise((resolve) =>
-    sender.send({ origin, path: '/', headers: {}, body: '{}', timeoutMs: 30_000 }, resolve),
+    sender.send({ origin, ranges, path: '/', headers: {}, body: '{}', timeoutMs: 30_000 }, resolve),
   )
   await eventually(async () => answers.length === 1)
-  sender.keepOnly(new Set([origin]))
-  sender.keepOnly(new Set(['http://127.0.0.1:1']))
+  sender.keepOnly([{ origin, ranges }])
+  sender.keepOnly([{ origin: 'http://127.0.0.1:1', ranges }])
   expect(await connections()).toBe(1)
   answers[0]?.()
   expect(await answer).toMatchObject({ kind: 'response', status: 200 })

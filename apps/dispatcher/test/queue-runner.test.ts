@@ -14,11 +14,12 @@ import {
 import { eventually, type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
 import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { targetOf } from '../src/delivery/attempt.ts'
+import { placeOf } from '../src/delivery/attempt.ts'
 import { createEndpointHealth } from '../src/delivery/endpoint-health.ts'
 import { createHttpAttempts } from '../src/delivery/http-attempts.ts'
 import { createQueueReport } from '../src/delivery/queue-report.ts'
 import { createSender, type Sender } from '../src/delivery/sender.ts'
+import { OPEN_TARGETS } from './fixture.ts'
 
 let server: RedisServer
 let receiver: Receiver
@@ -49,15 +50,19 @@ async function runnerOf(name: string) {
   await openQueues(partition, [{ address }])
   const definition = { kind: 'queue' as const, ...manifestQueueSchema.parse({ name, endpoint: `/internal/${name}` }) }
   const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
-  const maker = createHttpAttempts(address, targetOf(definition, receiver.url), {
-    sender,
-    metrics,
-    logger,
-    clock: systemClock,
-    random: () => 0,
-    health: createEndpointHealth(systemClock),
-    onTransition: () => undefined,
-  })
+  const maker = createHttpAttempts(
+    address,
+    { ...placeOf(definition, receiver.url, OPEN_TARGETS.of('shop')), sign: () => undefined },
+    {
+      sender,
+      metrics,
+      logger,
+      clock: systemClock,
+      random: () => 0,
+      health: createEndpointHealth(systemClock),
+      onTransition: () => undefined,
+    },
+  )
   const runner = createQueueRunner(address, maker, {
     partition,
     logger,

@@ -1,6 +1,6 @@
 import { queueAddress } from '@millrace/contracts'
 import { afterBackfilling, type BackfillState, nextBackfillMove, stopBackfill } from '@millrace/engine'
-import { type Loop, startSteps, type TraceCarrier } from '@millrace/runtime'
+import { type Loop, startSteps } from '@millrace/runtime'
 import {
   fullAddress,
   type Partition,
@@ -13,6 +13,7 @@ import {
   storeTime,
   type TickFire,
 } from '@millrace/streams'
+import type { TraceCarrier } from '@millrace/traces'
 import { type KnownBackfill, saveBackfill } from './backfill-store.ts'
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'

@@ -1,7 +1,7 @@
 import type { PassedOver, SkippedGap, TickDecision } from '@millrace/engine'
 import { wallText } from '@millrace/engine'
-import type { SendSpan } from '@millrace/runtime'
 import type { DueTick, NamedRow, Tick, TickFire } from '@millrace/streams'
+import type { SendSpan } from '@millrace/traces'
 import type { Schedule } from './schedules.ts'
 import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'
 

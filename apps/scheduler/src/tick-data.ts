@@ -1,6 +1,6 @@
 import { runsInOrder } from '@millrace/engine'
-import type { TraceCarrier } from '@millrace/runtime'
 import type { JobMeta } from '@millrace/streams'
+import type { TraceCarrier } from '@millrace/traces'
 import type { Schedule } from './schedules.ts'
 
 /** What a delivered tick costs in production, in tokens; elsewhere nothing. */

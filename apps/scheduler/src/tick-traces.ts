@@ -1,5 +1,6 @@
-import { type SendSpan, startSend, type TraceCarrier, type Tracing } from '@millrace/runtime'
+import type { Tracing } from '@millrace/runtime'
 import type { Fired } from '@millrace/streams'
+import { type SendSpan, startSend, type TraceCarrier } from '@millrace/traces'
 import type { Schedule } from './schedules.ts'
 
 /** A span for each nominal time that fires. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ProblemError } from '@millrace/contracts'
-import type { TraceCarrier } from '@millrace/runtime'
 import { storeTime, tick } from '@millrace/streams'
+import type { TraceCarrier } from '@millrace/traces'
 import type { SchedulerMetrics } from './metrics.ts'
 import type { Schedule } from './schedules.ts'
 import { rowName, tickData, tickIdOf, tickMeta } from './tick-data.ts'

@@ -1,5 +1,5 @@
 /**
- * Who may do what.
+ * Who may do what, and the secrets that deliveries are signed with.
  *
  * ```ts
  * const keys = createKeyStore(registryPartition(redis), Date.now)
@@ -13,4 +13,14 @@ export { type Authenticator, createAuthenticator } from './authenticator.ts'
 export { type GuardOptions, guard } from './guard.ts'
 export { type By, createKeyStore, type KeyStore, type StoredKey } from './key-store.ts'
 export { isAllowed, type Principal } from './principal.ts'
+export { masterKeyInFolder } from './signing/master-key-file.ts'
+export { createMasterKeys, type MasterKeys, parseMasterKey, UnknownMasterKeyError } from './signing/master-keys.ts'
+export {
+  createSecretStore,
+  parseSecrets,
+  placeOf,
+  type SecretStore,
+  type StoredSecret,
+} from './signing/secret-store.ts'
+export { formatSigningSecret } from './signing/secret-text.ts'
 export { createTokenVerifier, type TokenOptions, type TokenVerifier } from './token-verifier.ts'

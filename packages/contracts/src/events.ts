@@ -50,6 +50,13 @@ export const GAS_EVENTS = { charged: 'gas.charged' } as const
 
 export const SERVICE_EVENTS = { applied: 'service.applied' } as const
 export const KEY_EVENTS = { created: 'key.created', rotated: 'key.rotated', revoked: 'key.revoked' } as const
+/** Of what deliveries are signed with. */
+export const SECRET_EVENTS = {
+  created: 'secret.created',
+  rotated: 'secret.rotated',
+  revoked: 'secret.revoked',
+  resealed: 'secret.resealed',
+} as const
 export const QUEUE_EVENTS = {
   closed: 'queue.closed',
   paused: 'queue.paused',
@@ -90,6 +97,7 @@ export const PLATFORM_EVENT_TYPES: readonly string[] = [
   GAS_EVENTS,
   SERVICE_EVENTS,
   KEY_EVENTS,
+  SECRET_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SUBSCRIPTION_EVENTS,

@@ -81,6 +81,7 @@ export {
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
   SCHEDULE_EVENTS,
+  SECRET_EVENTS,
   SERVICE_EVENTS,
   SUBSCRIPTION_EVENTS,
   TRAIL_EVENTS,
@@ -129,7 +130,6 @@ export {
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
-export { type MessagingOperation, messagingSpan } from './messaging-spans.ts'
 export { AUDIT_METRICS } from './metrics/audit.ts'
 export { BUCKETS } from './metrics/buckets.ts'
 export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'
@@ -237,6 +237,18 @@ export {
   type ManifestIssue,
   manifestWarningSchema,
 } from './services-api.ts'
+export {
+  type IssuedSecret,
+  issuedSecretSchema,
+  resealedSchema,
+  resealSchema,
+  SECRET_KINDS,
+  type SecretKind,
+  type SigningSecret,
+  secretRevocationSchema,
+  secretRotationSchema,
+  signingSecretSchema,
+} from './signing-secrets.ts'
 export {
   type DeclaredEvent,
   declaredEventSchema,

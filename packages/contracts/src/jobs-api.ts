@@ -97,6 +97,7 @@ export const FAILURE_REASONS = [
   'connection_refused',
   'connection_reset',
   'dns',
+  'target_refused',
   'tls',
   'bad_response',
   'incomplete_response',

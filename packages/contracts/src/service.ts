@@ -18,17 +18,17 @@ export const backoffSchema = z.strictObject({
 })
 export type Backoff = z.infer<typeof backoffSchema>
 
+/** A path without its query, as a server reads it that undoes the escapes of dots and slashes before it looks for segments. */
+const unescaped = (path: string) => (path.split('?')[0] ?? '').replace(/%2e/gi, '.').replace(/%2f|%5c/gi, '/')
+
 /** A header value may hold visible ASCII only, and the path must stay below /internal/ after normalisation. */
 export const endpointSchema = z
   .string()
   .max(512)
   .regex(/^\/[\x21-\x7e]*$/, 'must be an absolute path such as /internal/jobs/sync-record')
-  .refine(
-    (path) => !path.startsWith('//') && !/[#\\]/.test(path) && !/(^|\/)\.\.?(\/|$)/.test(path.split('?')[0] ?? ''),
-    {
-      message: 'must be a plain path: no host, no fragment, no backslash, no . or .. segments',
-    },
-  )
+  .refine((path) => !path.startsWith('//') && !/[#\\]/.test(path) && !/(^|\/)\.\.?(\/|$)/.test(unescaped(path)), {
+    message: 'must be a plain path: no host, no fragment, no backslash, no . or .. segments, escaped ones included',
+  })
 
 /** What to do with an answer, instead of the rule that 2xx completes and all else is retried. */
 export const STATUS_ACTIONS = ['complete', 'retry', 'postpone', 'dead', 'pause'] as const

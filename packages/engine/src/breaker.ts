@@ -36,7 +36,7 @@ const MAX_PAUSE_MS = 60_000
 const RAMP_END = 256
 
 const GATEWAY_STATUSES = new Set([502, 503, 504])
-const NO_CONNECTION: ReadonlySet<FailureReason> = new Set(['connection_refused', 'dns', 'tls'])
+const NO_CONNECTION: ReadonlySet<FailureReason> = new Set(['connection_refused', 'dns', 'target_refused', 'tls'])
 
 const CLOSED_AGAIN = { kind: 'closed', seen: 0, failed: 0, refusals: 0 } as const
 export const CLOSED: Breaker = Object.freeze(CLOSED_AGAIN)

@@ -135,6 +135,7 @@ export {
   skippedGaps,
 } from './schedule/nominal-times.ts'
 export { type Preview, type PreviewTime, previewRule, wallText } from './schedule/preview.ts'
+export { createSigningKey, type SignedContent, type SigningKey } from './signature.ts'
 export {
   beforeTime,
   matcherOf,

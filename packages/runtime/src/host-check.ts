@@ -10,7 +10,8 @@ export function hostComplaint({ host, guarded }: { host: string; guarded: boolea
   ].join('\n')
 }
 
-function isLoopback(host: string): boolean {
+/** Whether a host to listen on is one that only this machine reaches. */
+export function isLoopback(host: string): boolean {
   if (host === 'localhost') return true
   const version = isIP(host)
   if (version === 4) return host.startsWith('127.')

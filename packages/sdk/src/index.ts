@@ -1,6 +1,6 @@
 /**
  * What a service imports to talk to Millrace. Enqueueing, publishing and auditing use the global `fetch` and load
- * nothing else; `consume` and `subscribe` load a Redis client when they are first called.
+ * nothing else but OpenTelemetry's API; `consume` and `subscribe` load a Redis client when they are first called.
  *
  * ```ts
  * import { createQueue, MillraceError, Septor } from '@millrace/sdk'
@@ -51,3 +51,4 @@ export { type EventHandler, type ReceivedEvent, subscribe } from './pull/subscri
 export type { EventFilterDialect, RetryBackoff, StartRate, SubscriptionFields } from './pull/subscription-fields.ts'
 export { createQueue, type Enqueued, type EnqueueOptions, type Queue, type QueueOptions } from './queue.ts'
 export { Septor, type SeptorOptions } from './septor.ts'
+export { type DeliveredTo, type DeliveryRequest, traceDelivery } from './traces/trace-delivery.ts'

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TraceCarrier } from '@millrace/traces'
 import { backoffMs } from './backoff.ts'
 import { isTransient, MillraceError } from './errors.ts'
 import { baseUrl, bearer, type JsonRequest, requestJson, toJson } from './http.ts'
 import { toTime } from './time-option.ts'
+import { tracedSend } from './traces/traced-send.ts'
 
 // The dispatcher answers once Redis has the event, in milliseconds. Ten seconds is an outage.
 const DEFAULT_REQUEST_TIMEOUT_MS = 10_000
@@ -66,26 +68,49 @@ export interface Publisher {
 export function createPublisher(options: PublisherOptions): Publisher {
   const { url, namespace, apiKey, requestTimeoutMs: timeoutMs = DEFAULT_REQUEST_TIMEOUT_MS } = options
   const eventsUrl = `${baseUrl('url', url)}/events?namespace=${encodeURIComponent(namespace)}`
-  const post = (mode: 'cloudevents' | 'cloudevents-batch', body: string) => {
-    const headers = { 'content-type': `application/${mode}+json`, ...bearer(apiKey) }
+  const post = (mode: 'cloudevents' | 'cloudevents-batch', body: string, carrier: TraceCarrier) => {
+    const headers = { 'content-type': `application/${mode}+json`, ...bearer(apiKey), ...carrier }
     return sendSurely({ method: 'POST', url: eventsUrl, headers, body, timeoutMs })
   }
   return {
-    async publish(event) {
-      const answer = await post('cloudevents', toJson(toCloudEvent(event, namespace)))
-      return parsePublished(answer)
+    publish(event) {
+      return tracedSend(
+        () => ({ operation: 'publish', destination: namespace, carrier: ownCarrier(event) }),
+        async (carrier) => {
+          const body = toJson(toCloudEvent(event, namespace, carrier))
+          return parsePublished(await post('cloudevents', body, carrier))
+        },
+        ({ id }) => ({ 'messaging.message.id': id }),
+      )
     },
     async publishAll(events) {
       if (events.length === 0) return []
-      const body = toJson(events.map((event) => toCloudEvent(event, namespace)))
-      const { events: published } = ((await post('cloudevents-batch', body)) ?? {}) as { events?: unknown[] }
-      if (published?.length !== events.length) throw badAnswer()
-      return published.map(parsePublished)
+      return tracedSend(
+        () => ({
+          operation: 'publish',
+          destination: namespace,
+          attributes: { 'messaging.batch.message_count': events.length },
+        }),
+        async (carrier) => {
+          const body = toJson(events.map((event) => toCloudEvent(event, namespace, carrier)))
+          const { events: published } = ((await post('cloudevents-batch', body, carrier)) ?? {}) as {
+            events?: unknown[]
+          }
+          if (published?.length !== events.length) throw badAnswer()
+          return published.map(parsePublished)
+        },
+      )
     },
   }
 }
 
-function toCloudEvent(event: EventToPublish, namespace: string): Record<string, unknown> {
+/** What the caller says that the event was created in. */
+function ownCarrier({ traceparent, tracestate }: EventToPublish): TraceCarrier {
+  if (typeof traceparent !== 'string') return {}
+  return { traceparent, ...(typeof tracestate === 'string' && { tracestate }) }
+}
+
+function toCloudEvent(event: EventToPublish, namespace: string, carrier: TraceCarrier): Record<string, unknown> {
   // A CloudEvent of its SDK knows best how it is written.
   const { toJSON } = event as { toJSON?: () => Record<string, unknown> }
   const { data, time, ...given } = typeof toJSON === 'function' ? toJSON.call(event) : event
@@ -94,6 +119,8 @@ function toCloudEvent(event: EventToPublish, namespace: string): Record<string, 
     specversion: '1.0',
     id: randomUUID(),
     source: `/${namespace}`,
+    // So that whoever gets the event knows which trace it was made in, however it travels.
+    ...(given.traceparent === undefined && carrier),
     ...given,
     time: toTime('time', (time as EventToPublish['time']) ?? new Date()),
     ...(hasJson && { datacontenttype: 'application/json' }),

@@ -1,6 +1,7 @@
 import { MillraceError } from './errors.ts'
 import { baseUrl, bearer, requestJson, toJson } from './http.ts'
 import { toTime } from './time-option.ts'
+import { tracedSend } from './traces/traced-send.ts'
 
 // The dispatcher answers once Redis has the job, in milliseconds. Ten seconds is an outage.
 const DEFAULT_REQUEST_TIMEOUT_MS = 10_000
@@ -61,8 +62,15 @@ export function createQueue({
   return {
     async enqueue(queue, data, options = {}) {
       const body = toJson({ namespace, queue, data, ...optionFields(options) })
-      const answer = await requestJson({ method: 'POST', url: jobsUrl, headers, body, timeoutMs: requestTimeoutMs })
-      return parseEnqueued(answer.body, answer.status)
+      return tracedSend(
+        () => ({ operation: 'enqueue', destination: `${namespace}/${queue}` }),
+        async (carrier) => {
+          const request = { method: 'POST' as const, url: jobsUrl, headers: { ...headers, ...carrier }, body }
+          const answer = await requestJson({ ...request, timeoutMs: requestTimeoutMs })
+          return parseEnqueued(answer.body, answer.status)
+        },
+        ({ id }) => ({ 'messaging.message.id': id }),
+      )
     },
   }
 }

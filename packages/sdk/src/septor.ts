@@ -11,6 +11,7 @@ import type { Backoff } from './backoff.ts'
 import { EmitBuffer, type FlushResult } from './emit-buffer.ts'
 import { MillraceError } from './errors.ts'
 import { baseUrl, bearer, requestJson, toJson } from './http.ts'
+import { tracedSend } from './traces/traced-send.ts'
 
 export interface SeptorOptions {
   /** The audit service, as in `SEPTOR_URL`. */
@@ -114,7 +115,11 @@ export class Septor {
   async #accept(eventType: string, { entityId, data, metadata }: EmitDetails): Promise<EmitResult> {
     const body = toJson({ namespace: this.#namespace, eventType, entityId, data, metadata })
     const headers = { ...this.#headers, 'idempotency-key': crypto.randomUUID() }
-    return this.#buffer.add(entityId, () => this.#sendEmit(headers, body))
+    return tracedSend(
+      () => ({ operation: 'emit', destination: this.#namespace }),
+      (carrier) => this.#buffer.add(entityId, () => this.#sendEmit({ ...headers, ...carrier }, body)),
+      ({ data }) => ({ 'messaging.message.id': data.eventId }),
+    )
   }
 
   async #sendEmit(headers: Record<string, string>, body: string): Promise<EmitResult> {

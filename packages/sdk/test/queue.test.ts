@@ -8,7 +8,7 @@ let queue: Queue
 beforeEach(async () => {
   dispatcher = await startReceiver()
   dispatcher.script('/jobs', { status: 202, body: { id: 'job_1', durability: 'fsync' } })
-  queue = createQueue({ url: `${dispatcher.url}/`, namespace: 'billing', requestTimeoutMs: 200 })
+  queue = createQueue({ url: `${dispatcher.url}/`, namespace: 'billing', requestTimeoutMs: 1000 })
 })
 
 afterEach(() => dispatcher.stop())

@@ -74,7 +74,6 @@ export {
   readRedrive,
   readRedrives,
   runningRedrives,
-  storeTime,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
@@ -98,6 +97,7 @@ export { pauseSchedule, readSchedulePauses } from './scripts/pause_schedule.ts'
 export { type Plan, type Planned, plan, planText, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
+export { putSecrets, readAllSecrets, readSecrets, type SecretsChange } from './scripts/put_secrets.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
@@ -119,8 +119,10 @@ export {
   tick,
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
+export { followSecrets, type SecretsFollower } from './secrets.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
+export { storeClock, storeTime } from './store-clock.ts'
 export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

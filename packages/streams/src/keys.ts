@@ -16,13 +16,13 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:log',
     type: 'stream',
     holds:
-      'every event of the partition: kind, type, ns, queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty. Groups: audit, and any reader of its own',
+      'every event of the partition: kind, type, ns, queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
   },
   {
     pattern: '{pN}:q:<ns>/<queue>:<lane>',
     type: 'stream',
     holds:
-      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; else job (empty where the entry id says it), attempt, epoch, meta, data',
+      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
   },
   { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
   {
@@ -180,19 +180,25 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{reg}:log',
     type: 'stream',
-    holds: 'events of the registry: service.applied, and what became of API keys',
+    holds: 'events of the registry: service.applied, and what became of API keys and signing secrets',
   },
   { pattern: '{reg}:services', type: 'hash', holds: 'services by namespace, as JSON' },
   { pattern: '{reg}:versions', type: 'hash', holds: 'version of each service' },
   {
     pattern: '{reg}:meta',
     type: 'hash',
-    holds: 'partitions and layout (fixed at first boot), revision (rises with each change)',
+    holds:
+      'partitions and layout (fixed at first boot), revision (rises with each change of a service), secrets (with each of a signing secret)',
   },
   {
     pattern: '{reg}:keys',
     type: 'hash',
     holds: 'API keys by id, as JSON: name, grants, times, and of each secret its SHA-256',
+  },
+  {
+    pattern: '{reg}:secrets',
+    type: 'hash',
+    holds: 'signing secrets by namespace, as JSON: ids, kinds, times, and each secret sealed with the master key',
   },
   {
     pattern: '{reg}:published',
@@ -201,7 +207,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
       'types that the service published in the last 30 days, declared or not, at most 1,000; score = about when, ms',
   },
   { pattern: '{reg}:lease:<name>', type: 'hash', holds: 'as in a partition' },
-  { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace that changed' },
+  { pattern: '{reg}:changed', type: 'channel', holds: 'the namespace whose service or secrets changed' },
 ]
 
 export function partitionTag(partition: number): string {
@@ -247,6 +253,7 @@ export const REGISTRY_KEYS = {
   versions: '{reg}:versions',
   meta: '{reg}:meta',
   keys: '{reg}:keys',
+  secrets: '{reg}:secrets',
   changed: '{reg}:changed',
   published: '{reg}:published',
 }

@@ -2,7 +2,7 @@
 export const BY = { who: 'ada', why: 'a test' } as const
 
 const OPERATOR_PATHS = [
-  /^\/(queues|services|subscriptions|redrives|replays|schedules)\//,
+  /^\/(queues|services|subscriptions|redrives|replays|schedules|secrets)\//,
   /^\/subscriptions$/,
   /^\/dead-letters\/redrive$/,
   /^\/jobs\/[^/]+\/(cancel|reschedule|retry)$/,

@@ -5,7 +5,7 @@ import type { ApplyResponse, JobView, QueueCounts } from '@millrace/contracts'
 import type { Config } from '../config.ts'
 import { CommandError, call } from '../http.ts'
 import { sumMetric } from './metric-text.ts'
-import { answers, type Supervised, startService } from './platform.ts'
+import { answers, type Supervised, startService, withoutMasterKey } from './platform.ts'
 
 /** The example service that `millrace up --example` runs. */
 export const EXAMPLE = { namespace: 'dependency-audit', schedule: 'nightly-audit', queue: 'audit-package' } as const
@@ -44,7 +44,7 @@ export async function startExample(
   { onRestart }: { onRestart(message: string): void },
 ): Promise<{ service: Supervised; applied: ApplyResponse }> {
   const env = {
-    ...config.env,
+    ...withoutMasterKey(config.env),
     PORT: String(config.ports.example),
     IEC_QUEUE_URL: config.urls.dispatcher,
     SEPTOR_URL: config.urls.audit,

@@ -34,6 +34,8 @@ export async function startPlatform(
     MILLRACE_HOME: config.home,
     MILLRACE_HOST: config.host,
     SEPTOR_URL: config.urls.audit,
+    // The services of this machine listen on this machine, keys or no keys.
+    ...(config.isLocal && { MILLRACE_TARGETS: config.env.MILLRACE_TARGETS ?? 'public,private,loopback' }),
   }
   const supervised: Supervised[] = []
   const stop = async () => {
@@ -144,9 +146,14 @@ function startApp(name: AppName, config: Config, env: NodeJS.ProcessEnv): Kept {
     name,
     command: process.execPath,
     args: [file],
-    env,
+    env: name === 'dispatcher' ? env : withoutMasterKey(env),
     logFile: join(config.home, 'logs', `${name}.log`),
   })
+}
+
+/** Only the dispatcher signs; whoever has the key could open every signing secret. */
+export function withoutMasterKey({ MILLRACE_MASTER_KEY: _key, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return env
 }
 
 async function ready(name: AppName, config: Config, app: Supervised): Promise<void> {

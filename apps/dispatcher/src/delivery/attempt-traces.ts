@@ -1,17 +1,10 @@
-import { messagingSpan, type QueueDefinition } from '@millrace/contracts'
+import type { QueueDefinition } from '@millrace/contracts'
 import type { SpanIds } from '@millrace/delivery'
 import type { AttemptResult, Outcome } from '@millrace/engine'
-import { carrierOf, contextIn, type TraceCarrier, type Tracing } from '@millrace/runtime'
+import type { Tracing } from '@millrace/runtime'
 import type { ClaimedJob } from '@millrace/streams'
-import {
-  type Attributes,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import { carrierOf, contextIn, failSpan, startProcess, type TraceCarrier } from '@millrace/traces'
+import { type Attributes, ROOT_CONTEXT, type Span, SpanKind, type Tracer, trace } from '@opentelemetry/api'
 
 /** Where a queue is delivered. */
 interface Target {
@@ -92,25 +85,17 @@ function start(
     attributes,
   }: { jobs: readonly ClaimedJob[]; target: Target; parent: typeof ROOT_CONTEXT; attributes: Attributes },
 ): Spans {
-  const said = messagingSpan('deliver', jobs[0]?.address)
-  const links = jobs.flatMap(({ id, meta }) => {
-    const creation = trace.getSpanContext(contextIn(meta))
-    return creation ? [{ context: creation, attributes: { 'messaging.message.id': id } }] : []
-  })
   const isSubscription = definition.kind === 'subscription'
-  const delivery = tracer.startSpan(
-    said.name,
-    {
-      kind: SpanKind.CONSUMER,
-      links,
-      attributes: {
-        ...said.attributes,
-        ...(isSubscription && { 'messaging.destination.subscription.name': definition.name }),
-        ...attributes,
-      },
-    },
+  const delivery = startProcess(tracer, {
+    operation: 'deliver',
+    destination: jobs[0]?.address,
+    links: jobs.map(({ id, meta }) => ({ id, carrier: meta })),
     parent,
-  )
+    attributes: {
+      ...(isSubscription && { 'messaging.destination.subscription.name': definition.name }),
+      ...attributes,
+    },
+  })
   const { hostname, port, protocol } = new URL(origin)
   const request = tracer.startSpan(
     'POST',
@@ -136,8 +121,8 @@ function told({ delivery, request }: Spans) {
 function end({ delivery, request }: Spans, { result, failed }: { result: AttemptResult; failed: string | undefined }) {
   if (result.kind === 'response') request.setAttribute('http.response.status_code', result.status)
   const error = errorOf(result)
-  if (error !== undefined) request.setAttribute('error.type', error).setStatus({ code: SpanStatusCode.ERROR })
-  if (failed !== undefined) delivery.setAttribute('error.type', failed).setStatus({ code: SpanStatusCode.ERROR })
+  if (error !== undefined) failSpan(request, error)
+  if (failed !== undefined) failSpan(delivery, failed)
   request.end()
   delivery.end()
 }

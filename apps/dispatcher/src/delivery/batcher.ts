@@ -118,7 +118,7 @@ class Batch {
     clearTimeout(this.#timer)
     this.#events.left()
     const { clock, sender, traces } = this.#deps
-    const { definition, origin, path } = this.to
+    const { definition, origin, path, ranges } = this.to
     const members = [...this.#members]
     const jobs = members.map(({ job, token }) => ({
       ...inputOf(job, token),
@@ -126,6 +126,7 @@ class Batch {
     }))
     this.#startedAt = clock.now()
     const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
+    this.to.sign(request)
     const { timeoutMs } = definition
     this.#events.sent(members.length)
     this.#span = traces?.batch(
@@ -133,7 +134,7 @@ class Batch {
       this.to,
     )
     const headers = { ...request.headers, ...this.#span?.headers }
-    const sent = { origin, path, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
+    const sent = { origin, path, ranges, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
     this.#sending = sender.send(sent, (answer) => this.#conclude(answer, members))
   }
 

@@ -3,7 +3,10 @@ import type { Logger } from '@millrace/runtime'
 import { isConnectionError } from '@millrace/streams'
 import { reportEnd } from '../job-ends.ts'
 import type { DispatcherMetrics } from '../metrics.ts'
-import { type AttemptDeps, targetOf } from './attempt.ts'
+import { heldWhile } from '../signing/hold-unsigned.ts'
+import type { Signer } from '../signing/signer.ts'
+import type { TargetPolicy } from '../targets/open-ranges.ts'
+import { type AttemptDeps, placeOf } from './attempt.ts'
 import { createCircuitNotes } from './circuit-notes.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 import { createHttpAttempts } from './http-attempts.ts'
@@ -15,6 +18,8 @@ export interface PartitionDispatcherDeps extends AttemptDeps, Pick<PartitionDeli
   readonly metrics: DispatcherMetrics
   readonly logger: Logger
   readonly health: EndpointHealth
+  readonly signer: Signer
+  readonly targets: TargetPolicy
 }
 
 /** Everything that pushes the queues of one partition from this process. */
@@ -33,9 +38,11 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
     ...deps,
     makerOf({ definition, service }, address, context) {
       consumer = context.consumer
-      const target = targetOf(definition, service.url)
+      const { namespace, url } = service
+      const place = placeOf(definition, url, deps.targets.of(namespace))
+      const target = { ...place, sign: deps.signer.of(namespace) }
       circuits.moved(address, target)
-      return createHttpAttempts(address, target, {
+      const maker = createHttpAttempts(address, target, {
         ...deps,
         onTransition(transition) {
           circuits.note(address, transition)
@@ -43,6 +50,7 @@ export async function startPartitionDispatcher(deps: PartitionDispatcherDeps): P
           if (transition.kind === 'closed') context.wakeAll()
         },
       })
+      return heldWhile(() => deps.signer.problem(namespace), maker)
     },
     reportOf: (address) => createQueueReport(address, deps),
     onLeaseLost: () => metrics.leasesLost.inc({}),

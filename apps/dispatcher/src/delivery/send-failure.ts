@@ -16,6 +16,7 @@ const REASONS: Record<string, FailureReason> = {
   UND_ERR_SOCKET: 'connection_reset',
   ENOTFOUND: 'dns',
   EAI_AGAIN: 'dns',
+  ERR_TARGET_REFUSED: 'target_refused',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   ETIMEDOUT: 'timeout',
 }

@@ -1,11 +1,15 @@
 import type { AttemptResult } from '@millrace/engine'
 import { type Dispatcher, Pool } from 'undici'
+import type { OpenRanges } from '../targets/open-ranges.ts'
+import { createTargetConnector, type Resolve } from '../targets/target-connector.ts'
 import { failureOf } from './send-failure.ts'
 
 export interface SendRequest {
   /** Scheme, host and port. */
   readonly origin: string
   readonly path: string
+  /** Where connections may go. */
+  readonly ranges: OpenRanges
   readonly headers: Record<string, string>
   readonly body: string
   readonly timeoutMs: number
@@ -22,8 +26,8 @@ export interface Sending {
 export interface Sender {
   /** `onAnswer` is called exactly once: what an endpoint does is a result. It may be called before this returns. */
   send(request: SendRequest, onAnswer: (result: AttemptResult) => void): Sending
-  /** Close the connections to all other origins, once what is under way there has ended. */
-  keepOnly(origins: ReadonlySet<string>): void
+  /** Close the connections to all others, once what is under way there has ended. */
+  keepOnly(places: Iterable<Pick<SendRequest, 'origin' | 'ranges'>>): void
   close(): Promise<void>
 }
 
@@ -37,13 +41,14 @@ const KEPT_HEADER_CHARACTERS = 256
 const CONNECT_TIMEOUT_MS = 5000
 
 /**
- * Sends deliveries over kept-alive connections, one pool per origin. It speaks undici's dispatch interface: at 45 µs a
+ * Sends deliveries over kept-alive connections, one pool per origin, and for each set of ranges that are open: a connection
+ * which one namespace may open is none for the others. It speaks undici's dispatch interface: at 45 µs a
  * request where `fetch` takes 270, it is the cheapest client there is, and it follows no redirects.
  */
-export function createSender(): Sender {
-  const pools = new Map<string, Pool>()
-  const poolOf = (origin: string) => {
-    const known = pools.get(origin)
+export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
+  const pools = new Map<OpenRanges, Map<string, Pool>>()
+  const poolOf = ({ origin, ranges }: SendRequest) => {
+    const known = pools.get(ranges)?.get(origin)
     if (known) return known
     // The attempt's own deadline covers the whole exchange, so undici's per-phase timers are off.
     const pool = new Pool(origin, {
@@ -51,22 +56,27 @@ export function createSender(): Sender {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
+      connect: createTargetConnector(ranges, { timeoutMs: CONNECT_TIMEOUT_MS, resolve }),
     })
-    pools.set(origin, pool)
+    if (!pools.has(ranges)) pools.set(ranges, new Map())
+    pools.get(ranges)?.set(origin, pool)
     return pool
   }
   return {
-    send: (request, onAnswer) => new Exchange(poolOf(request.origin), request, onAnswer),
-    keepOnly(origins) {
-      for (const [origin, pool] of pools) {
-        if (origins.has(origin)) continue
-        pools.delete(origin)
-        void pool.close()
+    send: (request, onAnswer) => new Exchange(poolOf(request), request, onAnswer),
+    keepOnly(places) {
+      const kept = new Set([...places].map(({ origin, ranges }) => pools.get(ranges)?.get(origin)))
+      for (const ofRanges of pools.values()) {
+        for (const [origin, pool] of ofRanges) {
+          if (kept.has(pool)) continue
+          ofRanges.delete(origin)
+          void pool.close()
+        }
       }
     },
     async close() {
-      await Promise.all([...pools.values()].map((pool) => pool.destroy()))
+      const all = [...pools.values()].flatMap((ofRanges) => [...ofRanges.values()])
+      await Promise.all(all.map((pool) => pool.destroy()))
     },
   }
 }

@@ -1,5 +1,6 @@
 import { type IncomingEvent, traceOf } from '@millrace/engine'
-import { startSend, type TraceCarrier, type Tracing } from '@millrace/runtime'
+import type { Tracing } from '@millrace/runtime'
+import { startSend, type TraceCarrier } from '@millrace/traces'
 import type { Published } from './publisher.ts'
 
 interface Publishing {

@@ -16,6 +16,7 @@ import type { AppServer } from '@millrace/runtime'
 import { type By, declaredQueues } from '@millrace/streams'
 import { z } from 'zod'
 import { findService } from '../intake/find-queue.ts'
+import type { TargetCheck } from '../targets/target-check.ts'
 import { toDefinition, toView } from './subscription-object.ts'
 import { createSubscriptionStore, findSubscription, type SubscriptionStoreDeps } from './subscription-store.ts'
 
@@ -23,8 +24,19 @@ const params = z.object({ id: z.string().max(150).describe('<namespace>.<name>')
 const refusals = { 404: problemSchema, 409: problemSchema, 422: problemSchema }
 
 /** `/subscriptions`, as the CloudEvents Subscriptions API shapes it. */
-export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStoreDeps): void {
+export function addSubscriptionRoutes(
+  server: AppServer,
+  { targetCheck, ...deps }: SubscriptionStoreDeps & { readonly targetCheck: TargetCheck },
+): void {
   const store = createSubscriptionStore(deps)
+  const definitionOf = async (
+    request: SubscriptionRequest,
+    { namespace, name }: { namespace: string; name: string },
+  ) => {
+    const definition = toDefinition(request, name)
+    if (definition.sink !== undefined) await targetCheck.check(definition.sink, { namespace, pointer: '/sink' })
+    return definition
+  }
 
   server.get(
     '/subscriptions',
@@ -55,7 +67,7 @@ export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStore
     async (request, reply) => {
       const { namespace, name = `api-${randomBytes(4).toString('hex')}` } = request.body.config
       if (request.body.id !== undefined) checkId(request.body, subscriptionId(namespace, name))
-      const service = await store.put(namespace, toDefinition(request.body, name), {
+      const service = await store.put(namespace, await definitionOf(request.body, { namespace, name }), {
         change: 'make',
         by: byOf(request.body),
       })
@@ -87,7 +99,7 @@ export function addSubscriptionRoutes(server: AppServer, deps: SubscriptionStore
       const { definition } = await findSubscription(deps.registry, request.params.id)
       const { namespace, name } = { name: definition.name, ...request.body.config }
       checkId({ ...request.body, id: request.body.id ?? request.params.id }, subscriptionId(namespace, name))
-      const service = await store.put(namespace, toDefinition(request.body, name), {
+      const service = await store.put(namespace, await definitionOf(request.body, { namespace, name }), {
         change: 'change',
         by: byOf(request.body),
       })

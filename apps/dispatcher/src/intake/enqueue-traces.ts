@@ -1,6 +1,7 @@
 import type { EnqueueRequest } from '@millrace/contracts'
-import { startSend, type Tracing } from '@millrace/runtime'
+import type { Tracing } from '@millrace/runtime'
 import { fullAddress } from '@millrace/streams'
+import { startSend } from '@millrace/traces'
 import type { Accepted } from './accepted.ts'
 import type { RequestHeaders } from './job-request.ts'
 

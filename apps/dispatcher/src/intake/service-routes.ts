@@ -4,7 +4,6 @@ import {
   namespaceSchema,
   ProblemError,
   problemSchema,
-  type Service,
   serviceSchema,
 } from '@millrace/contracts'
 import { type ApplyDecision, type Declaration, decideApply, parseManifest } from '@millrace/engine'
@@ -19,6 +18,7 @@ import {
 } from '@millrace/streams'
 import { z } from 'zod'
 import type { ViewSource } from '../router/view-source.ts'
+import type { TargetCheck } from '../targets/target-check.ts'
 import { findService } from './find-queue.ts'
 
 export interface ServiceDeps {
@@ -27,6 +27,7 @@ export interface ServiceDeps {
   readonly partitions: Partitions
   readonly clock: Clock
   readonly views: ViewSource
+  readonly targetCheck: TargetCheck
   readonly urlTemplate?: string
 }
 
@@ -117,10 +118,13 @@ async function apply(
   { url, who, why }: ApplyOptions,
 ): Promise<ApplyDecision> {
   const { namespace } = declaration
+  const asked = url ?? deps.urlTemplate?.replaceAll('{namespace}', namespace)
+  const checked = asked === undefined ? undefined : await checkUrl(asked, namespace, deps.targetCheck)
   // Read before the service is changed: what is published from then on is for its new subscriptions.
   const ends = await logEnds([...deps.partitions.all, deps.registryPartition])
   return changeService(deps.registryPartition, namespace, (current) => {
-    const target = serviceUrl(namespace, url, deps.urlTemplate, current)
+    const target = checked ?? current?.url
+    if (target === undefined) throw noUrl(namespace)
     const at = new Date(deps.clock.now()).toISOString()
     const decision = decideApply({ current, declaration, url: target, who, at, ends })
     if (decision.kind === 'unchanged') return decision
@@ -136,31 +140,17 @@ async function apply(
   })
 }
 
-function serviceUrl(
-  namespace: string,
-  given: string | undefined,
-  template: string | undefined,
-  current: Service | undefined,
-): string {
-  const url = given ?? template?.replaceAll('{namespace}', namespace) ?? current?.url
-  if (url === undefined) {
-    throw new ProblemError(
-      'service.no_url',
-      `Say where ${namespace} listens: send "url", or set MILLRACE_SERVICE_URL_TEMPLATE.`,
-      { errors: [{ pointer: '/url', detail: 'is required at the first apply' }] },
-    )
-  }
-  return checkUrl(url)
+function noUrl(namespace: string): ProblemError {
+  return new ProblemError(
+    'service.no_url',
+    `Say where ${namespace} listens: send "url", or set MILLRACE_SERVICE_URL_TEMPLATE.`,
+    { errors: [{ pointer: '/url', detail: 'is required at the first apply' }] },
+  )
 }
 
-function checkUrl(text: string): string {
-  const refuse = (detail: string) =>
-    new ProblemError('request.invalid', `url ${detail}.`, { errors: [{ pointer: '/url', detail }] })
-  if (!URL.canParse(text)) throw refuse(`"${text}" is not a URL; expected one such as http://127.0.0.1:3000`)
-  const url = new URL(text)
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw refuse(`has the scheme ${url.protocol} where http or https is expected`)
-  if (url.username || url.password) throw refuse('must not hold a user name or password')
-  if (url.search || url.hash) throw refuse('must not hold a query or fragment')
-  return url.href.replace(/\/$/, '')
+async function checkUrl(text: string, namespace: string, { check }: TargetCheck): Promise<string> {
+  const url = await check(text, { namespace, pointer: '/url' })
+  if (!new URL(url).search) return url
+  const detail = 'must not hold a query'
+  throw new ProblemError('request.invalid', `url ${detail}.`, { errors: [{ pointer: '/url', detail }] })
 }

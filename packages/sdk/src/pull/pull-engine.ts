@@ -14,6 +14,8 @@ import {
   whenReady,
 } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
+import { activeTracer } from '../traces/active-tracer.ts'
+import { traceAttempts } from '../traces/traced-attempts.ts'
 import { Deadlines } from './deadlines.ts'
 import { declareSubscription, noService, type SubscriptionFields } from './declare-subscription.ts'
 import { createHandlerAttempts, type Handler } from './handler-attempts.ts'
@@ -83,6 +85,7 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
     const progress = createProgressLog({ homeOf: async () => ({ partition, address }), onError })
     const report = (id: string, said: Parameters<typeof progress.report>[1]) => progress.report(id, said).catch(onError)
     const deadlines = new Deadlines()
+    const tracer = activeTracer()
     const delivery: PartitionDelivery = await startPartitionDelivery({
       ...{ partition, partitions, registry, subscriber },
       logger: log,
@@ -90,7 +93,7 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
       pulls: address,
       makerOf({ definition }) {
         follow.onTaken()
-        return createHandlerAttempts(definition, {
+        const attempts = createHandlerAttempts(definition, {
           handler: deps.handler,
           concurrency: options.concurrency ?? Number.POSITIVE_INFINITY,
           deadlines,
@@ -100,6 +103,7 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
             tell(new MillraceError(`The result of ${jobId} is not kept: ${why}`, { code: 'sdk.result_not_kept' }))
           },
         })
+        return tracer ? traceAttempts(attempts, { tracer, address, linked: options.traces === 'linked' }) : attempts
       },
       reportOf: () => createPullReport(address, queue, options, tell),
       onJoin: () => follow.onJoined(),

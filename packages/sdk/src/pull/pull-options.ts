@@ -38,6 +38,11 @@ export interface ConsumeOptions {
   onError?(error: MillraceError): void
   /** Hears of each attempt that ended. */
   onAttempt?(report: AttemptReport): void
+  /**
+   * In a service that is traced: `joined`, and the work of a job is in the trace that created it; or `linked`, and each attempt is a
+   * trace of its own with a link. `joined` unless told.
+   */
+  readonly traces?: 'joined' | 'linked'
   /** The same log events as a dispatcher's; nothing is logged without it. */
   readonly log?: PullLog
 }
@@ -51,10 +56,11 @@ export function checkOptions(of: Readonly<Record<string, unknown>>, options: Con
   for (const [field, name] of Object.entries(named))
     if (typeof name !== 'string' || name === '') refuse(field, 'a name', name)
   if (typeof handler !== 'function') refuse('handler', 'a function', handler)
-  const { redis, namespace, concurrency = 1, leaseMs = 6000, closeTimeoutMs = 0 } = options
+  const { redis, namespace, concurrency = 1, leaseMs = 6000, closeTimeoutMs = 0, traces = 'joined' } = options
   if (!/^(rediss?|unix):\/\//.test(redis)) refuse('redis', 'a redis://, rediss:// or unix:// URL', redis)
   if (typeof namespace !== 'string' || namespace === '') refuse('namespace', 'the name of the service', namespace)
   if (!Number.isInteger(concurrency) || concurrency < 1) refuse('concurrency', 'a whole number from 1', concurrency)
   if (!(leaseMs >= 500 && leaseMs <= 60_000)) refuse('leaseMs', '500 to 60,000 ms', leaseMs)
+  if (traces !== 'joined' && traces !== 'linked') refuse('traces', 'joined or linked', traces)
   if (!(closeTimeoutMs >= 0)) refuse('closeTimeoutMs', 'milliseconds, 0 or more', closeTimeoutMs)
 }

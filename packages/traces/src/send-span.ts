@@ -1,21 +1,7 @@
-import { type MessagingOperation, messagingSpan, ProblemError } from '@millrace/contracts'
-import {
-  type Attributes,
-  type Context,
-  propagation,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
-
-/** W3C trace context as it travels: the headers of that name. */
-export interface TraceCarrier {
-  readonly traceparent?: string
-  readonly tracestate?: string
-}
+import { type Attributes, SpanKind, type Tracer } from '@opentelemetry/api'
+import { carrierOf, spanContextIn, type TraceCarrier } from './carrier.ts'
+import { failSpan, reasonOf } from './failure.ts'
+import { type MessagingOperation, messagingSpan } from './messaging-span.ts'
 
 export interface SendSpan {
   /** The creation context for what is sent: the sender's own, unchanged, where it brought one, else that of this span. */
@@ -47,7 +33,7 @@ export function startSend(
   { operation, destination, carrier, attributes, root = false, inMs }: Sent,
 ): SendSpan {
   const said = messagingSpan(operation, destination)
-  const creation = carrier?.traceparent === undefined ? undefined : trace.getSpanContext(contextIn(carrier))
+  const creation = carrier?.traceparent === undefined ? undefined : spanContextIn(carrier)
   const span = tracer.startSpan(said.name, {
     root,
     ...(inMs !== undefined && { startTime: Date.now() + inMs }),
@@ -61,20 +47,7 @@ export function startSend(
       span.setAttributes(more).end()
     },
     fail(error) {
-      span.setAttribute('error.type', error instanceof ProblemError ? error.code : 'internal')
-      span.setStatus({ code: SpanStatusCode.ERROR }).end()
+      failSpan(span, reasonOf(error)).end()
     },
   }
-}
-
-/** The context of a span as headers. */
-export function carrierOf(span: Span): TraceCarrier {
-  const carrier: TraceCarrier = {}
-  propagation.inject(trace.setSpan(ROOT_CONTEXT, span), carrier)
-  return carrier
-}
-
-/** The context that headers, or what travels with a job, name; the empty one when they name none. */
-export function contextIn(carrier: TraceCarrier): Context {
-  return propagation.extract(ROOT_CONTEXT, carrier)
 }

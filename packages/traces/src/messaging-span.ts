@@ -6,6 +6,7 @@ const OPERATIONS = {
   send: 'send',
   enqueue: 'send',
   publish: 'send',
+  emit: 'send',
   tick: 'send',
   deliver: 'process',
   process: 'process',
