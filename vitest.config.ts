@@ -12,8 +12,8 @@ export default defineConfig({
     ],
     environment: 'node',
     // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Most tests wait for a process or a lease, so three share two cores; more only make real servers late.
     maxWorkers: 3,
     passWithNoTests: false,

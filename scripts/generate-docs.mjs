@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { monitoringFiles, runbook } from '../packages/monitoring/src/index.ts'
 import { environmentTable } from './docs/environment.mjs'
 import { errorsPage } from './docs/errors.mjs'
+import { limitsPage } from './docs/limits.mjs'
 import { metricsPage } from './docs/metrics.mjs'
 import { redisKeysPage } from './docs/redis-keys.mjs'
 
@@ -20,6 +21,7 @@ export async function generateDocs() {
   return new Map([
     ['docs/redis-keys.md', NOTE + redisKeysPage()],
     ['docs/errors.md', NOTE + errorsPage()],
+    ['docs/limits.md', NOTE + limitsPage()],
     ['docs/metrics.md', NOTE + metricsPage()],
     [
       'docs/operations.md',

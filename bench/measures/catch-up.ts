@@ -1,13 +1,22 @@
 import { comparePositions } from '@millrace/contracts'
 import { logEnd, pause, readRouted } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
-import { BOTH, type Context, compare, type Figure, type Measure } from '../measure.ts'
+import { BOTH, type Context, compare, type Figure, type Measure, type Row } from '../measure.ts'
 import { rateOf } from '../meter.ts'
 import { eventJson, fillLog, matchingAddresses, subscribe } from '../sides/events.ts'
 import { fill, registerService, startApp, withStore } from '../sides/millrace.ts'
 import { type PushWorker, pushRate, startPushWorker, TAIL } from '../sides/push.ts'
 
-const IN_FLIGHT = 100
+/** A subscriber, and how much of its work is measured. */
+interface Load {
+  readonly what: string
+  readonly missed: number
+  readonly inFlight: number
+  /** So long it takes over each event. */
+  readonly handlerMs: number
+  readonly skip: number
+  readonly count: number
+}
 
 /** A subscriber comes back after very many events have passed: most of them are in the log, not in its queue. */
 export const catchUp: Measure = {
@@ -16,37 +25,51 @@ export const catchUp: Measure = {
     'deliveries to a subscriber that was down while 1,000,000 events passed, against plain push of the same bodies',
   appendfsync: BOTH,
   async run(context) {
+    const { size } = context
+    const loads: Load[] = [
+      {
+        ...{ what: 'a handler that does nothing, 100 in flight', inFlight: 100, handlerMs: 0 },
+        ...{ missed: size(1_000_000, 20_000), skip: size(40_000, 500), count: size(60_000, 5000) },
+      },
+      // What a subscriber mostly is: it takes longer over an event than we do.
+      {
+        ...{ what: 'a handler that takes 10 ms, 20 in flight', inFlight: 20, handlerMs: 10 },
+        ...{ missed: size(100_000, 12_000), skip: size(15_000, 500), count: size(20_000, 1000) },
+      },
+    ]
     const worker = await startPushWorker()
-    const missed = context.size(1_000_000, 20_000)
-    const push = await pushing(worker, context)
-    const ours = await catchingUp(worker, { context, missed })
+    const rows: Row[] = []
+    for (const load of loads) rows.push(await measure(worker, context, load))
     await worker.stop()
-    const what = `catching up after ${missed.toLocaleString('en')} missed events`
-    const against = { peer: push, peerName: 'push of waiting jobs', unit: 'deliveries/s', target: { atLeast: 0.9 } }
-    return [compare({ what, ours, ...against })]
+    return rows
   },
 }
 
-function windowOf({ size }: Context): { skip: number; count: number } {
-  return { skip: size(40_000, 500), count: size(60_000, 5000) }
+async function measure(worker: PushWorker, context: Context, load: Load): Promise<Row> {
+  const push = await pushing(worker, context, load)
+  const ours = await catchingUp(worker, context, load)
+  const what = `catching up after ${load.missed.toLocaleString('en')} missed events, ${load.what}`
+  const against = { peer: push, peerName: 'push of waiting jobs', unit: 'deliveries/s', target: { atLeast: 0.9 } }
+  return compare({ what, ours, ...against })
 }
 
-function pushing(worker: PushWorker, context: Context): Promise<Figure> {
-  context.say('plain push')
-  const { skip, count } = windowOf(context)
+function pushing(worker: PushWorker, context: Context, load: Load): Promise<Figure> {
+  context.say(`plain push, ${load.what}`)
+  const { skip, count, inFlight, handlerMs } = load
   return withStore(context.appendfsync, async (store) => {
     const queues = ['no-op']
-    await registerService(store, { namespace: 'bench', url: worker.url, queues, concurrency: IN_FLIGHT })
+    await registerService(store, { namespace: 'bench', url: worker.url, queues, concurrency: inFlight })
     await fill(store, { address: 'bench/no-op', count: skip + count + TAIL, data: eventJson(0) })
-    return pushRate(worker, store, { skip, count })
+    return pushRate(worker, store, { skip, count, handlerMs })
   })
 }
 
-function catchingUp(worker: PushWorker, { context, missed }: { context: Context; missed: number }): Promise<Figure> {
+function catchingUp(worker: PushWorker, context: Context, load: Load): Promise<Figure> {
+  const { missed, inFlight, skip, count, handlerMs } = load
   context.say(`${missed} events pass`)
   return withStore(context.appendfsync, async (store) => {
     const { partition, redis } = store
-    await subscribe(store, { url: worker.url, matching: 1, concurrency: IN_FLIGHT, paused: true })
+    await subscribe(store, { url: worker.url, matching: 1, concurrency: inFlight, paused: true })
     await fillLog(store, missed, context.say)
     const { position } = await logEnd(partition)
     const dispatcher = await startApp(store, { name: 'dispatcher' })
@@ -62,7 +85,7 @@ function catchingUp(worker: PushWorker, { context, missed }: { context: Context;
     context.say('the subscriber is back')
     const pids = { dispatcher: dispatcher.pid, redis: redis.pid }
     const by = { who: 'bench', at: new Date().toISOString() }
-    const metered = await worker.measure({ ...windowOf(context), pids }, async () => {
+    const metered = await worker.measure({ skip, count, handlerMs, pids }, async () => {
       for (const address of matchingAddresses(1)) await pause(partition, { action: 'resume', address, by })
     })
     await dispatcher.stop()

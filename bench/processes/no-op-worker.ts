@@ -3,14 +3,17 @@ import { createServer } from 'node:http'
 import { Meter, type MeterOptions } from '../meter.ts'
 import { answerWith } from './answers.ts'
 
-// A worker that does nothing, as fast as node:http can, and counts its requests.
+// A worker that does nothing, as fast as node:http can, and counts its requests; or that takes its time over each.
 let meter: Meter | undefined
+let handlerMs = 0
 
 const server = createServer((request, response) => {
   request.resume()
   request.on('end', () => {
     meter?.count()
-    response.end('{"success":true}')
+    const answer = () => response.end('{"success":true}')
+    if (handlerMs > 0) setTimeout(answer, handlerMs)
+    else answer()
   })
 })
 server.listen(0, '127.0.0.1')
@@ -22,8 +25,9 @@ answerWith({
     const address = server.address()
     return typeof address === 'object' ? address?.port : undefined
   },
-  prepare(options: MeterOptions) {
+  prepare(options: MeterOptions & { handlerMs?: number }) {
     meter = new Meter(options)
+    handlerMs = options.handlerMs ?? 0
   },
   measured: () => meter?.done,
 })

@@ -6,11 +6,16 @@ import { type AppOptions, type Store, startApp } from './millrace.ts'
 /** Jobs beyond the measured ones, so that the last measured one still has company. */
 export const TAIL = 500
 
+export interface WorkOptions extends MeterOptions {
+  /** So long the worker takes over each; without it, nothing. */
+  readonly handlerMs?: number | undefined
+}
+
 /** The HTTP worker that all sides of a comparison push to. */
 export interface PushWorker {
   readonly url: string
   /** Measures what comes between `begin` and the end of the measured part. */
-  measure(options: MeterOptions, begin: () => Promise<unknown>): Promise<Metered>
+  measure(options: WorkOptions, begin: () => Promise<unknown>): Promise<Metered>
   stop(): Promise<void>
 }
 
@@ -19,8 +24,8 @@ export async function startPushWorker(): Promise<PushWorker> {
   const url = `http://127.0.0.1:${await worker.ask<number>('port')}`
   return {
     url,
-    async measure({ skip, count, pids }, begin) {
-      await worker.ask('prepare', { skip, count, pids: { ...pids, worker: worker.pid } })
+    async measure({ skip, count, pids, handlerMs }, begin) {
+      await worker.ask('prepare', { skip, count, handlerMs, pids: { ...pids, worker: worker.pid } })
       await begin()
       return worker.ask<Metered>('measured')
     },
@@ -31,14 +36,15 @@ export async function startPushWorker(): Promise<PushWorker> {
 export interface PushOptions {
   readonly skip: number
   readonly count: number
+  readonly handlerMs?: number
   readonly env?: AppOptions['env']
 }
 
 /** The dispatcher's rate over jobs that are there before it starts, so that only delivery is measured. */
-export async function pushRate(worker: PushWorker, store: Store, { skip, count, env }: PushOptions): Promise<Figure> {
+export async function pushRate(worker: PushWorker, store: Store, { env, ...work }: PushOptions): Promise<Figure> {
   const dispatcher = await startApp(store, { name: 'dispatcher', ...(env && { env }) })
   const pids = { dispatcher: dispatcher.pid, redis: store.redis.pid }
-  const metered = await worker.measure({ skip, count, pids }, async () => undefined)
+  const metered = await worker.measure({ ...work, pids }, async () => undefined)
   await dispatcher.stop()
   return rateOf(metered)
 }

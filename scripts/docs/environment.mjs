@@ -38,6 +38,10 @@ const WORDS = {
     'The data folder: embedded Redis, the audit store, logs of `millrace up`, the master key where none is set. Dispatcher, audit and `up` write there.',
   MILLRACE_METRICS_NAMES:
     'How many queues have series of their own in `/metrics`, and as many schedules and namespaces, 1 to 10,000. The rest share [`_other`](metrics.md).',
+  MILLRACE_TRUSTED_PROXIES:
+    'Proxies in front, as addresses and ranges: `10.0.0.7,10.1.0.0/16`. Their `X-Forwarded-For` says who the client is. See [Behind a proxy](#behind-a-proxy).',
+  MILLRACE_MAX_CONNECTIONS: 'How many connections one app has at once, 10 to 1,000,000. [limits.md](limits.md)',
+  MILLRACE_RATE_LIMIT: 'Requests a minute of one key or token at one process. [limits.md](limits.md#requests-a-minute)',
   MILLRACE_ADMIN_KEY:
     'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
   MILLRACE_MASTER_KEY:

@@ -8,6 +8,13 @@ const PROBLEM_WORDS = {
     'Read `errors`: each has the JSON pointer of a field and what is wrong with it. Unknown fields are errors.',
   'request.too_large': 'Put the payload into a store of your own and enqueue a reference to it.',
   'request.unsupported_media_type': 'Send JSON with `content-type: application/json`.',
+  'request.malformed': 'Send HTTP/1.1. What came could not be read as that, and the connection was closed.',
+  'request.timeout': 'Send headers and body without pauses; the connection was closed. See [limits.md](limits.md).',
+  'request.headers_too_large':
+    'Send fewer or shorter headers, and what is long in the body. See [limits.md](limits.md).',
+  'request.rate_limited':
+    'Wait for `Retry-After`; send batches instead of single jobs, or raise `MILLRACE_RATE_LIMIT`. See [limits.md](limits.md#requests-a-minute).',
+  'request.busy': 'Wait for `Retry-After` and send again. Nothing was read. See [limits.md](limits.md).',
   'request.not_found': 'Look at `GET /openapi.json` of that app; each app has routes of its own.',
   'manifest.invalid':
     'Read `errors`: each has the line, the pointer and the fix. See [manifest.md](manifest.md#what-is-refused).',
@@ -108,6 +115,13 @@ const SDK_WORDS = {
     'A step of taking or settling jobs failed for a reason other than a lost connection; it is tried again.',
   'sdk.result_not_kept': 'The job succeeded; its result is larger than 64 KiB or no JSON, and was not kept.',
   'sdk.hook_failed': 'A hook that was passed to `consume` or `subscribe` threw.',
+  'sdk.signature_missing':
+    'The request lacks a header of a signature: it is no delivery. See [verifying.md](verifying.md).',
+  'sdk.signature_expired':
+    'The request was signed too long ago, or in the future: it is sent again by somebody, or the clock of a machine is wrong.',
+  'sdk.signature_invalid':
+    'No signature of the request fits: another secret, or the body is not as it came. JSON that was parsed and written again has other bytes.',
+  'sdk.body_too_large': 'The body of a request that nobody has verified yet is larger than `maxBodyBytes`.',
   'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
 }
 

@@ -38,6 +38,9 @@ export interface Platform {
   stop(): Promise<void>
 }
 
+// A start costs two seconds of processor time, and on a busy machine they are a long time coming.
+const READY_MS = 120_000
+
 const source = (path: string) => new URL(`../../apps/${path}/src/main.ts`, import.meta.url)
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
@@ -88,7 +91,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await redis.stop()
     await rm(home, { recursive: true, force: true })
   }
-  const ready = async (timeoutMs = 60_000) => {
+  const ready = async (timeoutMs = READY_MS) => {
     for (const app of apps)
       await eventually(() => app.isReady(), { timeoutMs, intervalMs: 50, what: `${app.name} to be ready` })
   }
@@ -110,7 +113,7 @@ export async function startApps(platform: Platform, declare: () => Promise<void>
   const [workers, servers] = [platform.of('worker'), platform.apps.filter(({ role }) => role !== 'worker')]
   await Promise.all(servers.map((app) => app.start()))
   const first = platform.of('dispatcher')[0] as App
-  await eventually(() => first.isReady(), { timeoutMs: 60_000, what: `${first.name} to be ready` })
+  await eventually(() => first.isReady(), { timeoutMs: READY_MS, what: `${first.name} to be ready` })
   await declare()
   await Promise.all(workers.map((app) => app.start()))
   await platform.ready()

@@ -44,7 +44,7 @@ export function formatReport(
     ['requests sent again', figures.retriedRequests],
     ['seconds to rest afterwards', (figures.restMs / 1000).toFixed(1)],
   ].map((row) => row.map(String))
-  const checks = [...verdicts].map(([name, violations]) => [violations.length === 0 ? 'holds' : 'VIOLATED', name])
+  const checks = [...verdicts].map(([name, violations]) => [name, violations.length === 0 ? 'holds' : 'VIOLATED'])
   return [
     `seed ${figures.seed}, ${figures.minutes.toFixed(1)} minutes of faults, store ${figures.store}`,
     formatTable([['fault', 'times', 'push', 'pull', 'ticks', 'audit'], ...rows], 'longest stall of each in seconds'),

@@ -1,12 +1,16 @@
 import { parseArgs } from 'node:util'
 import { runFaults } from './chaos.ts'
-import { LONG } from './settings.ts'
+import { LONG, SOAK } from './settings.ts'
+import { watchMemory } from './soak.ts'
 
 const HELP = `npm run chaos -- [options]
+npm run soak -- [options]
 
 Runs a whole platform under load and does to it, at random, what happens to machines: processes that are killed or stand still,
 Redis that dies or stops, networks that are cut, stall, are half-open or slow, full disks, databases that die, clocks that are off.
 Then it waits until everything has come to rest and checks every promise. It needs redis-server, and PostgreSQL for half of the seeds.
+
+A soak has a fault each minute, kills no process, and also judges whether the memory of each and of Redis is level after warm-up.
 
   --minutes <n>   how long faults come (5 unless told)
   --seed <n>      the same seed draws the same faults; a new one each time unless told
@@ -20,6 +24,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string' },
     store: { type: 'string' },
+    soak: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -40,11 +45,14 @@ const startedAt = performance.now()
 const say = (line: string) =>
   console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${line}`)
 console.log(`seed ${seed}`)
-const { report, violations } = await runFaults({ ...LONG, seed, store, durationMs: minutes * 60_000, say })
-console.log(`\n${report}`)
+const memory = values.soak ? watchMemory(say) : undefined
+const settings = { ...(values.soak ? SOAK : LONG), ...(memory && { watch: memory.watch }) }
+const run = await runFaults({ ...settings, seed, store, durationMs: minutes * 60_000, say })
+const soaked = memory?.judge()
+console.log(`\n${[run.report, ...(soaked ? [soaked.report, ...soaked.violations] : [])].join('\n\n')}`)
+const violations = [...run.violations, ...(soaked?.violations ?? [])]
 if (violations.length > 0) {
-  console.log(
-    `\n${violations.length} violations. To repeat: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${store}`,
-  )
+  const command = `npm run ${values.soak ? 'soak' : 'chaos'} -- --minutes ${minutes} --seed ${seed} --store ${store}`
+  console.log(`\n${violations.length} violations. To have the same faults again: ${command}`)
 }
 process.exit(violations.length === 0 ? 0 : 1)

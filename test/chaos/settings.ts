@@ -16,3 +16,14 @@ export const SHORT: Settings = {
   faults: FAULT_NAMES,
   ...{ pauseMs: [0, 200], doublePercent: 50, scale: 0.15, perSecond: 40 },
 }
+
+/**
+ * Steady load and a fault each minute: `npm run soak`. No process is killed, since it is their memory that is watched; what
+ * Redis keeps for later is kept short, so that its memory is level soon.
+ */
+export const SOAK: Settings = {
+  ...LONG,
+  ...{ pauseMs: [50_000, 58_000], doublePercent: 0 },
+  faults: FAULT_NAMES.filter((name) => name !== 'kill'),
+  env: { MILLRACE_EVENT_RETENTION_MS: '60000', MILLRACE_LOG_KEEP: '5000', MILLRACE_LEDGER_KEEP: '100' },
+}

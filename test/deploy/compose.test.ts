@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { eventually, freePort, startProcess, startRedis } from '@millrace/testkit'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -10,6 +12,13 @@ interface Compose {
       string,
       {
         readonly build?: string
+        readonly user?: string
+        readonly privileged?: boolean
+        readonly read_only?: boolean
+        readonly cap_drop?: readonly string[]
+        readonly cap_add?: readonly string[]
+        readonly security_opt?: readonly string[]
+        readonly tmpfs?: readonly string[]
         readonly command?: readonly string[]
         readonly environment?: Readonly<Record<string, string>>
         readonly ports?: readonly string[]
@@ -64,6 +73,24 @@ describe('docker-compose.yml', () => {
     expect(services.filter(({ healthcheck }) => healthcheck === undefined)).toEqual([])
   })
 
+  it.each(Object.entries(compose.services))(
+    'confines %s: no root, nothing to write to, no way to more rights',
+    (_, service) => {
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        tmpfs: expect.arrayContaining(['/tmp']),
+      })
+      expect(service.user).toMatch(/^[a-z]+$/)
+      expect(service.user).not.toBe('root')
+      expect([service.cap_add, service.privileged]).toEqual([undefined, undefined])
+      const isStore = (volume: string) => !volume.startsWith('./')
+      const mounts = (service.volumes ?? []).filter((volume) => !isStore(volume))
+      expect(mounts.filter((mount) => !mount.endsWith(':ro'))).toEqual([])
+    },
+  )
+
   it('mounts volumes that are declared and files that exist', () => {
     const sources = Object.values(compose.services).flatMap(({ volumes = [] }) =>
       volumes.map((each) => each.split(':')[0]!),
@@ -72,6 +99,53 @@ describe('docker-compose.yml', () => {
       source.startsWith('./') ? existsSync(new URL(source, top)) : source in compose.volumes
     expect(sources.filter((source) => !isThere(source))).toEqual([])
   })
+})
+
+describe('Dockerfile', () => {
+  const lines = readFileSync(new URL('Dockerfile', top), 'utf8').split('\n')
+
+  it('ends as a user without rights, and runs no script of a dependency', () => {
+    const users = lines.filter((line) => line.startsWith('USER '))
+    expect(users).toEqual(['USER node'])
+    expect(lines.indexOf('USER node')).toBeGreaterThan(lines.findLastIndex((line) => /^(RUN|COPY) /.test(line)))
+    expect(lines.filter((line) => line.includes('npm ci'))).toEqual([
+      expect.stringMatching(/--omit=dev --ignore-scripts/),
+    ])
+  })
+})
+
+describe('an app', () => {
+  // Reading is allowed; writing, other programs and native code are not.
+  const env = { NODE_OPTIONS: '--permission --allow-fs-read=*' }
+
+  it('could not write here if it tried', () => {
+    const write = ['--eval', "require('node:fs').writeFileSync('written', '')"]
+    const { status, stderr } = spawnSync(process.execPath, write, { env, encoding: 'utf8' })
+    expect([status, stderr]).toEqual([1, expect.stringContaining('ERR_ACCESS_DENIED')])
+  })
+
+  it.each(['dispatcher', 'scheduler'])(
+    '(%s) works without a file system to write to, as Node itself sees to it here',
+    async (app) => {
+      const redis = await startRedis()
+      const port = await freePort()
+      const child = await startProcess({
+        file: new URL(`apps/${app}/src/main.ts`, top),
+        env: {
+          REDIS_URL: `unix://${redis.socketPath}`,
+          // Else the dispatcher makes one and writes it down.
+          MILLRACE_MASTER_KEY: 'a'.repeat(64),
+          [`MILLRACE_${app.toUpperCase()}_PORT`]: String(port),
+          ...env,
+        },
+      })
+      const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok)
+      await eventually(ready, { timeoutMs: 50_000, what: `${app} to be ready\n${child.output()}` })
+      await child.stop()
+      await redis.stop()
+      expect(child.output()).not.toContain('ERR_ACCESS_DENIED')
+    },
+  )
 })
 
 describe('Prometheus', () => {

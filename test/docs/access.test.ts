@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 90_000)
 afterAll(() => playground.stop())
 
-describe('the page on keys', { timeout: 60_000 }, () => {
+describe('the page on keys', { timeout: 240_000 }, () => {
   it('makes a key that lets its service in', async () => {
     const printed = await playground.run(blockOf(page, 'make a key').text)
     const key = /^mk_\S+$/m.exec(printed)?.[0] ?? ''

@@ -46,7 +46,7 @@ const wasLeased = async (id: string) => {
   return history.some(({ type }) => type === 'job.leased')
 }
 
-describe('docs/api.md', { timeout: 90_000 }, () => {
+describe('docs/api.md', { timeout: 240_000 }, () => {
   it('has commands that work as they stand there', async () => {
     const [first, ...others] = codeBlocks(readPage('docs/api.md')).filter(({ language }) => language === 'sh')
     expect(others.length).toBeGreaterThan(6)
@@ -93,7 +93,7 @@ describe('docs/targets.md', () => {
   })
 })
 
-describe('docs/subscriptions.md', { timeout: 90_000 }, () => {
+describe('docs/subscriptions.md', { timeout: 240_000 }, () => {
   const blocks = codeBlocks(readPage('docs/subscriptions.md'))
 
   it('has commands that work as they stand there, one after the other', async () => {

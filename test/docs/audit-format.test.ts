@@ -71,7 +71,7 @@ describe('an export, to who has only read the page', () => {
     expect(ours).not.toBe('intact')
   })
 
-  it('is not intact whichever character was changed', { timeout: 60_000 }, () => {
+  it('is not intact whichever character was changed', { timeout: 240_000 }, () => {
     const text = lines.join('\n')
     const free = lines[0]?.indexOf('"at"') ?? 0
     // A prime step: another place in each line, some 150 in all.

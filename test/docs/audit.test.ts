@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 90_000)
 afterAll(() => playground.stop())
 
-describe('the verification by hand in docs/audit.md', { timeout: 60_000 }, () => {
+describe('the verification by hand in docs/audit.md', { timeout: 240_000 }, () => {
   const verify = () => playground.run(blockOf(page, 'verify').text)
 
   it('prints what the page says about a chain that is whole', async () => {

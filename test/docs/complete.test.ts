@@ -14,7 +14,7 @@ import {
 } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
 import { readFiles } from '../tidy/repository.ts'
-import { readPage } from './pages.ts'
+import { readPage, tableRows } from './pages.ts'
 
 describe('the documentation leaves out', () => {
   it('no variable that a config.ts reads', () => {
@@ -72,6 +72,18 @@ describe('the documentation leaves out', () => {
     const variable = [...ends, ...Object.values(ENDPOINT_EVENTS)].toSorted()
     const isVariable = (name: string) => /^(job|breaker)\./.test(name) && !code.includes(`event: '${name}'`)
     expect([...new Set(listed.filter(isVariable))].toSorted()).toEqual(variable)
+  })
+
+  it('no dependency of what runs in production, and names none that is gone', () => {
+    const manifests = readFiles('{apps,packages}/*/package.json').filter(({ path }) => !path.includes('testkit'))
+    const names = manifests.flatMap(({ text }) =>
+      Object.keys((JSON.parse(text) as { dependencies?: Record<string, string> }).dependencies ?? {}),
+    )
+    const listed = tableRows(readPage('docs/dependencies.md'), '| package | for | instead of |').flatMap(
+      ([cell = '']) => captures(cell, /`([^`]+)`/g),
+    )
+    const others = names.filter((name) => !name.startsWith('@millrace/'))
+    expect([...new Set(others)].sort()).toEqual(listed.sort())
   })
 
   it('no decision', () => {

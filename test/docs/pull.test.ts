@@ -44,7 +44,7 @@ it('runs the examples of the page on pull consumers', async () => {
   expect(await subscriber.waitForLine(/^receipt for order\/8/)).toBe('receipt for order/8: 9900 cents, attempt 2')
   const queues = `http://127.0.0.1:${port}/queues?namespace=shop`
   await expect
-    .poll(async () => ((await (await fetch(queues)).json()) as { queues: unknown[] }).queues, { timeout: 20_000 })
+    .poll(async () => ((await (await fetch(queues)).json()) as { queues: unknown[] }).queues, { timeout: 60_000 })
     .toContainEqual(expect.objectContaining({ queue: 'subscription:mail-receipts', succeeded: 2, dead: 1 }))
   expect(await subscriber.stop()).toEqual({ code: 0, signal: null })
   await dispatcher.stop()

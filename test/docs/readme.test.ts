@@ -13,7 +13,7 @@ beforeAll(async () => {
 }, 90_000)
 afterAll(() => playground.stop())
 
-describe('the first example of the README', { timeout: 60_000 }, () => {
+describe('the first example of the README', { timeout: 240_000 }, () => {
   it('publishes and delivers as it stands there, and prints what it says', async () => {
     const files = codeBlocks(page).filter(({ title }) => title?.startsWith('hello/'))
     expect(files.map(({ title }) => title)).toEqual(['hello/catalog-info.yaml', 'hello/worker.mjs'])
@@ -23,7 +23,7 @@ describe('the first example of the README', { timeout: 60_000 }, () => {
     const promised = plain(blockOf(page, 'output').text)
     // The worker and the command write at the same time, so the lines may come in any order.
     await eventually(() => promised.every((line) => plain(output()).includes(line)), {
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       what: `the lines ${promised.join(' / ')} in what it printed`,
     }).catch((error) => {
       throw new Error(`${error.message}\n${output()}`)

@@ -2,6 +2,8 @@ import { dirname } from 'node:path'
 import { ACCESS, type AppName, type NamespaceOf, ROLES, type Role, type RouteAccess } from '@millrace/contracts'
 import { type ChildHandle, eventually, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fuzz } from '../fuzz/fuzz.ts'
+import { prepare } from '../fuzz/prepare.ts'
 
 const ADMIN_KEY = 'the-key-of-whoever-sets-this-up-0001'
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
@@ -155,7 +157,7 @@ async function waitingJob(namespace: string): Promise<string> {
   const { body: made } = await call('dispatcher', 'POST /jobs', ADMIN_KEY, body)
   const { id } = made as { id: string }
   const isThere = async () => (await call('audit', `GET /v1/jobs/${id}`, ADMIN_KEY)).status === 200
-  await eventually(isThere, { timeoutMs: 30_000, what: `${id} to be in the trail` })
+  await eventually(isThere, { timeoutMs: 60_000, what: `${id} to be in the trail` })
   return id
 }
 
@@ -216,6 +218,25 @@ describe('what somebody has done', () => {
       200,
     )
   })
+})
+
+describe('what nobody would ask for', () => {
+  it('gets an answer from every route, and no app is worse for it', async () => {
+    const headers = { authorization: `Bearer ${ADMIN_KEY}` }
+    const urls = Object.fromEntries([...apps].map(([name, { url }]) => [name, url])) as Record<AppName, string>
+    const known = await prepare(urls.dispatcher, headers)
+    const { requests, statuses, faults } = await fuzz({
+      ...{ urls, headers, known, seed: 20_261_122 },
+      ...{ requests: 300, forMs: 60_000 },
+    })
+    expect(faults).toEqual([])
+    expect(requests).toBeGreaterThan(100)
+    expect(Object.keys(statuses)).toEqual(expect.arrayContaining(['200', '404', '422']))
+    for (const { child, url } of apps.values()) {
+      expect((await fetch(`${url}/readyz`)).status, url).toBe(200)
+      expect(child.output()).not.toContain('http.failed')
+    }
+  }, 120_000)
 })
 
 describe('an app without authentication', () => {

@@ -78,7 +78,7 @@ function nameOf({ app, route }: Action): string {
   return `${app} ${route}`
 }
 
-describe('every route that changes something', { timeout: 120_000 }, () => {
+describe('every route that changes something', { timeout: 240_000 }, () => {
   it('is an action of an operator that is tried here, or is not an operator’s', async () => {
     const routes = await Promise.all((['dispatcher', 'scheduler', 'audit'] as const).map(changingRoutes))
     expect([...ACTIONS.map(nameOf), ...Object.keys(OTHERS)].toSorted()).toEqual(routes.flat().toSorted())

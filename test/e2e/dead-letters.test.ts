@@ -34,10 +34,10 @@ async function bury(count: number): Promise<void> {
   const jobs = Array.from({ length: count }, (_, n) => ({ namespace: 'shop', queue: 'mail', data: { n } }))
   await send('POST', '/jobs/batch', { jobs })
   const listed = async () => (await millrace('list', 'shop')).stdout.match(/^job_/gm)?.length
-  await expect.poll(listed, { timeout: 20_000 }).toBe(count)
+  await expect.poll(listed, { timeout: 60_000 }).toBe(count)
 }
 
-describe('millrace dead-letters', { timeout: 60_000 }, () => {
+describe('millrace dead-letters', { timeout: 240_000 }, () => {
   it('finds, shows and groups them, tries a canary, redrives with a rate, and discards the rest', async () => {
     await bury(4)
     const groups = await millrace('groups', 'shop', 'mail')

@@ -68,7 +68,7 @@ describe('millrace events', { timeout: 240_000 }, () => {
       'p1',
     )
     expect(again.stdout.replace('was published before', 'published')).toBe(paid.stdout)
-    expect(await tail.waitForLine(/p1/, 30_000)).toMatch(
+    expect(await tail.waitForLine(/p1/, 60_000)).toMatch(
       /^\S+Z {2}order\.paid {2}\/shop {2}order\/7 {2}p1 {2}\{"cents":4200\}$/,
     )
     await millrace('events', 'publish', 'invoice.sent')
@@ -82,10 +82,10 @@ describe('millrace events', { timeout: 240_000 }, () => {
     expect((await millrace('events', 'list', 'no.such')).stdout).toBe('No events.\n')
 
     await platform.stop()
-    await tail.waitForLine(/the dispatcher is away/, 30_000)
+    await tail.waitForLine(/the dispatcher is away/, 60_000)
     platform = await startUp(place)
     await millrace('events', 'publish', 'order.lost', '--subject', 'order/8', '--id', 'l1')
-    await tail.waitForLine(/order\.lost/, 30_000)
+    await tail.waitForLine(/order\.lost/, 60_000)
     expect(tail.lines().filter((line) => line.includes('order.'))).toHaveLength(2)
     await tail.kill()
   })
@@ -103,7 +103,7 @@ describe('millrace subscriptions', { timeout: 240_000 }, () => {
   it('lists, shows, tries, replays, moves and ends', async () => {
     await service.waitFor(PATH, 2)
     await expect
-      .poll(async () => (await subscriptions('list', 'shipping')).output, { timeout: 20_000 })
+      .poll(async () => (await subscriptions('list', 'shipping')).output, { timeout: 60_000 })
       .toMatch(/^shipping\.paid +order\.\* +http:\S+\/internal\/events\/paid +0 +0 +0$/m)
     expect((await subscriptions('list')).output).toMatch(/^shipping\.pulled +\* +pull \(.*\) +3 +0 +0$/m)
     const shown = (await subscriptions('show', 'shipping.paid')).output

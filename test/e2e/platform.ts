@@ -43,7 +43,7 @@ export function startUp(place: Place, args: readonly string[] = []): Promise<Chi
     args: ['up', ...args],
     env: place.env,
     readyWhen: /^Millrace is ready/,
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 120_000,
   })
 }
 

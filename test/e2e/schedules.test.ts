@@ -31,10 +31,10 @@ afterAll(async () => {
 
 const millrace = (...args: string[]) => runCommand(place, 'schedule', ...args)
 
-describe('millrace schedule', { timeout: 90_000 }, () => {
+describe('millrace schedule', { timeout: 240_000 }, () => {
   it('lists, previews, pauses, runs, makes good and tells what became of it', async () => {
     await expect
-      .poll(async () => (await millrace('list')).stdout, { timeout: 20_000 })
+      .poll(async () => (await millrace('list')).stdout, { timeout: 60_000 })
       .toMatch(/^shop\/hourly +every hour, UTC +\d{4}-\S+Z +– +–$/m)
     expect((await millrace('list', 'shop')).stdout).toMatch(/^shop\/leap .* never +/m)
     const preview = ['preview', '30 2 * * *', '--timezone', 'America/New_York', '--from', '2026-03-07T12:00:00Z']
@@ -54,11 +54,11 @@ AT                        LOCAL                    NOTE
     const range = ['--from', '2026-01-01T00:00:00Z', '--to', '2026-01-01T02:00:00Z', '--rate', '50', '--id', 'b1']
     const backfill = async () => (await millrace('backfill', 'shop', 'hourly', ...range)).stdout
     expect(await backfill()).toMatch(/^b1 running: 0 fired/)
-    await expect.poll(backfill, { timeout: 20_000 }).toBe('b1 finished: 3 fired, 0 had fired before\n')
+    await expect.poll(backfill, { timeout: 60_000 }).toBe('b1 finished: 3 fired, 0 had fired before\n')
     await service.waitFor(PATH, 4)
     const ledger = async () => (await millrace('ledger', 'shop', 'hourly', '--state', 'late')).stdout
     await expect
-      .poll(ledger, { timeout: 20_000 })
+      .poll(ledger, { timeout: 60_000 })
       .toMatch(/^2026-01-01T02:00:00.000Z +late +1 +\d+ ms +job_\S+ +succeeded$/m)
   })
 

@@ -110,7 +110,7 @@ async function enqueue(env: SeedEnvironment, queue: string, data: unknown): Prom
 
 function waitForCount<T>(
   read: () => T[],
-  { count, what, timeoutMs = 30_000 }: { count: number; what: string; timeoutMs?: number | undefined },
+  { count, what, timeoutMs = 60_000 }: { count: number; what: string; timeoutMs?: number | undefined },
 ): Promise<T[]> {
   const check = () => {
     const items = read()

@@ -60,7 +60,7 @@ const trigger = async () => {
   expect(response.status).toBe(202)
 }
 
-describe('the handlers of a user, unchanged', { timeout: 60_000 }, () => {
+describe('the handlers of a user, unchanged', { timeout: 240_000 }, () => {
   it('nightly-sync: the schedule fires, the service fans out, each record is synced once and audited', async () => {
     const records = Array.from({ length: 40 }, (_, index) => `rec_${index}`)
     service.setPendingRecords(records)
@@ -191,7 +191,7 @@ describe('the handlers of a user, unchanged', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the command', { timeout: 60_000 }, () => {
+describe('the command', { timeout: 240_000 }, () => {
   it('enqueues, waits for a job and shows its history', async () => {
     const enqueued = await runCommand(place, 'enqueue', namespace, 'process-claim', '{"claimId":"claim_9"}', '--json')
     const { id } = JSON.parse(enqueued.stdout) as { id: string }

@@ -34,7 +34,7 @@ async function destroyGroups(group: string): Promise<void> {
   client.disconnect()
 }
 
-describe('a group of subscribers', { timeout: 90_000 }, () => {
+describe('a group of subscribers', { timeout: 240_000 }, () => {
   it('has the events of a member that is killed or stands still handled by the others, at no attempt', async () => {
     const one = { TEST_CONCURRENCY: '1' }
     const [killed, stopped] = [await join('taken', one), await join('taken', one)]

@@ -59,7 +59,7 @@ export function waitForSpans(
     if (found.length < count) throw new Error(`got ${found.length} of ${count}`)
     return found
   }
-  return eventually(check, { what: `${count} spans`, timeoutMs: 30_000 })
+  return eventually(check, { what: `${count} spans`, timeoutMs: 60_000 })
 }
 
 export interface SpanContext {

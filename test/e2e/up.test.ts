@@ -30,7 +30,7 @@ const exampleQueue = async (): Promise<QueueCounts> => {
 const live = ({ waiting, scheduled, running }: QueueCounts) => waiting + scheduled + running
 const numberIn = (output: string, row: string) => Number(new RegExp(`^  ${row}\\s+(\\d+)`, 'm').exec(output)?.[1])
 
-describe('millrace up --example', { timeout: 120_000 }, () => {
+describe('millrace up --example', { timeout: 240_000 }, () => {
   it('runs the whole story, drains at Ctrl-C with exit code 0, and goes on with its data when started again', async () => {
     const first = await start(['--example'])
     await first.waitForLine(/Ctrl-C drains/, 90_000)
@@ -87,11 +87,11 @@ describe('millrace up --example', { timeout: 120_000 }, () => {
     )
     process.kill(scheduler?.pid as number, 'SIGKILL')
     await child.waitForLine(/the scheduler ended with code 137 and is started again/)
-    await eventually(async () => (await fetch(`${place.urls.scheduler}/readyz`)).ok, { timeoutMs: 30_000 })
+    await eventually(async () => (await fetch(`${place.urls.scheduler}/readyz`)).ok, { timeoutMs: 60_000 })
   })
 })
 
-describe('millrace up', { timeout: 120_000 }, () => {
+describe('millrace up', { timeout: 240_000 }, () => {
   it('runs side by side with another on other ports and another folder', async () => {
     const other = await findPlace()
     try {

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import fastifySse from '@fastify/sse'
 import { createAccess, guard, isGuarded } from '@millrace/access'
-import { ACCESS, ProblemError } from '@millrace/contracts'
+import { ACCESS, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
@@ -56,7 +56,6 @@ const REDIS_TIMEOUT_MS = 10_000
 /** Somebody waits for the stream to begin. */
 const FEED_TIMEOUT_MS = 2000
 /** A record is metadata and a payload; files belong elsewhere. */
-const BODY_LIMIT_BYTES = 1024 * 1024
 
 await runService({
   name: 'millrace-audit',
@@ -106,7 +105,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
   const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
-  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
+  const { authenticate, quotas } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     ...{
       title: 'Millrace audit',
@@ -114,11 +113,12 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       logger,
       tracing,
       metrics: appMetrics,
-      bodyLimitBytes: BODY_LIMIT_BYTES,
+      bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
+      clients: config,
     },
     ready: createReadiness({ redis, store, recorders }),
     mapError: storeProblem,
-    guard: (server) => guard(server, { table: ACCESS.audit, authenticate }),
+    guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas }),
   })
   // A connection that stays open after its last answer would hold the stop up until its client lets it go.
   server.addHook('onSend', async (_request, reply) => {

@@ -28,7 +28,7 @@ describe.each(DATABASES)('with %s', (database) => {
     expect(await everything()).toMatchObject({ records: 100, valid: true })
   })
 
-  it('is killed in the middle of folding and leaves no gap and no double', { timeout: 120_000 }, async () => {
+  it('is killed in the middle of folding and leaves no gap and no double', { timeout: 240_000 }, async () => {
     await appendEvents(rig.partition, 12_000, 50)
     for (const upTo of [1000, 4000]) {
       app = await rig.startAudit()
@@ -46,7 +46,7 @@ describe.each(DATABASES)('with %s', (database) => {
   })
 
   it('chains without a fork when two processes record, also when the one in charge is killed', {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     app = await rig.startAudit()
     const other = await rig.startAudit()

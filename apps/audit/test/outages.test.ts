@@ -20,7 +20,7 @@ import {
 } from './support.ts'
 
 it('waits while PostgreSQL is down, accepts emits meanwhile, and catches up by itself', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const rig = await startRig({ database: 'PostgreSQL', appendonly: true, appendfsync: 'always' })
   const postgres = await postgresServer()
@@ -48,7 +48,7 @@ it('waits while PostgreSQL is down, accepts emits meanwhile, and catches up by i
   await rig.stop()
 })
 
-it('survives crashes of PostgreSQL while it records, without a gap or a double', { timeout: 120_000 }, async () => {
+it('survives crashes of PostgreSQL while it records, without a gap or a double', { timeout: 240_000 }, async () => {
   const rig = await startRig({ database: 'PostgreSQL', appendonly: true, appendfsync: 'always' })
   const postgres = await postgresServer()
   await appendEvents(rig.partition, 12_000, 50)

@@ -1,3 +1,5 @@
+import type { StatedDurability } from '@millrace/contracts'
+
 /** Rows as aligned columns, the header in the first; what does not fit a terminal is the terminal's to wrap. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows]
@@ -19,4 +21,9 @@ export function print(value: unknown, { json, text }: { json: boolean; text: str
 
 export function shorten(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1)}…` : text
+}
+
+/** `fsync`, or `fsync, 2 replicas`. */
+export function durabilityText({ durability, replicas = 0 }: StatedDurability): string {
+  return replicas === 0 ? durability : `${durability}, ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addApply } from './commands/apply.ts'
 import { addAudit } from './commands/audit.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addEnqueue } from './commands/enqueue.ts'
 import { addEvents } from './commands/events.ts'
 import { addJobs } from './commands/jobs.ts'
@@ -50,6 +51,7 @@ Ports come from MILLRACE_DISPATCHER_PORT (7401), MILLRACE_SCHEDULER_PORT (7402),
   addDeadLetters(program)
   addAudit(program)
   addKeys(program)
+  addDoctor(program)
   addSecrets(program)
   return program
 }

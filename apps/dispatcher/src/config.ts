@@ -1,4 +1,5 @@
 import { isGuarded, parseMasterKey } from '@millrace/access'
+import { STORE_LIMITS } from '@millrace/contracts'
 import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
 import { z } from 'zod'
 import { parseTargets } from './targets/open-ranges.ts'
@@ -55,7 +56,7 @@ const schema = z.object({
     .int()
     .min(1024)
     .max(16_777_216)
-    .default(262_144),
+    .default(STORE_LIMITS.jobBytes.value),
   MILLRACE_DRAIN_MS: z.coerce.number('expected milliseconds').int().min(0).max(600_000).default(25_000),
   MILLRACE_EVENT_GRANTS: z.string().default('').transform(parseGrants),
   MILLRACE_SUBSCRIPTION_WAITING: z.coerce

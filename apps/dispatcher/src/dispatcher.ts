@@ -1,5 +1,5 @@
 import { createAccess, createSecretStore, guard, isGuarded } from '@millrace/access'
-import { ACCESS, DISPATCHER_METRICS } from '@millrace/contracts'
+import { ACCESS, DISPATCHER_METRICS, REQUEST_LIMITS } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
@@ -58,7 +58,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     timeoutMs: REDIS_DEADLINE_MS,
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
-  const { redis, subscriber, facts, partitions, registry, onError } = platform
+  const { redis, subscriber, facts, partitions, registry, durability, onError } = platform
   const clock = systemClock
   const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
   refuseStrangeSecrets(signer)
@@ -79,11 +79,12 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     logger,
     metrics: appMetrics,
     tracing,
-    bodyLimitBytes: 1_048_576,
+    bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
+    clients: config,
     mapError: toStoreProblem,
     guard: (server) =>
       guard(server, {
-        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate },
+        ...{ table: ACCESS.dispatcher, authenticate: access.authenticate, quotas: access.quotas },
         namespaceOf: (id) => namespaceOf(partitions, id),
       }),
     async ready() {
@@ -104,7 +105,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     partitions,
     metrics,
     clock,
-    durability: facts.durability,
+    durability,
     maxJobBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
@@ -118,7 +119,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     }),
     metrics,
     clock,
-    durability: facts.durability,
+    durability,
     maxEventBytes: config.MILLRACE_MAX_JOB_BYTES,
     tracing,
   })
@@ -220,7 +221,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
       event: 'dispatcher.ready',
       port,
       redis: facts.version,
-      durability: facts.durability,
+      ...durability.now(),
       partitions: partitions.all.length,
     },
     'dispatcher is ready',

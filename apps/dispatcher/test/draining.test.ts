@@ -59,7 +59,7 @@ describe('a queue that is drained', () => {
       await applyTo(client, namespace, [{ name: 'mail', retries: 7 }], rig.receiver.url)
       const { status } = await client.call('POST', '/jobs', { body: { namespace, queue: 'mail', data: 1 } })
       expect(status).toBe(503)
-      await expect.poll(() => metricOf(client, 'millrace_queue_draining', { namespace }), { timeout: 10_000 }).toBe(1)
+      await expect.poll(() => metricOf(client, 'millrace_queue_draining', { namespace }), { timeout: 60_000 }).toBe(1)
     } finally {
       await dispatcher.stop()
     }

@@ -9,7 +9,7 @@ const BATCH = 500
 const MOST_AT_ONCE = 2000
 
 describe('100,000 jobs that are due in the same millisecond', () => {
-  it('arrive exactly once, and other queues are delivered meanwhile', { timeout: 120_000 }, async () => {
+  it('arrive exactly once, and other queues are delivered meanwhile', { timeout: 240_000 }, async () => {
     const redis = await startRedis()
     const receiver = await startReceiver()
     const client = redis.client()

@@ -64,7 +64,7 @@ export function createClient(url: string) {
     counts,
     deadLetters,
     /** Resolves when a queue's live counts are as given. */
-    until: (namespace: string, queue: string, expected: Partial<QueueCounts>, timeoutMs = 30_000) =>
+    until: (namespace: string, queue: string, expected: Partial<QueueCounts>, timeoutMs = 60_000) =>
       eventually(
         async () => {
           const now = await counts(namespace, queue)

@@ -67,7 +67,7 @@ const ended = (id: string) =>
   )
 const all = Array.from({ length: COUNT }, (_, n) => n)
 
-describe('events that the log no longer has', { timeout: 120_000 }, () => {
+describe('events that the log no longer has', { timeout: 240_000 }, () => {
   it('come from the audit store to a subscription that begins before the log, each once and in order', async () => {
     const path = eventsPath('begins', 'first')
     const subscriptions = [{ name: 'first', types: ['past.*'], startFrom: 'earliest', keyConcurrency: 1 }]

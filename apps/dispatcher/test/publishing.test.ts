@@ -32,6 +32,7 @@ describe('an event that is published', () => {
         position: expect.stringMatching(/^0:\d+-\d+$/),
         namespace: 'default',
         durability: 'memory',
+        replicas: 0,
       },
     ])
     const [request] = await rig.receiver.waitFor(path, 1)
@@ -192,7 +193,7 @@ it('makes no more series than MILLRACE_METRICS_NAMES allows, however many servic
     const labelled = metrics.split('\n').filter((line) => /^millrace_queue_jobs\{/.test(line))
     return labelled.filter((line) => line.includes('state="waiting"')).length
   }
-  await expect.poll(count, { timeout: 15_000 }).toBeGreaterThan(2)
+  await expect.poll(count, { timeout: 60_000 }).toBeGreaterThan(2)
   const names = Array.from({ length: 30 }, (_, n) => ({ name: `many-${n}` }))
   await subscribeTo(rig.client, 'many', { subscriptions: names, url: rig.receiver.url })
   const queues = (await rig.client.call<{ queues: unknown[] }>('GET', '/queues?namespace=many')).body.queues
@@ -200,6 +201,6 @@ it('makes no more series than MILLRACE_METRICS_NAMES allows, however many servic
   await publish(rig.client, 'counted.sent', { namespace: 'many' })
   const collected = async () =>
     (await metricOf(rig.client, 'millrace_queue_jobs', { namespace: '_other', state: 'waiting' })) !== undefined
-  await expect.poll(collected, { timeout: 15_000 }).toBe(true)
+  await expect.poll(collected, { timeout: 60_000 }).toBe(true)
   expect(await count()).toBe(NAMES + 1)
 })

@@ -257,7 +257,7 @@ describe('a service that was registered while its address was open', () => {
     const closed = await dispatcherOn(rig.redis.url, { env })
     for (let n = 0; n < 20; n++) await closed.client.enqueue(namespace, 'mail', { data: n })
     await expect
-      .poll(() => metricOf(closed.client, 'millrace_circuit_open', { namespace, scope: 'origin' }), { timeout: 20_000 })
+      .poll(() => metricOf(closed.client, 'millrace_circuit_open', { namespace, scope: 'origin' }), { timeout: 60_000 })
       .toBe(1)
     const refused = { namespace, outcome: 'retry', reason: 'target_refused' }
     const attempts = await metricOf(closed.client, 'millrace_delivery_attempts_total', refused)

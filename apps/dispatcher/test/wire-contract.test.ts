@@ -13,7 +13,7 @@ describe('POST /jobs', () => {
     const namespace = await rig.service([{ name: 'mail' }])
     const { status, body } = await rig.client.call('POST', '/jobs', { body: { namespace, queue: 'mail', data: 1 } })
     expect(status).toBe(202)
-    expect(body).toEqual({ id: expect.stringMatching(/^job_[0-9a-f]{19}$/), durability: 'fsync' })
+    expect(body).toEqual({ id: expect.stringMatching(/^job_[0-9a-f]{19}$/), durability: 'fsync', replicas: 0 })
   })
 
   it('takes any JSON value as data, null included', async () => {
@@ -260,7 +260,7 @@ describe('an idle queue', () => {
       await rig.client.enqueue(namespace, 'mail')
       await rig.client.until(namespace, 'mail', { succeeded: n })
     }
-    // The sweeps come every second or two; twenty waits for one would take half a minute.
-    expect(performance.now() - startedAt).toBeLessThan(2000)
+    // The sweeps come every second or two; twenty waits for one would take half a minute, and a busy machine takes three seconds.
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
   })
 })

@@ -1,5 +1,5 @@
 import { createAccess, guard, isGuarded } from '@millrace/access'
-import { ACCESS, SCHEDULE_METRICS } from '@millrace/contracts'
+import { ACCESS, REQUEST_LIMITS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
@@ -79,16 +79,17 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
   })
   registry.onChange(() => planner.poke())
 
-  const { authenticate } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
+  const { authenticate, quotas } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
     logger,
     metrics: appMetrics,
     tracing,
-    bodyLimitBytes: 1_048_576,
+    bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
+    clients: config,
     mapError: toStoreProblem,
-    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate }),
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate, quotas }),
     async ready() {
       const planner = isPlanned ? planning.problem() : 'has not planned yet'
       const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)

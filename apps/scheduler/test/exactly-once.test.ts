@@ -41,13 +41,13 @@ it('three schedulers that are killed at random leave each second exactly once in
   for (let kill = 0; kill < KILLS; kill++) {
     // After so many more ticks, which may be amid those of one second.
     const until = (await fired()) + 1 + Math.floor(random() * 6)
-    await eventually(async () => (await fired()) >= until, { timeoutMs: 30_000 })
+    await eventually(async () => (await fired()) >= until, { timeoutMs: 60_000 })
     const victim = Math.floor(random() * REPLICAS)
     await schedulers[victim]!.kill()
     schedulers[victim] = (await startSchedulerProcess(redis.url)).process
   }
   const until = (await fired()) + 3 * names.length
-  await eventually(async () => (await fired()) >= until, { timeoutMs: 30_000 })
+  await eventually(async () => (await fired()) >= until, { timeoutMs: 60_000 })
   await Promise.all(schedulers.map((scheduler) => scheduler.stop()))
 
   for (const name of names) {

@@ -1,6 +1,7 @@
 import type { Partition } from '@millrace/streams'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { createKeyStore, type KeyStore } from './key-store.ts'
+import { createQuotas, type Quotas } from './quotas.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
 /** The variables that say whether requests need a key or a token. Read by each app's configuration. */
@@ -10,6 +11,7 @@ export interface AccessConfig {
   readonly MILLRACE_JWT_ISSUER?: string | undefined
   readonly MILLRACE_JWT_AUDIENCE?: string | undefined
   readonly MILLRACE_JWT_CLAIM: string
+  readonly MILLRACE_RATE_LIMIT: number
 }
 
 /** Whether a key or a token is needed. */
@@ -21,9 +23,10 @@ export function isGuarded({ MILLRACE_ADMIN_KEY, MILLRACE_JWKS_URL }: AccessConfi
 export function createAccess(
   config: AccessConfig,
   { registry, now }: { registry: Partition; now: () => number },
-): { keys: KeyStore; authenticate: Authenticator | undefined } {
+): { keys: KeyStore; authenticate: Authenticator | undefined; quotas: Quotas } {
   const keys = createKeyStore(registry, now)
-  if (!isGuarded(config)) return { keys, authenticate: undefined }
+  const quotas = createQuotas({ keyRate: config.MILLRACE_RATE_LIMIT, now })
+  if (!isGuarded(config)) return { keys, authenticate: undefined, quotas }
   const jwksUrl = config.MILLRACE_JWKS_URL
   const tokens = jwksUrl && {
     tokens: createTokenVerifier({
@@ -36,6 +39,7 @@ export function createAccess(
   const adminKey = config.MILLRACE_ADMIN_KEY
   return {
     keys,
+    quotas,
     authenticate: createAuthenticator({ keys, now, ...(adminKey !== undefined && { adminKey }), ...tokens }),
   }
 }

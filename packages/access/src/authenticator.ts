@@ -27,7 +27,7 @@ export function createAuthenticator({ adminKey, keys, tokens, now }: Authenticat
   return async (authorization) => {
     const bearer = bearerOf(authorization)
     if (adminKey !== undefined && isSame(bearer, adminKey))
-      return { name: 'admin key', grants: [{ role: 'admin', namespace: '*' }] }
+      return { id: 'admin', name: 'admin key', grants: [{ role: 'admin', namespace: '*' }] }
     const parts = parseKey(bearer)
     if (!parts) {
       if (tokens && bearer.split('.').length === 3) return tokens(bearer)
@@ -37,7 +37,7 @@ export function createAuthenticator({ adminKey, keys, tokens, now }: Authenticat
     if (!key || !hasSecret(key, parts.secret, now())) throw refused('is not, or no longer, a valid API key')
     if (key.revokedAt) throw refused(`was revoked at ${key.revokedAt}`)
     if (key.expiresAt && Date.parse(key.expiresAt) <= now()) throw refused(`expired at ${key.expiresAt}`)
-    return { name: key.name, grants: grantsOf(key) }
+    return { id: `key:${key.id}`, name: key.name, grants: grantsOf(key) }
   }
 }
 

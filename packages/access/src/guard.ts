@@ -2,6 +2,7 @@ import { type NamespaceOf, ProblemError, type Role, type RouteAccess } from '@mi
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Authenticator } from './authenticator.ts'
 import { isAllowed, isAllowedSomewhere, type Principal } from './principal.ts'
+import type { Quotas } from './quotas.ts'
 import { subscriptionNamespace, textIn } from './said.ts'
 
 declare module 'fastify' {
@@ -18,6 +19,8 @@ export interface GuardOptions {
   readonly table: Readonly<Record<string, RouteAccess>>
   /** Undefined: no authentication is configured, and everybody who reaches the port may do everything. */
   readonly authenticate?: Authenticator | undefined
+  /** How much each may ask; of no use where nobody is told apart. */
+  readonly quotas?: Quotas | undefined
   /** The namespace of what an id in a path names; undefined when it names nothing, which the handler will say. */
   namespaceOf?(id: string, request: FastifyRequest): Promise<string | undefined>
 }
@@ -29,7 +32,7 @@ const ALL = '*'
  * Stand in front of every route of an app: find out who asks before the body is read, and before the handler runs whether
  * they may do this in the namespace that the request is about. A route that is not in the table cannot be added.
  */
-export function guard(server: FastifyInstance, { table, authenticate, namespaceOf }: GuardOptions): void {
+export function guard(server: FastifyInstance, { table, authenticate, quotas, namespaceOf }: GuardOptions): void {
   server.decorateRequest('principal', undefined)
   server.decorateRequest('requireNamespace', function requireOf(this: FastifyRequest, namespace: string) {
     const access = accessOf(table, this)
@@ -44,11 +47,15 @@ export function guard(server: FastifyInstance, { table, authenticate, namespaceO
   })
   if (!authenticate) return
 
-  server.addHook('onRequest', async (request) => {
-    if (request.is404) return
-    const access = accessOf(table, request)
-    if (access === 'open') return
-    const principal = await authenticate(request.headers.authorization)
+  server.addHook('onRequest', async (request, reply) => {
+    const access = request.is404 ? 'open' : accessOf(table, request)
+    if (access === 'open') return quotas?.ofAddress(request, reply)
+    const principal = await authenticate(request.headers.authorization).catch((error) => {
+      // Who goes on with a key that is refused is told to wait; those who share the address and have a good one are not.
+      if (isRefusal(error)) quotas?.ofAddress(request, reply)
+      throw error
+    })
+    quotas?.ofPrincipal(principal, reply)
     if (!isAllowedSomewhere(principal, access.roles)) throw forbidden(principal, access.roles, ALL)
     request.principal = principal
   })
@@ -61,6 +68,10 @@ export function guard(server: FastifyInstance, { table, authenticate, namespaceO
     for (const namespace of await namespacesOf(access.of, request, namespaceOf))
       requireRole(request.principal, access.roles, namespace)
   })
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof ProblemError && error.code.startsWith('auth.') && error.code !== 'auth.unavailable'
 }
 
 function accessOf(table: GuardOptions['table'], { method, routeOptions }: FastifyRequest): RouteAccess {

@@ -13,6 +13,7 @@ export { type Authenticator, createAuthenticator } from './authenticator.ts'
 export { type GuardOptions, guard } from './guard.ts'
 export { type By, createKeyStore, type KeyStore, type StoredKey } from './key-store.ts'
 export { isAllowed, type Principal } from './principal.ts'
+export { createQuotas, type Quotas } from './quotas.ts'
 export { masterKeyInFolder } from './signing/master-key-file.ts'
 export { createMasterKeys, type MasterKeys, parseMasterKey, UnknownMasterKeyError } from './signing/master-keys.ts'
 export {

@@ -2,6 +2,8 @@ import type { Grant, Role } from '@millrace/contracts'
 
 /** Who sent a request, as their key or token proves. */
 export interface Principal {
+  /** Tells apart two of one name. */
+  readonly id: string
   /** As the audit trail has it. */
   readonly name: string
   readonly grants: readonly Grant[]

@@ -34,7 +34,7 @@ export function createTokenVerifier({ jwksUrl, issuer, audience, claim }: TokenO
         throw toProblem(error, jwksUrl)
       },
     )
-    return { name: payload.sub as string, grants: grantsIn(payload, claim) }
+    return { id: `token:${payload.sub}`, name: payload.sub as string, grants: grantsIn(payload, claim) }
   }
 }
 

@@ -32,7 +32,7 @@ beforeEach(async () => {
 describe('an API key', () => {
   it('proves who sent a request, and what they may do', async () => {
     const { key, id } = await keys.create({ name: 'shop-api', grants: GRANTS }, BY)
-    expect(await bearer(key)).toEqual({ name: 'shop-api', grants: GRANTS })
+    expect(await bearer(key)).toEqual({ id: expect.stringMatching(/^key:./), name: 'shop-api', grants: GRANTS })
     expect(await keys.list()).toMatchObject([{ id, name: 'shop-api', grants: ['producer:shop'], createdBy: 'ada' }])
   })
 
@@ -113,7 +113,11 @@ describe('an API key', () => {
   })
 
   it('of whoever sets the platform up may do everything', async () => {
-    expect(await bearer(ADMIN_KEY)).toEqual({ name: 'admin key', grants: [{ role: 'admin', namespace: '*' }] })
+    expect(await bearer(ADMIN_KEY)).toEqual({
+      id: 'admin',
+      name: 'admin key',
+      grants: [{ role: 'admin', namespace: '*' }],
+    })
   })
 
   it('that cannot be looked up is asked for again, and not taken for a wrong one', async () => {

@@ -58,6 +58,7 @@ function token({
 describe('a token', () => {
   it.each(ALGORITHMS)('that the issuer signed with %s proves who it is and their roles', async (alg) => {
     expect(await verifier()(await token({ alg }))).toEqual({
+      id: 'token:ada@example.com',
       name: 'ada@example.com',
       grants: [{ role: 'operator', namespace: 'shop' }],
     })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { REQUEST_LIMITS } from './limits.ts'
 import { namespaceSchema, recordedNamespaceSchema } from './names.ts'
 import { fieldSchema } from './trail-api.ts'
 
@@ -65,7 +66,7 @@ const PAYLOAD_MISTAKE = { path: ['field'], error: 'goes together with equals' }
 export const eventQuerySchema = z
   .strictObject({
     ...eventFilter,
-    limit: z.coerce.number().int().min(1).max(1000).default(100),
+    limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
     cursor: z.string().max(200).optional(),
   })
   .refine(checkPayload, PAYLOAD_MISTAKE)

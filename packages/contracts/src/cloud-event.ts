@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { isPlatformEvent } from './events.ts'
 import { timeSchema } from './jobs-api.ts'
+import { STORE_LIMITS } from './limits.ts'
 import { namespaceSchema } from './names.ts'
 
 /** Media types of CloudEvents 1.0 in JSON. */
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json'
 export const CLOUD_EVENT_BATCH_TYPE = 'application/cloudevents-batch+json'
 
-export const MAX_BATCH_EVENTS = 1000
+export const MAX_BATCH_EVENTS = STORE_LIMITS.batchEvents.value
 
 const NAME = /^[a-z0-9]{1,64}$/
 /** RFC 3986: the characters of a URI reference, with whole percent escapes. */

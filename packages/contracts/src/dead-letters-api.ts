@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bySchema, destructiveBySchema } from './by.ts'
 import { FAILURE_REASONS, lastResponseSchema, timeSchema } from './jobs-api.ts'
+import { REQUEST_LIMITS } from './limits.ts'
 import { namespaceSchema } from './names.ts'
 
 export const deadLetterSchema = z.object({
@@ -39,7 +40,7 @@ export const deadLetterQuerySchema = z.strictObject({
   queue: queueSchema.optional().describe('a queue, or schedule:<name>; without it all of the namespace'),
   ...criteria,
   status: z.coerce.number(statusText).int(statusText).min(100, statusText).max(599, statusText).optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
   cursor: z.string().max(200).optional(),
 })
 

@@ -105,6 +105,7 @@ export {
   DURABILITIES,
   type Durability,
   drainRequestSchema,
+  durabilityFields,
   type EnqueueRequest,
   enqueueRequestSchema,
   enqueueResponseSchema,
@@ -112,6 +113,7 @@ export {
   type FailureReason,
   idempotencyKeySchema,
   type JobProgress,
+  jobTokenSchema,
   LANES,
   type Lane,
   type LastResponse,
@@ -120,16 +122,20 @@ export {
   MAX_DELAY_MS,
   pausedSchema,
   pauseRequestSchema,
+  progressRequestSchema,
   progressSchema,
   purgeRequestSchema,
   type QueueCounts,
   queueCountsSchema,
   rescheduleRequestSchema,
+  type StatedDurability,
   timeSchema,
   UNIQUE_MODES,
   type UniqueMode,
   uniqueSchema,
 } from './jobs-api.ts'
+export { endOfString, nestsDeeperThan } from './json-depth.ts'
+export { DELIVERY_LIMITS, type Limit, REQUEST_LIMITS, STORE_LIMITS } from './limits.ts'
 export { AUDIT_METRICS } from './metrics/audit.ts'
 export { BUCKETS } from './metrics/buckets.ts'
 export { DISPATCHER_METRICS, METRICS, METRICS_OF_APPS, type MetricsApp } from './metrics/catalogue.ts'

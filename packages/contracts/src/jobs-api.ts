@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { bySchema, destructiveBySchema } from './by.ts'
+import { DELIVERY_LIMITS, STORE_LIMITS } from './limits.ts'
 import { nameSchema, namespaceSchema } from './names.ts'
 import { backoffSchema } from './service.ts'
 
@@ -55,8 +56,8 @@ export const enqueueRequestSchema = z.strictObject({
   priority: z.enum(LANES).optional().describe('lane: high, normal (default) or low'),
   idempotencyKey: idempotencyKeySchema.optional().describe('the same key within 24 h gives the same job'),
   expiresAt: timeSchema.optional().describe('not started by then: expired, not failed'),
-  retries: z.int().min(0).max(1000).optional().describe("instead of the queue's"),
-  timeoutMs: z.int().min(1).max(86_400_000).optional().describe("instead of the queue's"),
+  retries: z.int().min(0).max(DELIVERY_LIMITS.retries.value).optional().describe("instead of the queue's"),
+  timeoutMs: z.int().min(1).max(DELIVERY_LIMITS.timeoutMs.value).optional().describe("instead of the queue's"),
   retryDelayMs: z.int().min(0).max(86_400_000).optional().describe("instead of the queue's"),
   backoff: backoffSchema
     .refine(
@@ -70,16 +71,33 @@ export const enqueueRequestSchema = z.strictObject({
 })
 export type EnqueueRequest = z.infer<typeof enqueueRequestSchema>
 
-export const DURABILITIES = ['fsync', 'fsync-each-second', 'memory', 'unknown'] as const
+export const DURABILITIES = ['fsync', 'everysec', 'memory', 'unknown'] as const
 export type Durability = (typeof DURABILITIES)[number]
+
+/** What every answer says that accepted something: how safe it is, by the server's own settings. */
+export const durabilityFields = {
+  durability: z
+    .enum(DURABILITIES)
+    .describe(
+      'what the accepting Redis had done with it: fsync, on its disk; everysec, on its disk within a second; memory; unknown, where it does not tell',
+    ),
+  replicas: z
+    .int()
+    .optional()
+    .describe('how many replicas Redis passes it on to, without waiting for them; missing where it is not known'),
+}
+export interface StatedDurability {
+  readonly durability: Durability
+  readonly replicas?: number
+}
 
 export const enqueueResponseSchema = z.object({
   id: z.string(),
-  durability: z.enum(DURABILITIES).describe('what the accepting Redis had done with the job when it answered'),
+  ...durabilityFields,
   deduplicated: z.enum(['idempotency_key', 'unique', 'debounced']).optional().describe('why no new job was made'),
 })
 
-export const MAX_BATCH_JOBS = 1000
+export const MAX_BATCH_JOBS = STORE_LIMITS.batchJobs.value
 
 export const batchRequestSchema = z.strictObject({
   jobs: z.array(z.unknown()).min(1).max(MAX_BATCH_JOBS),
@@ -130,6 +148,16 @@ export const progressSchema = z
   })
   .refine(({ total, progress }) => progress <= total, { path: ['progress'], error: 'must not be more than total' })
 export type JobProgress = z.infer<typeof progressSchema>
+
+/** By which a worker proves that it was given an attempt. */
+export const jobTokenSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .describe('x-job-token of the delivery that was answered with 202')
+
+/** `POST /jobs/{id}/progress`. A worker that holds the job under a lease says its token; one whose request is open need not. */
+export const progressRequestSchema = progressSchema.safeExtend({ token: jobTokenSchema.optional() })
 
 /** `POST /jobs/{id}/cancel`: what was accepted will not be done. */
 export const cancelRequestSchema = z.strictObject(destructiveBySchema)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bySchema } from './by.ts'
 import { idempotencyKeySchema, timeSchema } from './jobs-api.ts'
+import { REQUEST_LIMITS } from './limits.ts'
 import { DST_PRESETS, dstSchema, RUN_OVERLAPS } from './schedule-fields.ts'
 
 export const LEDGER_STATES = ['fired', 'late', 'skipped', 'missed'] as const
@@ -32,7 +33,7 @@ export const ON_TIME_MS = 1000
 export const ledgerQuerySchema = z.strictObject({
   state: z.enum(LEDGER_STATES).optional(),
   reason: z.enum(LEDGER_REASONS).optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
   cursor: z.string().max(300).optional(),
 })
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DELIVERY_LIMITS } from './limits.ts'
 import { nameSchema, namespaceSchema, QUEUE_KINDS } from './names.ts'
 import { scheduleDefinitionSchema, scheduleFields } from './schedule-fields.ts'
 import { declaredEventSchema, subscriptionFields, subscriptionSourceSchema } from './subscription.ts'
@@ -78,9 +79,9 @@ const destination = {
 }
 
 const delivery = {
-  retries: z.int().min(0).max(1000).default(3),
+  retries: z.int().min(0).max(DELIVERY_LIMITS.retries.value).default(3),
   retryDelayMs: z.int().min(0).max(86_400_000).default(5000),
-  timeoutMs: z.int().min(1).max(86_400_000).default(30_000),
+  timeoutMs: z.int().min(1).max(DELIVERY_LIMITS.timeoutMs.value).default(30_000),
   backoff: backoffSchema.prefault({}),
   onStatus: onStatusSchema.optional(),
   rateLimit: rateLimitSchema.optional(),
@@ -114,7 +115,7 @@ export const manifestQueueSchema = z.strictObject({
   ...destination,
   ...delivery,
   ...ofQueues,
-  concurrency: z.int().min(1).max(10_000).default(5),
+  concurrency: z.int().min(1).max(DELIVERY_LIMITS.concurrency.value).default(5),
   description: z.string().max(1000).optional(),
 })
 
@@ -145,7 +146,7 @@ export const manifestSubscriptionSchema = z.strictObject({
   retries: delivery.retries.removeDefault().optional(),
   retryDelayMs: delivery.retryDelayMs.removeDefault().optional(),
   backoff: backoffSchema.optional(),
-  concurrency: z.int().min(1).max(10_000).default(5),
+  concurrency: z.int().min(1).max(DELIVERY_LIMITS.concurrency.value).default(5),
   description: z.string().max(1000).optional(),
 })
 export type ManifestSubscription = z.infer<typeof manifestSubscriptionSchema>

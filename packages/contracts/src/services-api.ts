@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { bySchema } from './by.ts'
+import { STORE_LIMITS } from './limits.ts'
 
 /** `PUT /services/{namespace}`: the manifest as YAML text or as the object it parses to. */
 export const applyRequestSchema = z.strictObject({
-  manifest: z.union([z.string().max(1_000_000), z.record(z.string(), z.unknown())]),
+  manifest: z.union([z.string().max(STORE_LIMITS.manifestCharacters.value), z.record(z.string(), z.unknown())]),
   url: z
     .string()
     .max(2000)

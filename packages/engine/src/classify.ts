@@ -1,4 +1,11 @@
-import type { Backoff, FailureReason, LastResponse, OnStatus, StatusAction } from '@millrace/contracts'
+import {
+  type Backoff,
+  type FailureReason,
+  type LastResponse,
+  type OnStatus,
+  STORE_LIMITS,
+  type StatusAction,
+} from '@millrace/contracts'
 import { parseRetryAfter, retryDelay } from './backoff.ts'
 
 /** What came of one HTTP request to an endpoint. */
@@ -51,7 +58,7 @@ const NO_RETRY_STATUS = 489
 /** Of an answer's body this much goes into the dead letter and the history. */
 export const KEPT_BODY_CHARACTERS = 4096
 /** A larger answer is not kept as the job's result. */
-export const MAX_RESULT_CHARACTERS = 65_536
+export const MAX_RESULT_CHARACTERS = STORE_LIMITS.resultCharacters.value
 
 export interface ClassifyContext {
   readonly attempt: number

@@ -85,12 +85,12 @@ export {
 export { type CheckData, compileSchema, faultOfSchema } from './event-schema.ts'
 export type { Attributes } from './filter/cesql/evaluate.ts'
 export { type CompiledFilters, compileFilters, FILTER_DIALECTS, type Matches } from './filter/filters.ts'
-export { fitsTypes, indexSubscriptions, type SubscriptionIndex } from './filter/subscription-index.ts'
+export { fitsTypes, indexSubscriptions, type SubscriptionIndex, unaskedTypes } from './filter/subscription-index.ts'
 export { type Fingerprint, fingerprintOf } from './fingerprint.ts'
 export { type HandlerFailure, judgeFailure } from './handler-failure.ts'
 export { type Declaration, type ManifestMistake, type ParsedManifest, parseManifest } from './manifest.ts'
 export { allowedNow, nextAllowed, type Pace } from './pace.ts'
-export { arrayElements, nestsDeeperThan, rawElements, rawMember } from './raw-json.ts'
+export { arrayElements, rawElements, rawMember } from './raw-json.ts'
 export { type ReadSubscription, readSubscription } from './read-subscription.ts'
 export {
   afterTaking,
@@ -138,6 +138,7 @@ export { type Preview, type PreviewTime, previewRule, wallText } from './schedul
 export { createSigningKey, type SignedContent, type SigningKey } from './signature.ts'
 export {
   beforeTime,
+  MATCHES_ALL,
   matcherOf,
   mayHear,
   type Positions,

@@ -1,4 +1,11 @@
-import { backoffSchema, batchSchema, catchUpSchema, rateLimitSchema } from '@millrace/contracts'
+import {
+  backoffSchema,
+  batchSchema,
+  catchUpSchema,
+  type Limit,
+  rateLimitSchema,
+  STORE_LIMITS,
+} from '@millrace/contracts'
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { faultsOfItem, isRecord } from './item-faults.ts'
@@ -18,17 +25,33 @@ const NESTED_FIELDS: Record<string, readonly string[]> = {
   catchUp: Object.keys(catchUpSchema.shape),
 }
 
+type List = 'queues' | 'schedules' | 'subscriptions' | 'events'
+
+/** How many items each list may have. */
+const MOST: Readonly<Record<List, Limit>> = {
+  queues: STORE_LIMITS.queues,
+  schedules: STORE_LIMITS.schedules,
+  subscriptions: STORE_LIMITS.subscriptions,
+  events: STORE_LIMITS.eventTypes,
+}
+
 /**
  * Read one list of the manifest, `spec.queues` or `spec.schedules`. Every item is checked in every respect, so that one
  * mistake does not hide another.
  */
 export function readItems<Schema extends z.ZodObject>(
   document: ManifestDocument,
-  { list, value, schema, routes }: { list: string; value: unknown; schema: Schema; routes: readonly string[] },
+  { list, value, schema, routes }: { list: List; value: unknown; schema: Schema; routes: readonly string[] },
 ): ReadItems<z.infer<Schema>> {
   if (value === undefined || value === null) return { items: [], mistakes: [] }
   if (!Array.isArray(value)) {
     const detail = 'expected a list, each item starting with "- name: …"'
+    return { items: [], mistakes: [mistakeAt(document, ['spec', list], detail)] }
+  }
+  const most = MOST[list].value
+  // Before each is looked at: what is to be refused must not cost more the more of it there is.
+  if (value.length > most) {
+    const detail = `has ${value.length} items, the limit is ${most}: split the service`
     return { items: [], mistakes: [mistakeAt(document, ['spec', list], detail)] }
   }
   const items: z.infer<Schema>[] = []

@@ -1,3 +1,5 @@
+import { endOfString } from '@millrace/contracts'
+
 /**
  * The text of one member of a JSON object, exactly as it was written, or undefined when the object has no such member.
  * The text must be valid JSON (parse it first): this only walks it. The last of several members of one name counts, as
@@ -74,42 +76,14 @@ function walkElements(json: string, start: number, elements: string[]): number {
   return at + 1
 }
 
-/** True when arrays and objects of a valid JSON text stand deeper in each other than `limit`. */
-export function nestsDeeperThan(json: string, limit: number): boolean {
-  // Each level takes two characters, so most texts need not be walked.
-  if (json.length < 2 * limit) return false
-  let depth = 0
-  for (let at = 0; at < json.length; at++) {
-    const character = json.charCodeAt(at)
-    if (character === QUOTE) at = endOfString(json, at) - 1
-    else if (character === OPEN_BRACKET || character === OPEN_BRACE) depth++
-    else if (character === CLOSE_BRACKET || character === CLOSE_BRACE) depth--
-    if (depth > limit) return true
-  }
-  return false
-}
-
 // Character codes, because a bulk request is walked once per job: comparing one-character strings took twice as long.
-const [QUOTE, COMMA, BACKSLASH] = [34, 44, 92]
+const [QUOTE, COMMA] = [34, 44]
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [91, 93, 123, 125]
 
 function skipSpace(json: string, from: number): number {
   let at = from
   for (let code = json.charCodeAt(at); code === 32 || (code >= 9 && code <= 13); code = json.charCodeAt(++at));
   return at
-}
-
-function endOfString(json: string, start: number): number {
-  let at = json.indexOf('"', start + 1)
-  while (isEscaped(json, at)) at = json.indexOf('"', at + 1)
-  return at + 1
-}
-
-/** A quote behind an odd number of backslashes belongs to the string. */
-function isEscaped(json: string, quote: number): boolean {
-  let first = quote
-  while (json.charCodeAt(first - 1) === BACKSLASH) first--
-  return (quote - first) % 2 === 1
 }
 
 function endOfValue(json: string, start: number): number {

@@ -54,8 +54,12 @@ export function subscriptionQueue({
   }
 }
 
+/** Asks for nothing but a type. */
+export const MATCHES_ALL: Matches = () => true
+
 /** Whether an event is one that a subscription asks for, besides its type. */
 export function matcherOf({ source, filters }: { source?: string | undefined; filters: readonly unknown[] }): Matches {
+  if (source === undefined && filters.length === 0) return MATCHES_ALL
   const compiled = compileFilters(filters)
   // A filter that an earlier version accepted and this one does not know matches nothing rather than everything.
   const matches = compiled.kind === 'compiled' ? compiled.matches : () => false

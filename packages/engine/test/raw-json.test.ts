@@ -1,5 +1,5 @@
+import { nestsDeeperThan } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
-import { nestsDeeperThan } from '../src/index.ts'
 
 describe('the depth of a JSON text', () => {
   const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)

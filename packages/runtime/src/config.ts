@@ -1,5 +1,7 @@
+import { REQUEST_LIMITS, STORE_LIMITS } from '@millrace/contracts'
 import { z } from 'zod'
 import { tracingConfig } from './tracing-config.ts'
+import { trustedProxiesConfig } from './trusted-proxies.ts'
 
 /** The configuration as read is wrong; the message lists every mistake at once, with the variable and the fix. */
 export class ConfigError extends Error {
@@ -41,7 +43,25 @@ export const commonConfig = {
   MILLRACE_PARTITIONS: z.coerce.number('expected a number').int().min(1).max(4094).default(1),
   MILLRACE_HOST: z.string().default('127.0.0.1'),
   MILLRACE_HOME: z.string().default('.millrace'),
-  MILLRACE_METRICS_NAMES: z.coerce.number('expected a number of names').int().min(1).max(10_000).default(200),
+  MILLRACE_METRICS_NAMES: z.coerce
+    .number('expected a number of names')
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(STORE_LIMITS.metricNames.value),
+  MILLRACE_TRUSTED_PROXIES: trustedProxiesConfig,
+  MILLRACE_MAX_CONNECTIONS: z.coerce
+    .number('expected a number of connections')
+    .int()
+    .min(10)
+    .max(1_000_000)
+    .default(REQUEST_LIMITS.connections.value),
+  MILLRACE_RATE_LIMIT: z.coerce
+    .number('expected a number of requests a minute')
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(REQUEST_LIMITS.keyRate.value),
   MILLRACE_ADMIN_KEY: z
     .string()
     .min(32, 'expected 32 characters or more, for example from `openssl rand -hex 32`')

@@ -1,8 +1,16 @@
 import fastifySwagger from '@fastify/swagger'
 import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifySchemaCompiler, LogController } from 'fastify'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifySchemaCompiler,
+  LogController,
+} from 'fastify'
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { boundBodies, type ConnectionLimits, connectionOptions, USUAL_LIMITS } from './connection-limits.ts'
 import { hostComplaint } from './host-check.ts'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
@@ -17,6 +25,10 @@ export interface HttpServerOptions {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly bodyLimitBytes: number
+  /** What the environment says of clients. */
+  readonly clients?: { readonly MILLRACE_TRUSTED_PROXIES: string[]; readonly MILLRACE_MAX_CONNECTIONS: number }
+  /** For tests, which have less time than the usual ones give. */
+  readonly limits?: ConnectionLimits
   /** Stands in front of every route; called before the first one is added. */
   guard?(server: FastifyInstance): void
   /** Requests are traced where there is one. */
@@ -29,13 +41,17 @@ export interface HttpServerOptions {
 
 /** A fastify server with the house rules: problem documents, raw JSON bodies, health, metrics and OpenAPI. */
 export async function createHttpServer(options: HttpServerOptions) {
-  const { title, version, logger, metrics, bodyLimitBytes, tracing } = options
+  const { title, version, logger, metrics, bodyLimitBytes, tracing, clients, limits = USUAL_LIMITS } = options
   const server = Fastify({
     loggerInstance: logger.child({}),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: 'idle',
+    trustProxy: clients && clients.MILLRACE_TRUSTED_PROXIES.length > 0 ? clients.MILLRACE_TRUSTED_PROXIES : false,
+    frameworkErrors: refuseUrl,
+    ...connectionOptions(limits),
   })
+  if (clients) server.server.maxConnections = clients.MILLRACE_MAX_CONNECTIONS
   server.setValidatorCompiler(compileZod)
   // What we answer is ours, so it is not parsed again on the way out; the schemas still make the OpenAPI document.
   server.setSerializerCompiler(() => (data) => JSON.stringify(data))
@@ -45,6 +61,8 @@ export async function createHttpServer(options: HttpServerOptions) {
   if (tracing) traceRequests(server as unknown as FastifyInstance, tracing.tracer)
   letGoOfConnections(server as unknown as FastifyInstance)
   options.guard?.(server as unknown as FastifyInstance)
+  // After the guard: nobody who may not come in is counted.
+  boundBodies(server as unknown as FastifyInstance, limits)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
   addOperationsRoutes(server as unknown as FastifyInstance, options)
   return server.withTypeProvider<ZodTypeProvider>()
@@ -93,6 +111,12 @@ function answerWithProblems(server: FastifyInstance, { logger, mapError, bodyLim
     )
     return reply.status(404).type('application/problem+json').send(JSON.stringify(problem.toProblem()))
   })
+}
+
+/** What stands in the address and cannot be decoded, or is too long for a name. */
+function refuseUrl(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const problem = new ProblemError('request.invalid', `The address could not be read: ${error.message}.`)
+  void reply.status(422).type('application/problem+json').send(JSON.stringify(problem.toProblem()))
 }
 
 function toProblem(error: FastifyError, bodyLimitBytes: number, mapError: HttpServerOptions['mapError']): ProblemError {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { ProblemError } from '@millrace/contracts'
+import { nestsDeeperThan, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
@@ -37,6 +37,15 @@ function parse(request: FastifyRequest, body: Buffer): unknown {
   if (!isUtf8(body)) throw new ProblemError('request.malformed_json', 'The body is not valid UTF-8.')
   const text = body.toString('utf8')
   request.rawBody = text
+  const value = parseText(text)
+  if (nestsDeeperThan(text, REQUEST_LIMITS.jsonLevels.value)) {
+    const detail = `must not nest deeper than ${REQUEST_LIMITS.jsonLevels.value} levels`
+    throw new ProblemError('request.invalid', `The body ${detail}.`, { errors: [{ pointer: '', detail }] })
+  }
+  return value
+}
+
+function parseText(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {

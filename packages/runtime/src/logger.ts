@@ -1,5 +1,5 @@
 import { trace } from '@opentelemetry/api'
-import { type Logger, pino, stdTimeFunctions } from 'pino'
+import { type Logger, pino, type SerializedError, stdSerializers, stdTimeFunctions } from 'pino'
 import pretty from 'pino-pretty'
 
 export type { Logger }
@@ -11,10 +11,17 @@ export function createLogger({ app, level, traced = false }: { app: string; leve
     base: { app },
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: describeError },
     redact: { paths: ['req.headers.authorization', 'headers.authorization', 'headers.cookie'], censor: '[redacted]' },
     ...(traced && { mixin: spanOfLine }),
   }
   return process.stdout.isTTY ? pino(options, pretty({ colorize: true, ignore: 'app', sync: true })) : pino(options)
+}
+
+/** What a Redis command failed with carries the command, and that carries payloads: its name is enough. */
+function describeError(error: Error): object {
+  const { command, ...described } = stdSerializers.err(error) as SerializedError & { command?: { name?: string } }
+  return command?.name === undefined ? described : { ...described, command: command.name }
 }
 
 /** The span under which a line is written. One that has ended says nothing about what its callbacks left running. */

@@ -21,8 +21,9 @@ export interface MillraceErrorDetails {
  *
  * `code` is the platform's own where it sent a problem document (`queue.unknown`, `idempotency.conflict`, ...), otherwise
  * one of ours: `sdk.unreachable` (no answer at all), `sdk.timeout` (no answer in time), `sdk.bad_answer` (a success that
- * could not be read), `sdk.refused` (an error without a problem document), `sdk.invalid_input` (nothing was sent) and
- * `sdk.buffer_full` (too many emits wait for the audit service).
+ * could not be read), `sdk.refused` (an error without a problem document), `sdk.invalid_input` (nothing was sent, or a
+ * secret is none), `sdk.buffer_full` (too many emits wait for the audit service), and of a request that is no delivery
+ * `sdk.signature_missing`, `sdk.signature_expired`, `sdk.signature_invalid` and `sdk.body_too_large`.
  */
 export class MillraceError extends Error {
   readonly code: string

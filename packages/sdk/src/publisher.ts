@@ -46,6 +46,9 @@ export interface PublishedEvent {
   readonly id: string
   /** `<partition>:<position>` in the log. */
   readonly position: string
+  /** How safe it is, as at `enqueue`. */
+  readonly durability: string
+  readonly replicas?: number
   /** The same source and id was published before: this is that event. */
   readonly deduplicated?: true
   /** Where its data does not fit the schema, and the schema only warns. */
@@ -93,11 +96,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }),
         async (carrier) => {
           const body = toJson(events.map((event) => toCloudEvent(event, namespace, carrier)))
-          const { events: published } = ((await post('cloudevents-batch', body, carrier)) ?? {}) as {
-            events?: unknown[]
-          }
+          const answer = await post('cloudevents-batch', body, carrier)
+          // How safe they are stands once, beside them.
+          const { events: published, ...stated } = (answer ?? {}) as { events?: unknown[] }
           if (published?.length !== events.length) throw badAnswer()
-          return published.map(parsePublished)
+          return published.map((one) => parsePublished({ ...stated, ...(one as object) }))
         },
       )
     },
@@ -141,9 +144,23 @@ async function sendSurely(request: JsonRequest): Promise<unknown> {
 }
 
 function parsePublished(body: unknown): PublishedEvent {
-  const { id, position, deduplicated, warnings } = (body ?? {}) as Partial<PublishedEvent>
+  const {
+    id,
+    position,
+    durability = 'unknown',
+    replicas,
+    deduplicated,
+    warnings,
+  } = (body ?? {}) as Partial<PublishedEvent>
   if (typeof id !== 'string' || typeof position !== 'string') throw badAnswer()
-  return { id, position, ...(deduplicated && { deduplicated }), ...(warnings && { warnings }) }
+  return {
+    id,
+    position,
+    durability,
+    ...(replicas !== undefined && { replicas }),
+    ...(deduplicated && { deduplicated }),
+    ...(warnings && { warnings }),
+  }
 }
 
 function badAnswer(): MillraceError {

@@ -35,8 +35,10 @@ export interface EnqueueOptions {
 
 export interface Enqueued {
   readonly id: string
-  /** What the accepting Redis had done with the job when it answered: `fsync`, `fsync-each-second`, `memory`, `unknown`. */
+  /** What the accepting Redis had done with the job when it answered: `fsync`, `everysec` (within a second), `memory`, `unknown`. */
   readonly durability: string
+  /** How many replicas Redis passes it on to, without waiting for them; missing where it does not tell. */
+  readonly replicas?: number
 }
 
 export interface Queue {
@@ -84,7 +86,7 @@ function optionFields(options: EnqueueOptions): Record<string, unknown> {
 }
 
 function parseEnqueued(body: unknown, status: number): Enqueued {
-  const { id, durability = 'unknown' } = (body ?? {}) as { id?: unknown; durability?: string }
-  if (typeof id === 'string') return { id, durability }
+  const { id, durability = 'unknown', replicas } = (body ?? {}) as Partial<Enqueued>
+  if (typeof id === 'string') return { id, durability, ...(replicas !== undefined && { replicas }) }
   throw new MillraceError(`The dispatcher answered ${status} without a job id`, { code: 'sdk.bad_answer', status })
 }

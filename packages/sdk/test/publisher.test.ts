@@ -22,6 +22,7 @@ describe('publish', () => {
     ).toEqual({
       id: 'evt_1',
       position: '0:5-0',
+      durability: 'fsync',
     })
     const [request] = dispatcher.requests('/events')
     expect([request?.url, request?.headers['content-type']]).toEqual([
@@ -75,10 +76,12 @@ describe('publish', () => {
   })
 
   it('publishes many in one request, and takes no answer that leaves one out', async () => {
-    const events = [answer, { ...answer, id: 'evt_2' }]
-    dispatcher.script('/events', { status: 202, body: { events, durability: 'fsync' } })
+    const { durability: _one, ...first } = answer
+    const events = [first, { ...first, id: 'evt_2' }]
+    dispatcher.script('/events', { status: 202, body: { events, durability: 'everysec', replicas: 1 } })
     const published = await publisher.publishAll([{ type: 'a.b' }, { type: 'a.c', data: 2 }])
     expect(published.map(({ id }) => id)).toEqual(['evt_1', 'evt_2'])
+    expect(published[1]).toMatchObject({ durability: 'everysec', replicas: 1 })
     const [request] = dispatcher.requests('/events')
     expect(request?.headers['content-type']).toBe('application/cloudevents-batch+json')
     expect(request?.json()).toEqual([

@@ -98,7 +98,7 @@ export async function startPullRig() {
             throw new Error(`${queue} has ${JSON.stringify(counts)}, wanted ${JSON.stringify(wanted)}`)
           return true
         },
-        { timeoutMs: 30_000, what: `${queue} to have ${JSON.stringify(wanted)}` },
+        { timeoutMs: 60_000, what: `${queue} to have ${JSON.stringify(wanted)}` },
       )
     },
     async stop() {

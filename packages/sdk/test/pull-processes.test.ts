@@ -139,7 +139,7 @@ describe('several consumers', () => {
     const numbers = Array.from({ length: 150 }, (_, n) => n)
     await rig.add(
       'shared',
-      numbers.map((n) => ({ n, workMs: 10 })),
+      numbers.map((n) => ({ n, workMs: 50 })),
     )
     await rig.until('shared', { succeeded: 150 })
     const ended = await eventually(() => {

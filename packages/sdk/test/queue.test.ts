@@ -21,6 +21,14 @@ describe('enqueue', () => {
     expect(request?.json()).toEqual({ namespace: 'billing', queue: 'send-invoice', data: { invoiceId: 1 } })
   })
 
+  it('says how safe the job is, as far as the dispatcher says it', async () => {
+    const answers = [{ durability: 'everysec', replicas: 2 }, { durability: 'fsync', replicas: 0 }, {}]
+    dispatcher.script('/jobs', ...answers.map((said) => ({ status: 202, body: { id: 'job_1', ...said } })))
+    expect(await queue.enqueue('a', 1)).toEqual({ id: 'job_1', durability: 'everysec', replicas: 2 })
+    expect(await queue.enqueue('a', 1)).toEqual({ id: 'job_1', durability: 'fsync', replicas: 0 })
+    expect(await queue.enqueue('a', 1)).toEqual({ id: 'job_1', durability: 'unknown' })
+  })
+
   it('sends every option by its name on the wire, and nothing else', async () => {
     const options = {
       delayMs: 5,

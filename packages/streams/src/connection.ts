@@ -117,7 +117,7 @@ function create({ url, role, log, onReconnect }: ConnectionOptions, options: Red
 /** Errors of the client that have no code: what a command gets whose connection is not there, or went away under it. */
 const CLIENT_ERRORS = /Connection is closed|isn't writeable|max retries per request|timed out|Command aborted/
 /** Replies of a server that is there and cannot serve just now. */
-const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF)\b/
+const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|UNBLOCKED)\b/
 
 /**
  * True when Redis is away or the fate of the command is unknown. A mistake of our own (a wrong type, a script error) is

@@ -29,6 +29,7 @@ export {
   newestDeadLetter,
   type StoredLetter,
 } from './dead-letters.ts'
+export { type DurabilityView, readDurability, watchDurability } from './durability.ts'
 export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
@@ -36,7 +37,6 @@ export {
   LOG_READERS,
   type LogPosition,
   type LogReader,
-  readLogAfter,
   readLogBackwards,
   readLogRange,
 } from './log-reader.ts'
@@ -76,6 +76,7 @@ export {
   runningRedrives,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
+export { LAYOUT_VERSION } from './scripts/boot.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
@@ -98,11 +99,12 @@ export { type Plan, type Planned, plan, planText, readPlans, removePlan, type St
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
 export { putSecrets, readAllSecrets, readSecrets, type SecretsChange } from './scripts/put_secrets.ts'
+export { type LogPage, type LogRange, type PassOver, readLogPage } from './scripts/read_log.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'
 export { type Rescheduled, reschedule } from './scripts/reschedule.ts'
 export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, settle } from './scripts/settle.ts'
-export { type LeasedJob, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
+export { type LeasedJob, mayReport, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
 export { skipBehind } from './scripts/skip_behind.ts'
 export { type SubscriptionStart, syncSubscriptions } from './scripts/sync_subscriptions.ts'
 export { type EndedJob, MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
@@ -120,7 +122,7 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { followSecrets, type SecretsFollower } from './secrets.ts'
-export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export { checkServer, readLayout, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
 export { storeClock, storeTime } from './store-clock.ts'
 export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'

@@ -27,14 +27,7 @@ export interface ReadOptions {
   readonly after: string
   readonly count: number
   readonly blockMs: number
-  readonly wants?: Wants
 }
-
-/**
- * Which types somebody wants. An entry of another type comes as its last fact alone: enough to move a cursor by, and making
- * events of the hundred before it is what reading a log costs most.
- */
-export type Wants = (type: string) => boolean
 
 export interface LogPosition {
   readonly position: string
@@ -65,11 +58,22 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     return events.filter(({ position }) => comparePositions(position, after) > 0)
   }
 
+  const hasGroup = async (): Promise<boolean> => {
+    try {
+      const groups = (await partition.redis.xinfo('GROUPS', log)) as (string | number)[][]
+      return groups.some((fields) => fields[fields.indexOf('name') + 1] === group)
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('no such key')) return false
+      throw error
+    }
+  }
+
   return {
     partition,
 
-    /** Make the group, if it is not there, at the position given. */
+    /** Make the group, if it is not there, at the position given. A full Redis makes none, and is not asked where there is one. */
     async open({ position, entriesRead }: LogPosition): Promise<void> {
+      if (await hasGroup()) return
       try {
         await partition.redis.xgroup('CREATE', log, group, position, 'MKSTREAM', 'ENTRIESREAD', entriesRead)
       } catch (error) {
@@ -78,13 +82,13 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     },
 
     /** Up to `count` events after a position; an empty list when none came within `blockMs`. */
-    async read({ after, count, blockMs, wants }: ReadOptions): Promise<LogEvent[]> {
+    async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
       if (after !== handedOut) ahead = await restOf(after)
       if (ahead.length === 0) {
         const entriesWanted = Math.ceil(count / factsPerEntry)
         const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
         const entries = reply?.[0]?.[1] ?? []
-        ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields, wants))
+        ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
         if (entries.length > 0) {
           const facts = entries.reduce((sum, [, fields]) => sum + factsIn(fields), 0)
           factsPerEntry = Math.max(facts / entries.length, factsPerEntry / 2, 1)
@@ -94,6 +98,11 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
       ahead = ahead.length > count ? ahead.slice(count) : []
       handedOut = events.at(-1)?.position ?? after
       return events
+    },
+
+    /** Wait until something lies behind a position, or for `blockMs`. */
+    async wait({ after, blockMs }: { after: string; blockMs: number }): Promise<void> {
+      await blocking.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', log, after)
     },
 
     /** Move the group's mark to what has been folded and stored. */
@@ -122,10 +131,10 @@ export type LogReader = ReturnType<typeof createLogReader>
 /** Events of a range, both ends included; for tests, tools and catching up on one entity. `count` is of entries. */
 export async function readLogRange(
   partition: Partition,
-  { from = '-', to = '+', count = 1000, wants }: { from?: string; to?: string; count?: number; wants?: Wants } = {},
+  { from = '-', to = '+', count = 1000 } = {},
 ): Promise<LogEvent[]> {
   const entries = await partition.redis.xrange(partition.keys.log, from, to, 'COUNT', count)
-  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields, wants))
+  return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
 }
 
 /** Events of a range, newest first, both ends included. `count` is of entries. */
@@ -135,19 +144,6 @@ export async function readLogBackwards(
 ): Promise<LogEvent[]> {
   const entries = await partition.redis.xrevrange(partition.keys.log, from, to, 'COUNT', count)
   return entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields).toReversed())
-}
-
-/** Events behind a position and up to another, also when these are in the middle of an entry. `count` is of entries. */
-export async function readLogAfter(
-  partition: Partition,
-  { after, to = '+', count = 1000, wants }: { after: string; to?: string; count?: number; wants?: Wants },
-): Promise<LogEvent[]> {
-  const [rest, entries] = await Promise.all([
-    factsAround(partition, after),
-    readLogRange(partition, { from: `(${after}`, to, count, ...(wants && { wants }) }),
-  ])
-  const events = [...rest.filter(({ position }) => comparePositions(position, after) > 0), ...entries]
-  return to === '+' ? events : events.filter(({ position }) => comparePositions(position, to) <= 0)
 }
 
 /** The facts of the entry that holds a position, an empty list when there is none. */
@@ -169,7 +165,8 @@ function factsIn(fields: readonly string[]): number {
   return Math.max(1, Math.floor((fields.length - SHARED_FIELDS) / FIELDS_PER_FACT))
 }
 
-function toLogEvents(partition: number, first: string, fields: readonly string[], wants?: Wants): LogEvent[] {
+/** The facts of an entry. */
+export function toLogEvents(partition: number, first: string, fields: readonly string[]): LogEvent[] {
   const shared = fields as unknown as Shared
   const type = shared[3]
   const { ms, seq } = parsePosition(first)
@@ -179,7 +176,7 @@ function toLogEvents(partition: number, first: string, fields: readonly string[]
   // Facts about many queues: each names its own as its entity.
   const isOfMany = shared[7] === '' && (isJob || shared[1] === 'schedule')
   const events: LogEvent[] = []
-  for (let index = wants === undefined || wants(type) ? 0 : facts - 1; index < facts; index++) {
+  for (let index = 0; index < facts; index++) {
     const position = index === 0 ? first : `${ms}-${seq + index}`
     const at = SHARED_FIELDS + index * FIELDS_PER_FACT
     const entity = fields[at + 1] as string

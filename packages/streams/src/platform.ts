@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { type ConnectionLog, connect, connectSubscriber, isConnectionError, whenReady } from './connection.ts'
+import { type DurabilityView, watchDurability } from './durability.ts'
 import { createPartitions, type Partitions } from './partition.ts'
 import { followRegistry, type RegistryView } from './registry.ts'
 import { checkServer, type ServerFacts } from './server-check.ts'
@@ -44,6 +45,7 @@ export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
 export interface Platform extends OpenRedis {
   readonly subscriber: Redis
   readonly registry: RegistryView
+  readonly durability: DurabilityView
   /** For what fails in the background. A lost connection is the connection's own news. */
   onError(error: unknown): void
   /** Follow nothing any more and let the connections go. */
@@ -61,10 +63,12 @@ export async function joinPlatform(options: RedisOptions): Promise<Platform> {
   subscriber.setMaxListeners(0)
   const open = await openRedis(options)
   const registry = await followRegistry({ redis: open.redis, subscriber, onError })
+  const durability = await watchDurability(open.redis)
   return {
-    ...{ ...open, subscriber, registry, onError },
+    ...{ ...open, subscriber, registry, durability, onError },
     close() {
       registry.stop()
+      durability.stop()
       open.redis.disconnect()
       subscriber.disconnect()
     },

@@ -1,4 +1,3 @@
-import type { Durability } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import { REGISTRY_KEYS } from './keys.ts'
 import { registryPartition } from './partition.ts'
@@ -6,7 +5,6 @@ import { boot, LAYOUT_VERSION } from './scripts/boot.ts'
 
 export interface ServerFacts {
   readonly version: string
-  readonly durability: Durability
 }
 
 /** What must be true of a Redis before Millrace trusts it with jobs; thrown with the command that mends it. */
@@ -15,7 +13,7 @@ export class UnfitServerError extends Error {
 }
 
 /**
- * Check the server at boot: version, eviction policy, partition count; and learn what durability its answers mean.
+ * Check the server at boot: version, eviction policy, partition count.
  *
  * A policy other than `noeviction` may drop whole streams, which are jobs already accepted, so it is refused.
  */
@@ -39,26 +37,20 @@ export async function checkServer(redis: Redis, { partitions }: { partitions: nu
   }
   if (stored.layout !== LAYOUT_VERSION) {
     throw new UnfitServerError(
-      `The data in this Redis has layout ${stored.layout}, this Millrace reads layout ${LAYOUT_VERSION}.`,
+      `The data in this Redis has layout ${stored.layout}, this Millrace reads layout ${LAYOUT_VERSION}. Start the version that wrote it, or follow "Upgrade" in docs/operations.md.`,
     )
   }
-  return { version, durability: await readDurability(redis, info) }
+  return { version }
+}
+
+/** What was fixed at first boot; undefined when no platform has been started on this server. */
+export async function readLayout(redis: Redis): Promise<{ partitions: number; layout: number } | undefined> {
+  const [partitions, layout] = await redis.hmget(REGISTRY_KEYS.meta, 'partitions', 'layout')
+  return partitions == null ? undefined : { partitions: Number(partitions), layout: Number(layout) }
 }
 
 /** How many partitions the platform on this server has; undefined when none has been started on it. */
 export async function readPartitionCount(redis: Redis): Promise<number | undefined> {
   const stored = await redis.hget(REGISTRY_KEYS.meta, 'partitions')
   return stored === null ? undefined : Number(stored)
-}
-
-async function readDurability(redis: Redis, info: string): Promise<Durability> {
-  if (/^aof_enabled:0/m.test(info)) return 'memory'
-  try {
-    const reply = (await redis.config('GET', 'appendfsync')) as string[]
-    if (reply[1] === 'always') return 'fsync'
-    return reply[1] === 'everysec' ? 'fsync-each-second' : 'memory'
-  } catch {
-    // Managed servers may forbid CONFIG; then the answer to a producer says that it does not know.
-    return 'unknown'
-  }
 }

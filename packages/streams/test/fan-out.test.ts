@@ -17,8 +17,8 @@ import {
   pause,
   readBehind,
   readCounts,
-  readLogAfter,
   readLogBackwards,
+  readLogPage,
   readLogRange,
   readRouted,
   syncSubscriptions,
@@ -262,7 +262,8 @@ it('reads on behind a fact in the middle of an entry, and backwards fact by fact
   const all = await readLogRange(partition)
   expect(all.map(({ endsEntry }) => endsEntry)).toEqual([false, false, true, true])
   const positions = all.map(({ position }) => position)
-  const behindOf = async (after: string) => (await readLogAfter(partition, { after })).map(({ position }) => position)
+  const behindOf = async (after: string) =>
+    (await readLogPage(partition, { after, count: 100 })).events.map(({ position }) => position)
   expect(await behindOf('0-0')).toEqual(positions)
   expect(await behindOf(positions[0]!)).toEqual(positions.slice(1))
   expect(await behindOf(positions[1]!)).toEqual(positions.slice(2))

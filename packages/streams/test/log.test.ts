@@ -7,8 +7,8 @@ import {
   createPartitions,
   emit,
   KEY_CATALOGUE,
+  LAYOUT_VERSION,
   LOG_READERS,
-  readLogAfter,
   readLogRange,
   trimLog,
   whenReady,
@@ -180,25 +180,6 @@ describe('emit', () => {
   })
 })
 
-describe('who wants a few types', () => {
-  it('gets the others as the last fact of their entry, and passes none of the wanted', async () => {
-    const facts = ['a', 'a', 'b', 'b', 'a', 'b', 'b'].map((type, index) => ({
-      ...{ kind: 'event' as const, type, namespace: 'shop', entityId: String(index), data: '{}' },
-    }))
-    await emit(bench.partition, facts)
-    const wants = (type: string) => type === 'b'
-    const { reader, blocking } = await readerOf('router')
-    const read = await reader.read({ after: '0-0', count: 100, blockMs: 50, wants })
-    expect(read.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5', '6'])
-    expect(read.filter(({ endsEntry }) => endsEntry).map(({ entityId }) => entityId)).toEqual(['1', '3', '4', '6'])
-    const all = await readLogRange(bench.partition)
-    const between = { after: all[0]!.position, to: all[5]!.position }
-    const some = await readLogAfter(bench.partition, between)
-    expect(some.map(({ entityId }) => entityId)).toEqual(['1', '2', '3', '4', '5'])
-    blocking.disconnect()
-  })
-})
-
 describe('the server check', () => {
   it('refuses an eviction policy that may drop jobs, and says what to run', async () => {
     const redis = server.client()
@@ -209,8 +190,19 @@ describe('the server check', () => {
 
   it('fixes the number of partitions at first boot', async () => {
     const redis = server.client()
-    expect(await checkServer(redis, { partitions: 4 })).toMatchObject({ durability: 'memory' })
+    expect(await checkServer(redis, { partitions: 4 })).toMatchObject({ version: expect.stringMatching(/^\d+\./) })
     await expect(checkServer(redis, { partitions: 5 })).rejects.toThrow(/set MILLRACE_PARTITIONS=4/)
+  })
+
+  it('refuses what a newer version has laid out, and changes nothing of it', async () => {
+    const redis = server.client()
+    await checkServer(redis, { partitions: 4 })
+    await redis.hset('{reg}:meta', 'layout', LAYOUT_VERSION + 1)
+    const newer = new RegExp(
+      `has layout ${LAYOUT_VERSION + 1}, this Millrace reads layout ${LAYOUT_VERSION}\\. Start the version`,
+    )
+    await expect(checkServer(redis, { partitions: 4 })).rejects.toThrow(newer)
+    expect(await redis.hget('{reg}:meta', 'layout')).toBe(String(LAYOUT_VERSION + 1))
   })
 })
 

@@ -41,13 +41,13 @@ export interface ChildHandle {
   kill(): Promise<ChildExit>
   /** SIGKILL to this process and all its descendants, as a machine that loses power does. */
   killGroup(): Promise<ChildExit>
-  /** SIGTERM, then waits; after 15 s SIGKILL to the whole group. */
+  /** SIGTERM, then waits; after a minute SIGKILL to the whole group. */
   stop(): Promise<ChildExit>
   readonly exited: Promise<ChildExit>
 }
 
 // Longer than the longest drain of an app (10 s by default), so that a drain that hangs is seen as a SIGKILL.
-const STOP_TIMEOUT_MS = 15_000
+const STOP_TIMEOUT_MS = 60_000
 // How long after the exit of a process to wait for the end of its output, which a grandchild may hold open.
 const OUTPUT_GRACE_MS = 250
 // What a program needs to run at all. Settings of the product are not among them: a test gives what it means.
@@ -66,7 +66,7 @@ export async function startProcess(options: StartProcessOptions): Promise<ChildH
   diesWithUs(spawned, { group: true })
   const child = new RunningChild(spawned, file)
   try {
-    if (options.readyWhen) await child.ready(options.readyWhen, options.readyTimeoutMs ?? 15_000)
+    if (options.readyWhen) await child.ready(options.readyWhen, options.readyTimeoutMs ?? 60_000)
   } catch (error) {
     // Whoever asked for it has no handle to end it with, and it may yet come up and take part in the next test.
     await child.killGroup()
@@ -105,7 +105,7 @@ class RunningChild implements ChildHandle {
   output = () => this.#output
   stdout = () => this.#stdout
 
-  waitForLine(pattern: RegExp, timeoutMs = 30_000): Promise<string> {
+  waitForLine(pattern: RegExp, timeoutMs = 60_000): Promise<string> {
     return this.ready(pattern, timeoutMs)
   }
 

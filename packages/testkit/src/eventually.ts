@@ -11,13 +11,13 @@ export interface EventuallyOptions {
  * Polls `check` until it returns without throwing and returns neither `false` nor `undefined`; resolves with what it
  * returned. The one way for a test to wait: a fixed sleep is either too short on a busy machine or too long on all others.
  *
- * @throws Error after `timeoutMs` (30 s unless told: it only matters when something is wrong, or the machine is busy), naming `what`, with the last error of `check` as its cause.
+ * @throws Error after `timeoutMs` (60 s unless told: it only matters when something is wrong, or the machine is busy), naming `what`, with the last error of `check` as its cause.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | undefined>> {
-  const { timeoutMs = 30_000, intervalMs = 10, what = 'the condition to hold' } = options
+  const { timeoutMs = 60_000, intervalMs = 10, what = 'the condition to hold' } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const result = await attempt(check)

@@ -24,7 +24,7 @@ export interface PostgresServer {
   stop(): Promise<void>
 }
 
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 60_000
 const USER = 'millrace'
 
 /**

@@ -11,7 +11,7 @@ const ADVICE =
   'Prometheus (with promtool) is not on PATH, and the tests need a real one. ' +
   'Install it: `sudo apt-get install -y prometheus` (Debian, Ubuntu), `brew install prometheus` (macOS).'
 
-const READY_TIMEOUT_MS = 20_000
+const READY_TIMEOUT_MS = 60_000
 
 /** One series of an instant query, with its value at that moment. */
 export interface PrometheusSample {

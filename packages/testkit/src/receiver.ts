@@ -73,7 +73,7 @@ class ScriptedReceiver implements Receiver {
     return this.#inFlight.get(path)?.max ?? 0
   }
 
-  waitFor(path: string, count: number, timeoutMs = 30_000): Promise<ReceivedRequest[]> {
+  waitFor(path: string, count: number, timeoutMs = 60_000): Promise<ReceivedRequest[]> {
     const check = () => {
       const requests = this.requests(path)
       if (requests.length < count) throw new Error(`got ${requests.length} of ${count}`)
@@ -109,8 +109,12 @@ class ScriptedReceiver implements Receiver {
     const at = Date.now()
     const gone = new AbortController()
     const leave = [this.#enter(path), this.#enter(ALL)]
+    // An answer that is handed over is no longer in hand: its client may come with the next request before `close`.
+    response.once('prefinish', () => {
+      for (const done of leave.splice(0)) done()
+    })
     response.once('close', () => {
-      for (const done of leave) done()
+      for (const done of leave.splice(0)) done()
       gone.abort()
     })
     const body = await text(message).catch(() => undefined)

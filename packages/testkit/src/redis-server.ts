@@ -47,7 +47,7 @@ export interface RedisServer {
 
 // Another test file may take the port between our look and the server's bind.
 const MAX_START_TRIES = 5
-const READY_TIMEOUT_MS = 10_000
+const READY_TIMEOUT_MS = 60_000
 
 /**
  * Starts a real server and resolves when it answers PING. `noeviction`, no persistence and no configuration file unless

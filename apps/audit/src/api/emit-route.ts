@@ -6,7 +6,7 @@ import {
   idFromPosition,
   ProblemError,
 } from '@millrace/contracts'
-import { type EmittedFact, nestsDeeperThan, rawMember, wrapEmitted } from '@millrace/engine'
+import { type EmittedFact, rawMember, wrapEmitted } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { emit, fullAddress, type Partitions } from '@millrace/streams'
 import type { Kysely } from 'kysely'
@@ -52,7 +52,6 @@ export function addEmitRoute(server: AppServer, deps: EmitDeps): void {
         how: { method: request.method, path: request.url.split('?')[0] as string },
         data: rawMember(request.rawBody, 'data') ?? 'null',
       }
-      refuseDepth(fact.data)
       const accepted = await append(deps, { body, fact, key: keyOf(body, request.headers['idempotency-key']) })
       const record = await waitUntilChained(deps, accepted.eventId)
       if (accepted.replayed && record) refuseOtherBody(record, body, fact)
@@ -110,15 +109,6 @@ function refuseOtherBody(record: RecordRow, { eventType, entityId }: EmitRequest
   const same =
     record.event_type === eventType && record.entity_id === entityId && record.who === who && record.data === data
   if (!same) throw new ProblemError('idempotency.conflict', `The key was used for ${record.event_id}, another event.`)
-}
-
-/** What reads a payload later recurses into it. */
-const MAX_DEPTH = 512
-
-function refuseDepth(data: string): void {
-  if (!nestsDeeperThan(data, MAX_DEPTH)) return
-  const detail = `must not nest deeper than ${MAX_DEPTH} levels`
-  throw new ProblemError('request.invalid', `data ${detail}.`, { errors: [{ pointer: '/data', detail }] })
 }
 
 function userAgent(header: string | undefined): { userAgent?: string } {

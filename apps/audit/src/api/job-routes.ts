@@ -5,6 +5,7 @@ import {
   namespaceSchema,
   ProblemError,
   parseId,
+  REQUEST_LIMITS,
   timeSchema,
 } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
@@ -49,7 +50,7 @@ const jobQuerySchema = z.strictObject({
   until: timeSchema.optional().describe('enqueued before'),
   reason: z.string().max(100).optional().describe('the class of its last error: timeout, http_status, …'),
   ...payloadFilters,
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
   cursor: z.string().max(200).optional(),
 })
 

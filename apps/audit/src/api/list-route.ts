@@ -1,4 +1,4 @@
-import { ProblemError } from '@millrace/contracts'
+import { ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
 import { z } from 'zod'
 
@@ -19,7 +19,7 @@ export interface ListRoute<Filters extends z.ZodRawShape, Row, Item extends z.Zo
 }
 
 const pageSchema = {
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
   cursor: z.string().max(1000).optional(),
 }
 

@@ -1,7 +1,8 @@
+import { REQUEST_LIMITS } from '@millrace/contracts'
 import { z } from 'zod'
 
 /** Proxies and load balancers commonly cut a silent request after a minute. */
-const MAX_WAIT_MS = 60_000
+const MAX_WAIT_MS = REQUEST_LIMITS.waitSeconds.value * 1000
 
 /** `?wait=`: `30s`, or milliseconds as `5000` or `5000ms`. */
 export const waitSchema = z

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import type { LogEvent } from '@millrace/contracts'
 import { type Clock, type Logger, type Loop, Pulse, startLoop } from '@millrace/runtime'
-import { hold, LOG_READERS, type LogReader, trimLog } from '@millrace/streams'
+import { hold, LOG_READERS, type LogReader, readStoreMemory, trimLog } from '@millrace/streams'
 import type { AuditMetrics } from '../metrics.ts'
 import type { Cursor } from '../store/cursor.ts'
 import { type Appended, FencedError, type Trail } from '../store/trail.ts'
@@ -54,6 +54,11 @@ const RENEW_AFTER_MS = 1000
 /** A quiet recorder comes round this often, to renew. */
 export const READ_BLOCK_MS = 1000
 const TRIM_EVERY_MS = 2000
+/**
+ * From this share of `maxmemory` on nothing stays in the log that every group has read: it is what takes the room, and what is
+ * there only for convenience. The rest is for what comes between two looks.
+ */
+const NEARLY_FULL = 0.9
 /** How long after an error, and how often a standby asks for the lease. */
 const PAUSE_MS = 500
 /** A recorder comes round each second, records or not; one that waits for a database that does not answer comes no more. */
@@ -233,7 +238,9 @@ class Recording {
     const { reader, clock, keepEvents, metrics } = this.#deps
     if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
     this.#trimmedAt = clock.now()
-    const entries = await trimLog(reader.partition, { keep: keepEvents, readers: Object.values(LOG_READERS) })
+    const { usedBytes, limitBytes } = await readStoreMemory(reader.partition)
+    const keep = limitBytes > 0 && usedBytes > limitBytes * NEARLY_FULL ? 0 : keepEvents
+    const entries = await trimLog(reader.partition, { keep, readers: Object.values(LOG_READERS) })
     metrics.trimmed.inc({ partition: this.#label }, entries)
   }
 }

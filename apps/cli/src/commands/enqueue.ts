@@ -1,6 +1,7 @@
+import type { StatedDurability } from '@millrace/contracts'
 import type { Command } from 'commander'
 import { call } from '../http.ts'
-import { print } from '../output.ts'
+import { durabilityText, print } from '../output.ts'
 import { parseJson } from './json-argument.ts'
 import { type CommonOptions, urlOf, withCommonOptions } from './options.ts'
 
@@ -26,10 +27,13 @@ export function addEnqueue(program: Command): void {
         ...(options.priority !== undefined && { priority: options.priority }),
         ...(options.key !== undefined && { idempotencyKey: options.key }),
       }
-      const answer = await call<{ id: string; durability: string }>(urlOf('dispatcher', options), '/jobs', {
+      const answer = await call<{ id: string } & StatedDurability>(urlOf('dispatcher', options), '/jobs', {
         method: 'POST',
         body,
       })
-      print(answer, { json: options.json ?? false, text: `${answer.id} accepted (durability: ${answer.durability})` })
+      print(answer, {
+        json: options.json ?? false,
+        text: `${answer.id} accepted (durability: ${durabilityText(answer)})`,
+      })
     })
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { StatedDurability } from '@millrace/contracts'
 import type { Command } from 'commander'
 import { call, UnreachableError } from '../http.ts'
-import { print, shorten, table } from '../output.ts'
+import { durabilityText, print, shorten, table } from '../output.ts'
 import { parseJson } from './json-argument.ts'
 import { type CommonOptions, urlOf, withCommonOptions } from './options.ts'
 
@@ -42,11 +43,10 @@ interface PublishOptions extends CommonOptions {
   readonly key?: string
 }
 
-interface Published {
+interface Published extends StatedDurability {
   readonly id: string
   readonly namespace: string
   readonly position: string
-  readonly durability: string
   readonly deduplicated?: true
   readonly warnings?: readonly { readonly pointer: string; readonly detail: string }[]
 }
@@ -73,10 +73,11 @@ function addPublish(parent: Command): void {
     })
 }
 
-function describe({ id, namespace, position, durability, deduplicated, warnings = [] }: Published): string {
+function describe(published: Published): string {
+  const { id, namespace, position, deduplicated, warnings = [] } = published
   const done = deduplicated ? 'was published before' : 'published'
   return [
-    `${id} ${done} (namespace: ${namespace}, position: ${position}, durability: ${durability})`,
+    `${id} ${done} (namespace: ${namespace}, position: ${position}, durability: ${durabilityText(published)})`,
     ...warnings.map(({ pointer, detail }) => `  warning  ${pointer || '/'} ${detail}`),
   ].join('\n')
 }

@@ -66,7 +66,8 @@ async function answering(url: string): Promise<void> {
   }
 }
 
-function socketPath(folder: string): string {
+/** Where the embedded server of a data folder listens. */
+export function socketPath(folder: string): string {
   const path = join(folder, 'redis.sock')
   if (path.length <= MAX_SOCKET_PATH) return path
   const name = createHash('sha256').update(folder).digest('hex').slice(0, 16)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { BatchSettings } from '@millrace/contracts'
+import { type BatchSettings, DELIVERY_LIMITS } from '@millrace/contracts'
 import { type AttemptResult, buildBatch, readBatchAnswer } from '@millrace/engine'
 import type { ClaimedJob } from '@millrace/streams'
 import { type AttemptDeps, attemptedOf, inputOf, maxAttemptsOf, type OnAttempted, type Target } from './attempt.ts'
@@ -30,11 +30,11 @@ export interface Batcher {
 }
 
 /** A request is not larger, unless one job alone is: a worker has to hold it in memory as a whole. */
-const MAX_BATCH_BYTES = 4_194_304
+const MAX_BATCH_BYTES = DELIVERY_LIMITS.batchBytes.value
 /** What a job's fields take up beside its payload. */
 const BYTES_PER_JOB = 400
 /** Read of a batch's answer, which has a result for each job. */
-const MAX_ANSWER_BYTES = 4_194_304
+const MAX_ANSWER_BYTES = DELIVERY_LIMITS.batchAnswerBytes.value
 
 /**
  * Collects the claimed jobs of one queue and delivers them in batches.

@@ -1,3 +1,4 @@
+import { DELIVERY_LIMITS } from '@millrace/contracts'
 import type { AttemptResult } from '@millrace/engine'
 import { type Dispatcher, Pool } from 'undici'
 import type { OpenRanges } from '../targets/open-ranges.ts'
@@ -32,13 +33,15 @@ export interface Sender {
 }
 
 /** Kept of an answer's body: as much as a job's result may have. */
-const KEPT_BODY_BYTES = 65_536
+const KEPT_BODY_BYTES = DELIVERY_LIMITS.keptAnswerBytes.value
 /** Read of an answer's body at most; past that the connection is dropped and the status alone counts. */
-const MAX_BODY_BYTES = 1_048_576
+const MAX_BODY_BYTES = DELIVERY_LIMITS.answerBytes.value
+/** Of an answer's body, before they are put together. */
+const MAX_PIECES = 128
 const KEPT_HEADERS = 40
 const KEPT_HEADER_CHARACTERS = 256
 /** An endpoint that cannot be reached should fail soon, not after the minute that a handler may take. */
-const CONNECT_TIMEOUT_MS = 5000
+const CONNECT_TIMEOUT_MS = DELIVERY_LIMITS.connectMs.value
 
 /**
  * Sends deliveries over kept-alive connections, one pool per origin, and for each set of ranges that are open: a connection
@@ -56,6 +59,7 @@ export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
+      maxHeaderSize: DELIVERY_LIMITS.answerHeaderBytes.value,
       connect: createTargetConnector(ranges, { timeoutMs: CONNECT_TIMEOUT_MS, resolve }),
     })
     if (!pools.has(ranges)) pools.set(ranges, new Map())
@@ -89,7 +93,7 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   #ended = false
   #status = 0
   #headers: Headers = {}
-  readonly #kept: Buffer[] = []
+  #kept: Buffer[] = []
   readonly #keptBytes: number
   #received = 0
 
@@ -126,9 +130,15 @@ class Exchange implements Sending, Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#received < this.#keptBytes) this.#kept.push(chunk)
+    if (this.#received < this.#keptBytes) this.#keep(chunk)
     this.#received += chunk.length
     if (this.#received > Math.max(MAX_BODY_BYTES, this.#keptBytes)) this.end(this.#response())
+  }
+
+  /** An answer that drips byte by byte would otherwise cost a hundred bytes for each. */
+  #keep(chunk: Buffer): void {
+    this.#kept.push(chunk)
+    if (this.#kept.length === MAX_PIECES) this.#kept = [Buffer.concat(this.#kept)]
   }
 
   onResponseEnd(): void {

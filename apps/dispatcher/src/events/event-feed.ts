@@ -1,6 +1,14 @@
 import type { LogEvent } from '@millrace/contracts'
-import { eventIdOf, fitsTypes, type LoggedEvent, mayHear, type Positions, toCloudEvent } from '@millrace/engine'
-import { type Partition, readLogAfter } from '@millrace/streams'
+import {
+  eventIdOf,
+  indexSubscriptions,
+  type LoggedEvent,
+  mayHear,
+  type Positions,
+  toCloudEvent,
+  unaskedTypes,
+} from '@millrace/engine'
+import { type Partition, type PassOver, readLogPage } from '@millrace/streams'
 import type { Grants } from '../router/subscription-view.ts'
 import { formatCursor } from './event-cursor.ts'
 
@@ -25,7 +33,7 @@ export interface Asked {
 }
 
 const PAGE = 500
-/** One look passes over at most so many entries of others, so that it ends. */
+/** One look passes over at most so many entries and events of others, so that it ends. */
 const MAX_LOOKED = 5000
 
 /** The next events of all logs that somebody asks for, log after log; those of one key are in their order. */
@@ -34,23 +42,28 @@ export async function readPage(
   from: Positions,
   { types, namespace, limit, grants }: Asked & { grants: Grants },
 ): Promise<Page> {
+  const index = indexSubscriptions([{ types }])
+  const passOver: PassOver = { kinds: ['audit'], types: unaskedTypes(index) }
   const isForUs = (event: LogEvent) =>
-    fitsTypes(types, event.type) &&
+    index.candidates(event.type).size > 0 &&
     (event.kind === 'event' || (event.kind !== 'audit' && mayHear(namespace, event.namespace, grants)))
   const events: FedEvent[] = []
   let positions = from
   let looked = 0
   for (const source of sources) {
     for (;;) {
-      const entries = await readLogAfter(source, { after: positions[String(source.number)] ?? '0-0', count: PAGE })
-      for (const entry of entries) {
-        positions = { ...positions, [String(source.number)]: entry.position }
-        looked++
-        if (!isForUs(entry)) continue
-        events.push({ ...toCloudEvent(entry), id: eventIdOf(entry), cursor: formatCursor(positions) })
+      const after = positions[String(source.number)] ?? '0-0'
+      const page = await readLogPage(source, { after, count: PAGE, passOver })
+      for (const event of page.events) {
+        if (!isForUs(event)) continue
+        positions = { ...positions, [String(source.number)]: event.position }
+        const { attributes, json } = toCloudEvent(event)
+        events.push({ attributes, json, id: eventIdOf(event), cursor: formatCursor(positions) })
         if (events.length >= limit) return { events, positions, atEnd: false }
       }
-      if (entries.length < PAGE) break
+      positions = { ...positions, [String(source.number)]: page.through }
+      looked += page.entries + page.events.length
+      if (page.atEnd) break
       if (looked >= MAX_LOOKED) return { events, positions, atEnd: false }
     }
   }

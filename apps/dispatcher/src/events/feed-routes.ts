@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { namespaceSchema, problemSchema, typePatternSchema } from '@millrace/contracts'
+import { namespaceSchema, problemSchema, REQUEST_LIMITS, typePatternSchema } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
 import { logEnds, type Partition } from '@millrace/streams'
 import { z } from 'zod'
@@ -50,7 +50,7 @@ export function addFeedRoutes(server: AppServer, { sources, grants, maxReaders }
             .max(2000)
             .default('earliest')
             .describe('cursor of the last answer, earliest, now, a time, or the id of an event'),
-          limit: z.coerce.number().int().min(1).max(1000).default(100),
+          limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
           wait: z.coerce
             .number()
             .min(0)

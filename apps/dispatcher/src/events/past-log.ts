@@ -1,5 +1,5 @@
 import { comparePositions, type LogEvent } from '@millrace/contracts'
-import { type LogStart, logStart, type Partition, readLogAfter } from '@millrace/streams'
+import { type LogRange, type LogStart, logStart, type Partition, readLogPage } from '@millrace/streams'
 import type { History } from './history.ts'
 
 export interface PastPage {
@@ -17,13 +17,7 @@ export interface Erased {
   readonly position: string
 }
 
-export interface PastRange {
-  readonly after: string
-  readonly to?: string
-  /** Entries of the log that are read at once. */
-  readonly count: number
-  /** Types whose facts are asked for; of an entry of others only the end may come. */
-  readonly wants?: (type: string) => boolean
+export interface PastRange extends LogRange {
   /** Only what services publish is asked for; of a log everything comes nevertheless. */
   readonly publishedOnly: boolean
 }
@@ -51,10 +45,8 @@ export function missingBehind(start: LogStart | undefined, after: string): LogSt
   return start && comparePositions(after, start.before) < 0 ? start : undefined
 }
 
-async function fromLog(source: Partition, { after, to, count, wants }: PastRange): Promise<PastPage> {
-  const events = await readLogAfter(source, { after, count, ...(to !== undefined && { to }), ...(wants && { wants }) })
-  const atEnd = events.filter(({ endsEntry }) => endsEntry).length < count
-  const through = (atEnd ? to : undefined) ?? events.at(-1)?.position ?? after
+async function fromLog(source: Partition, range: PastRange): Promise<PastPage> {
+  const { events, through, atEnd } = await readLogPage(source, range)
   return { events, through, atEnd, erased: [] }
 }
 

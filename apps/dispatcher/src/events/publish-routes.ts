@@ -1,25 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import {
-  type Durability,
+  durabilityFields,
   fieldErrors,
   MAX_BATCH_EVENTS,
   namespaceSchema,
+  nestsDeeperThan,
   OTHER,
   ProblemError,
   problemSchema,
   publishRequestSchema,
+  REQUEST_LIMITS,
 } from '@millrace/contracts'
-import {
-  bareMediaType,
-  decodeEvents,
-  type EventRequest,
-  nestsDeeperThan,
-  parseJson,
-  rawMember,
-  readText,
-} from '@millrace/engine'
+import { bareMediaType, decodeEvents, type EventRequest, parseJson, rawMember, readText } from '@millrace/engine'
 import type { AppServer, Clock, Tracing } from '@millrace/runtime'
-import type { RegistryView } from '@millrace/streams'
+import type { DurabilityView, RegistryView } from '@millrace/streams'
 import type { TraceCarrier } from '@millrace/traces'
 import { z } from 'zod'
 import type { DispatcherMetrics } from '../metrics.ts'
@@ -32,7 +26,7 @@ export interface PublishDeps {
   readonly publisher: Publisher
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
-  readonly durability: Durability
+  readonly durability: Pick<DurabilityView, 'now'>
   readonly maxEventBytes: number
   readonly tracing?: Tracing | undefined
 }
@@ -45,15 +39,13 @@ const publishedSchema = z.object({
   warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
 })
 
-/** What reads a payload later recurses into it. */
-const MAX_DEPTH = 512
+const MAX_DEPTH = REQUEST_LIMITS.jsonLevels.value
 const ENVELOPE_BYTES = 8192
 
 /** `POST /events`: CloudEvents in structured, batch and binary mode, and plain `{type, data}`. */
 export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Promise<void> {
   const traces = createPublishTraces(deps.tracing)
   const measure = {
-    duration: deps.metrics.publishDuration.labels({ durability: deps.durability }),
     bytes: deps.metrics.eventBytes.labels({}),
   }
   await server.register(async (scope) => {
@@ -68,17 +60,17 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
     ;(scope as unknown as AppServer).post(
       '/events',
       {
-        bodyLimit: Math.max(deps.maxEventBytes + ENVELOPE_BYTES, 33_554_432),
+        bodyLimit: Math.max(deps.maxEventBytes + ENVELOPE_BYTES, REQUEST_LIMITS.bulkBodyBytes.value),
         schema: {
           summary: 'Publish events',
           description:
             'CloudEvents 1.0 in structured (application/cloudevents+json), batch (application/cloudevents-batch+json) or binary mode (ce- headers), or plain JSON {type, data, subject}.',
           querystring: z.strictObject({ namespace: namespaceSchema.optional().describe('whose events they are') }),
           response: {
-            200: publishedSchema.extend({ durability: z.string() }).describe('published before'),
+            200: publishedSchema.extend(durabilityFields).describe('published before'),
             202: z.union([
-              publishedSchema.extend({ durability: z.string() }),
-              z.object({ events: z.array(publishedSchema), durability: z.string() }).describe('a batch'),
+              publishedSchema.extend(durabilityFields),
+              z.object({ events: z.array(publishedSchema), ...durabilityFields }).describe('a batch'),
             ]),
             413: problemSchema,
             415: problemSchema,
@@ -87,7 +79,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         },
       },
       async (request, reply) => {
-        const stopTimer = measure.duration.startTimer()
+        const startedAt = performance.now()
         const incoming: EventRequest = {
           contentType: request.headers['content-type'],
           headers: request.raw.headersDistinct,
@@ -103,13 +95,14 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
           for (const { json } of events) measure.bytes.observe(checkSize(json, deps.maxEventBytes))
           return deps.publisher.publish(events, (each) => request.requireNamespace(each))
         })
-        stopTimer()
+        const stated = deps.durability.now()
+        const seconds = (performance.now() - startedAt) / 1000
+        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds)
         for (const one of published) count(deps, one)
-        const { durability } = deps
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
-          return reply.status(202).send({ events: published, durability })
+          return reply.status(202).send({ ...stated, events: published })
         const [one] = published as [Published]
-        return reply.status(one.deduplicated ? 200 : 202).send({ ...one, durability })
+        return reply.status(one.deduplicated ? 200 : 202).send({ ...one, ...stated })
       },
     )
   })

@@ -3,6 +3,7 @@ import {
   parseSubscriptionId,
   type QueueDefinition,
   type Service,
+  STORE_LIMITS,
   subscriptionId,
 } from '@millrace/contracts'
 import { withoutSubscription, withSubscription } from '@millrace/engine'
@@ -48,6 +49,16 @@ export async function findSubscription(registry: RegistryView, id: string): Prom
   throw new ProblemError('subscription.unknown', `There is no subscription "${id}". GET /subscriptions lists them.`)
 }
 
+/** Throws ProblemError when a namespace has as many subscriptions as it may, however they were made. */
+export function refuseTooMany(service: Service): void {
+  const { value: most } = STORE_LIMITS.subscriptions
+  if (declaredQueues(service).filter((queue) => queue.subscription).length < most) return
+  const detail = `has ${most} subscriptions, which is the limit: end some, or use another namespace`
+  throw new ProblemError('request.invalid', `"${service.namespace}" ${detail}.`, {
+    errors: [{ pointer: '/config/namespace', detail }],
+  })
+}
+
 type Change = 'make' | 'change' | 'remove'
 
 interface Asked {
@@ -69,6 +80,7 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
         `"${id}" is declared in the manifest of ${service.namespace}: change it there and apply it.`,
       )
     }
+    if (change === 'make') refuseTooMany(service)
     const made = service.subscriptions?.some((queue) => queue.name === name) ?? false
     if (made && change === 'make')
       throw new ProblemError(

@@ -1,6 +1,7 @@
-import { type Durability, type EnqueueRequest, ProblemError, type QueueDefinition } from '@millrace/contracts'
+import { type EnqueueRequest, ProblemError, type QueueDefinition } from '@millrace/contracts'
 import type { Clock, Tracing } from '@millrace/runtime'
 import {
+  type DurabilityView,
   type Enqueued,
   enqueue,
   limitsOf,
@@ -21,7 +22,7 @@ export interface IntakeDeps {
   readonly partitions: Partitions
   readonly metrics: DispatcherMetrics
   readonly clock: Clock
-  readonly durability: Durability
+  readonly durability: Pick<DurabilityView, 'now'>
   readonly maxJobBytes: number
   readonly tracing?: Tracing | undefined
 }

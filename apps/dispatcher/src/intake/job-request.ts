@@ -8,7 +8,7 @@ import {
   type QueueDefinition,
   queueAddress,
 } from '@millrace/contracts'
-import { nestsDeeperThan, rawMember, traceOf } from '@millrace/engine'
+import { rawMember, traceOf } from '@millrace/engine'
 import { fullAddress, type JobMeta, type NewJob, type Unique } from '@millrace/streams'
 
 /** What of a request's headers concerns its job. */
@@ -24,9 +24,6 @@ export interface RequestContext {
   readonly maxBytes: number
   readonly nowMs: number
 }
-
-/** What reads a payload later (JSON.stringify, a database, a worker) recurses into it, and would fail again and again. */
-const MAX_DEPTH = 512
 
 /** Parse one job of a batch; throws the problem that its result will carry. */
 export function parseJob(value: unknown): EnqueueRequest {
@@ -49,11 +46,6 @@ export function toNewJob(request: EnqueueRequest, text: string, context: Request
       'request.too_large',
       `The payload has ${size} bytes, the limit is ${context.maxBytes}. Store it elsewhere and send a reference.`,
     )
-  }
-  if (nestsDeeperThan(data, MAX_DEPTH)) {
-    throw new ProblemError('request.invalid', `data nests deeper than ${MAX_DEPTH} levels.`, {
-      errors: [{ pointer: '/data', detail: `must not nest deeper than ${MAX_DEPTH} levels` }],
-    })
   }
   const key = idempotencyKey(request, context)
   const due = dueOf(request, context.nowMs)

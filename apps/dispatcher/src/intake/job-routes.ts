@@ -1,12 +1,14 @@
 import {
   batchRequestSchema,
   bySchema,
+  durabilityFields,
   enqueueRequestSchema,
   enqueueResponseSchema,
   PROBLEMS,
   ProblemError,
   parseId,
   problemSchema,
+  REQUEST_LIMITS,
 } from '@millrace/contracts'
 import { rawElements } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
@@ -20,7 +22,7 @@ import { redrivableAddress } from './letter-queues.ts'
 
 /** Room for the members beside the payload. */
 const ENVELOPE_BYTES = 8192
-const MAX_BATCH_BYTES = 33_554_432
+const MAX_BATCH_BYTES = REQUEST_LIMITS.bulkBodyBytes.value
 
 /** `POST /jobs`, `POST /jobs/batch`, `POST /jobs/{id}/retry`. */
 export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
@@ -49,7 +51,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         intake.accept({ request: request.body, text: request.rawBody, headers }),
       )
       if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
-      return reply.status(statusOf(accepted)).send({ ...accepted, durability: deps.durability })
+      return reply.status(statusOf(accepted)).send({ ...accepted, ...deps.durability.now() })
     },
   )
 
@@ -60,11 +62,10 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
       schema: {
         summary: 'Enqueue up to 1,000 jobs, one result each',
         body: batchRequestSchema,
-        response: { 200: z.object({ results: z.array(z.unknown()), durability: z.string() }), 422: problemSchema },
+        response: { 200: z.object({ results: z.array(z.unknown()), ...durabilityFields }), 422: problemSchema },
       },
     },
     async (request) => {
-      const { durability } = deps
       // A header can name one job only; in a batch each job brings its own idempotency key.
       const { idempotencyKey: _one, ...sent } = headersOf(request.headers)
       const { jobs, atomic = false } = request.body
@@ -78,7 +79,7 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         const asked = atomic ? parseAll(jobs, ask) : jobs.map((value, index) => orProblem(() => ask(value, index)))
         return intake.acceptAll(asked, { atomic })
       })
-      return { durability, results: results.map(toItemResult) }
+      return { ...deps.durability.now(), results: results.map(toItemResult) }
     },
   )
 

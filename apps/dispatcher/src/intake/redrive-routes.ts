@@ -1,4 +1,11 @@
-import { bySchema, namespaceSchema, ProblemError, problemSchema, redriveSchema } from '@millrace/contracts'
+import {
+  bySchema,
+  namespaceSchema,
+  ProblemError,
+  problemSchema,
+  REQUEST_LIMITS,
+  redriveSchema,
+} from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
 import type { Partitions, RegistryView } from '@millrace/streams'
 import { z } from 'zod'
@@ -28,7 +35,7 @@ export function addRedriveRoutes(server: AppServer, { registry, partitions }: Re
         summary: 'Redrives of a namespace that go on by themselves, the newest first',
         querystring: z.strictObject({
           namespace: namespaceSchema,
-          limit: z.coerce.number().int().min(1).max(1000).default(100),
+          limit: z.coerce.number().int().min(1).max(REQUEST_LIMITS.pageItems.value).default(100),
           cursor: z.string().max(300).optional(),
         }),
         response: {

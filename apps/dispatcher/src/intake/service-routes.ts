@@ -38,7 +38,6 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
   server.put(
     '/services/:namespace',
     {
-      bodyLimit: 1_048_576,
       schema: {
         summary: "Apply a service's manifest",
         params,

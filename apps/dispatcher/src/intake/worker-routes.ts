@@ -1,8 +1,21 @@
-import { ProblemError, parseId, problemSchema, progressSchema } from '@millrace/contracts'
+import {
+  ProblemError,
+  parseId,
+  problemSchema,
+  progressRequestSchema,
+  jobTokenSchema as token,
+} from '@millrace/contracts'
 import type { ProgressLog } from '@millrace/delivery'
 import { MAX_LEASE_SECONDS, MAX_RESULT_CHARACTERS, rawMember, retryDelay } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
-import { type Partition, type Partitions, readLeased, settleLeased, type WorkerWord } from '@millrace/streams'
+import {
+  mayReport,
+  type Partition,
+  type Partitions,
+  readLeased,
+  settleLeased,
+  type WorkerWord,
+} from '@millrace/streams'
 import { z } from 'zod'
 import { type JobEndDeps, reportEnd } from '../job-ends.ts'
 
@@ -13,7 +26,6 @@ export interface WorkerDeps extends JobEndDeps {
 }
 
 const params = z.object({ id: z.string() })
-const token = z.string().min(1).max(100).describe('x-job-token of the delivery that was answered with 202')
 const answers = { 200: z.object({ result: z.enum(['extended', 'settled']) }), 404: problemSchema, 409: problemSchema }
 const MAX_ERROR_CHARACTERS = 4096
 
@@ -95,7 +107,7 @@ export function addWorkerRoutes(server: AppServer, deps: WorkerDeps): void {
       schema: {
         summary: 'How far a job is, for people; of many reports in a moment the last counts',
         params,
-        body: progressSchema,
+        body: progressRequestSchema,
         response: {
           202: z.object({ result: z.literal('noted') }),
           404: problemSchema,
@@ -105,7 +117,10 @@ export function addWorkerRoutes(server: AppServer, deps: WorkerDeps): void {
       },
     },
     async (request, reply) => {
-      await deps.progress.report(request.params.id, request.body)
+      const { id } = request.params
+      const { token, ...progress } = request.body
+      if (!(await mayReport(partitionOf(deps, id), { id, token }))) throw notHeld(id)
+      await deps.progress.report(id, progress)
       return reply.status(202).send({ result: 'noted' })
     },
   )
@@ -122,17 +137,19 @@ async function say(
   const leased = await readLeased(partition, { id, token })
   const word = leased && decide(leased)
   const result = leased && word ? await settleLeased(partition, { id, token, leased, word }) : 'lost'
-  if (result === 'lost') {
-    throw new ProblemError(
-      'job.not_held',
-      `${id} is not held under this token: the lease ended, the job was cancelled or is at its end. Stop working on it.`,
-    )
-  }
+  if (result === 'lost') throw notHeld(id)
   if (leased && (word?.kind === 'succeeded' || word?.kind === 'dead')) {
     const reason = word.kind === 'dead' ? { reason: 'worker_failed' as const } : {}
     reportEnd(deps, { address: leased.address, jobId: id, outcome: word.kind, ...reason })
   }
   return { result }
+}
+
+function notHeld(id: string): ProblemError {
+  return new ProblemError(
+    'job.not_held',
+    `${id} is not held under this token: the lease ended, the job was cancelled or is at its end. Stop working on it.`,
+  )
 }
 
 function partitionOf({ partitions }: WorkerDeps, id: string): Partition {

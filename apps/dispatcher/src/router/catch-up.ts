@@ -45,7 +45,7 @@ const BATCH_EVENTS = 500
  * moves with its jobs in one step, and one that is slow or full never makes another wait.
  */
 export function startCatchUp(deps: CatchUpDeps): Loop {
-  const state: State = { full: new Set(), eventsPerEntry: 1 }
+  const full = new Set<string>()
   return startLoop({
     name: 'catch-up',
     intervalMs: QUIET_MS,
@@ -53,18 +53,11 @@ export function startCatchUp(deps: CatchUpDeps): Loop {
     async run(signal) {
       if (!deps.mayRun()) return SWEEP_MS
       if ((await deps.views.current()).all.length === 0) return QUIET_MS
-      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { state, signal })))
+      const turns = await Promise.all(deps.partitions.all.map((partition) => serve(deps, partition, { full, signal })))
       // Somebody has more to read: go on at once.
       return turns.includes('more') ? 0 : SWEEP_MS
     },
   })
-}
-
-interface State {
-  /** Whose queue had enough when it was last looked at. */
-  readonly full: Set<string>
-  /** An entry holds one event, or a hundred: found as it goes, so that no more is read than a step takes. */
-  eventsPerEntry: number
 }
 
 /** What a turn came to: there is more to read, all was read, or the queue has enough. */
@@ -73,9 +66,9 @@ type Turn = 'more' | 'done' | 'full'
 async function serve(
   deps: CatchUpDeps,
   partition: Partition,
-  { state, signal }: { state: State; signal: AbortSignal },
+  /** `full`: whose queue had enough when it was last looked at. */
+  { full, signal }: { full: Set<string>; signal: AbortSignal },
 ): Promise<Turn> {
-  const { full } = state
   const behind = (await readBehind(partition)).filter(({ source }) => source === deps.source.number)
   if (behind.length === 0) return 'done'
   const view = await deps.views.current()
@@ -86,7 +79,7 @@ async function serve(
   for (const one of behind) {
     const subscription = view.byAddress.get(one.address)
     if (!subscription || common === undefined || signal.aborted || stillFull.has(one.address)) continue
-    const stepped = await step(deps, state, { one, subscription, view, common }).catch((error): Turn => {
+    const stepped = await step(deps, { one, subscription, view, common }).catch((error): Turn => {
       // It may have to wait for the audit app; the others go on.
       deps.onError(error)
       return 'done'
@@ -98,7 +91,10 @@ async function serve(
   return turn
 }
 
-/** Which of these still have enough: asking costs less than reading five hundred events for nothing, four times a second. */
+/**
+ * Which of these still have enough: asking costs less than reading five hundred events for nothing, four times a second.
+ * And so does waiting until there is room for as many as are read, rather than for the few that went in between.
+ */
 async function withoutRoom(
   { partitions, maxWaiting }: CatchUpDeps,
   partition: Partition,
@@ -107,17 +103,17 @@ async function withoutRoom(
   const here = [...full].filter((address) => partitions.of(address) === partition)
   if (here.length === 0) return new Set()
   const counts = await readCounts(partition, here)
+  const enough = maxWaiting - Math.min(2 * BATCH_EVENTS, Math.floor(maxWaiting / 4))
   return new Set(
     here.filter((_, index) => {
       const { waiting, scheduled, running, draining } = counts[index] as Counts
-      return draining !== undefined || waiting + scheduled + running >= maxWaiting
+      return draining !== undefined || waiting + scheduled + running > enough
     }),
   )
 }
 
 async function step(
   { source, maxWaiting, metrics, views, history }: CatchUpDeps,
-  state: State,
   {
     one,
     subscription,
@@ -128,12 +124,10 @@ async function step(
   if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
   const page = await readPast(history, source, {
     after: one.position,
-    count: Math.ceil(BATCH_EVENTS / state.eventsPerEntry),
+    count: BATCH_EVENTS,
     publishedOnly: !hearsPlatform(subscription.types),
-    wants: (type) => view.index.candidates(type).has(subscription),
+    passOver: subscription.passOver,
   })
-  const entries = page.events.filter(({ endsEntry }) => endsEntry).length
-  if (entries > 0) state.eventsPerEntry = Math.max(page.events.length / entries, state.eventsPerEntry / 2, 1)
   const events = firstPortion(page.events)
   const isWhole = events.length === page.events.length
   const last = isWhole ? page.through : (events.at(-1)?.position ?? one.position)

@@ -7,6 +7,7 @@ import {
   fanOut,
   hold,
   isConnectionError,
+  type LogPage,
   type LogReader,
   logEnd,
   openCursor,
@@ -14,6 +15,7 @@ import {
   type Partitions,
   type RoutedPosition,
   readBehind,
+  readLogPage,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
 import type { Retained } from './lag.ts'
@@ -127,13 +129,13 @@ class Routing {
         await this.#passOver(cursors, view)
         return undefined
       }
-      const events = await this.#readOn(view, signal)
-      for (const portion of portionsOf(events, view)) {
+      const page = await this.#readOn(view)
+      for (const portion of portionsOf(page, view)) {
         if (!(await this.#put(portion, cursors, view))) break
       }
       await this.#bringUp(cursors, view)
-      if (events.length > 0 && events.length < BATCH_EVENTS)
-        await delay(GATHER_MS, undefined, { signal }).catch(() => undefined)
+      if (page.entries === 0) await this.#waitForMore(signal)
+      else if (page.atEnd) await delay(GATHER_MS, undefined, { signal }).catch(() => undefined)
       else await turnOfOthers()
     }
     return undefined
@@ -174,15 +176,16 @@ class Routing {
     await this.#bringUp(cursors, view)
   }
 
-  async #readOn({ index }: SubscriptionView, signal: AbortSignal) {
+  #readOn({ passOver }: SubscriptionView): Promise<LogPage> {
+    return readLogPage(this.#source, { after: this.#read.position, count: BATCH_EVENTS, passOver })
+  }
+
+  async #waitForMore(signal: AbortSignal): Promise<void> {
     try {
       const { reader, leaseMs } = this.#deps
-      const blockMs = Math.min(READ_BLOCK_MS, Math.ceil(leaseMs / 3))
-      const wants = (type: string) => index.candidates(type).size > 0
-      return await reader.read({ after: this.#read.position, count: BATCH_EVENTS, blockMs, wants })
+      await reader.wait({ after: this.#read.position, blockMs: Math.min(READ_BLOCK_MS, Math.ceil(leaseMs / 3)) })
     } catch (error) {
-      if (signal.aborted) return []
-      throw error
+      if (!signal.aborted) throw error
     }
   }
 

@@ -1,6 +1,6 @@
 import type { LogEvent } from '@millrace/contracts'
 import { eventIdOf, type LoggedEvent, toCloudEvent } from '@millrace/engine'
-import type { Partition, RoutedEvent } from '@millrace/streams'
+import type { LogPage, Partition, RoutedEvent } from '@millrace/streams'
 import { metaOf, type Subscription, type SubscriptionView } from './subscription-view.ts'
 
 /** Events that follow each other in a log, and what of them goes into which partition. */
@@ -15,13 +15,15 @@ export interface Portion {
 const MAX_JOBS = 1000
 const MAX_CHARACTERS = 1_048_576
 
-/** What becomes of events read from a log, in portions that a script takes in one step. */
-export function portionsOf(events: readonly LogEvent[], view: SubscriptionView): Portion[] {
+/** What becomes of a page of a log, in portions that a script takes in one step. */
+export function portionsOf(page: LogPage, view: SubscriptionView): Portion[] {
+  const { events } = page
   const portions: Portion[] = []
   let byPartition = new Map<Partition, RoutedEvent[]>()
   let jobs = 0
   let characters = 0
   let entries = 0
+  let entriesBefore = 0
   events.forEach((event, index) => {
     if (event.endsEntry) entries++
     for (const [partition, routed] of route(event, view)) {
@@ -31,13 +33,16 @@ export function portionsOf(events: readonly LogEvent[], view: SubscriptionView):
       jobs += routed.jobs.length
       characters += routed.json.length
     }
-    if (jobs < MAX_JOBS && characters < MAX_CHARACTERS && index < events.length - 1) return
+    if ((jobs < MAX_JOBS && characters < MAX_CHARACTERS) || index === events.length - 1) return
     portions.push({ to: event.position, entries, byPartition })
     byPartition = new Map()
     jobs = 0
     characters = 0
+    entriesBefore += entries
     entries = 0
   })
+  // What was passed over is counted with the last.
+  if (page.entries > 0) portions.push({ to: page.through, entries: page.entries - entriesBefore, byPartition })
   return portions
 }
 

@@ -10,14 +10,16 @@ import {
   fitsTypes,
   indexSubscriptions,
   type LoggedEvent,
+  MATCHES_ALL,
   type Matches,
   matcherOf,
   mayHear,
   orderKeyOf,
   type SubscriptionIndex,
   traceOf,
+  unaskedTypes,
 } from '@millrace/engine'
-import { declaredQueues, fullAddress, type Partition, type Partitions } from '@millrace/streams'
+import { declaredQueues, fullAddress, type Partition, type Partitions, type PassOver } from '@millrace/streams'
 
 /** A subscription as the router sees it. */
 export interface Subscription {
@@ -28,6 +30,8 @@ export interface Subscription {
   readonly partition: Partition
   readonly types: readonly string[]
   readonly matches: Matches
+  /** What of a log it never asks for. */
+  readonly passOver: PassOver
 }
 
 /** Whose platform events a namespace may hear besides its own. */
@@ -39,6 +43,8 @@ export interface SubscriptionView {
   readonly all: readonly Subscription[]
   readonly byAddress: ReadonlyMap<string, Subscription>
   readonly index: SubscriptionIndex<Subscription>
+  /** What of a log none of them asks for. */
+  readonly passOver: PassOver
   /** Whether an event, whose type fits already, becomes a job of a subscription. */
   accepts(subscription: Subscription, event: LogEvent, logged: () => LoggedEvent): boolean
 }
@@ -52,15 +58,19 @@ export function viewOf(
   )
   // What becomes of an alert is no news for any alert: two that listen to each other would never be still.
   const alerts = new Set(all.filter(({ types }) => hearsPlatform(types)).map(({ address }) => address))
+  const index = indexSubscriptions(all)
   return {
     revision,
     all,
     byAddress: new Map(all.map((subscription) => [subscription.address, subscription])),
-    index: indexSubscriptions(all),
+    index,
+    passOver: passOver(index),
     accepts({ namespace, matches }, event, logged) {
-      if (event.kind === 'event') return matches(logged().attributes)
-      if (event.kind === 'audit' || alerts.has(fullAddress(event.namespace, event.queue))) return false
-      return mayHear(namespace, event.namespace, grants) && matches(logged().attributes)
+      if (event.kind !== 'event') {
+        if (event.kind === 'audit' || alerts.has(fullAddress(event.namespace, event.queue))) return false
+        if (!mayHear(namespace, event.namespace, grants)) return false
+      }
+      return matches === MATCHES_ALL || matches(logged().attributes)
     },
   }
 }
@@ -81,13 +91,21 @@ export function toSubscription(
       partition: partitions.of(address),
       types: subscription.types,
       matches: matcherOf(subscription),
+      passOver: passOver(indexSubscriptions([subscription])),
     },
   ]
 }
 
+function passOver(index: SubscriptionIndex<unknown>): PassOver {
+  return { kinds: ['audit'], types: unaskedTypes(index) }
+}
+
 /** What travels with the job of an event: whose line it stands in, and its trace. */
-export function metaOf({ definition }: Subscription, { attributes }: LoggedEvent, replay?: string): string {
-  const key = definition.keyConcurrency === undefined ? undefined : orderKeyOf(attributes)
+export function metaOf({ definition }: Subscription, logged: LoggedEvent, replay?: string): string {
+  const hasKey = definition.keyConcurrency !== undefined
+  if (!hasKey && replay === undefined && !logged.json.includes('"traceparent"')) return ''
+  const { attributes } = logged
+  const key = hasKey ? orderKeyOf(attributes) : undefined
   const text = (value: unknown) => (value === undefined ? undefined : String(value))
   const sent = traceOf({ traceparent: text(attributes.traceparent), tracestate: text(attributes.tracestate) })
   if (key === undefined && sent.traceparent === undefined && replay === undefined) return ''

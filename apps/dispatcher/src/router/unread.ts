@@ -1,6 +1,6 @@
-import { comparePositions, type LogEvent } from '@millrace/contracts'
+import { comparePositions } from '@millrace/contracts'
 import { timeOf } from '@millrace/engine'
-import { type Behind, type Partition, readLogAfter } from '@millrace/streams'
+import { type Behind, type LogPage, type Partition, readLogPage } from '@millrace/streams'
 import { routeAlone } from './route-events.ts'
 import type { Subscription, SubscriptionView } from './subscription-view.ts'
 
@@ -25,8 +25,8 @@ interface Known {
   readonly stretches: Stretch[]
 }
 
-/** Entries of a stretch: what is counted again when a subscription has read a part of it. */
-const STRETCH_ENTRIES = 100
+/** Events of a stretch, about: what is counted again when a subscription has read a part of it. */
+const STRETCH_EVENTS = 1000
 /** A sample counts about so many events at most, a tenth of a second's work. A log of a million is counted in some minutes. */
 const EVENTS_PER_SAMPLE = 10_000
 
@@ -91,16 +91,20 @@ async function countStretch(
     view,
   }: { after: string; to: string | undefined; subscription: Subscription; view: SubscriptionView },
 ): Promise<Stretch & { readonly looked: number }> {
-  const wants = (type: string) => view.index.candidates(type).has(subscription)
-  const range = { after, count: STRETCH_ENTRIES, wants, ...(to !== undefined && { to }) }
-  const events: LogEvent[] = await readLogAfter(source, range)
-  const matching = routeAlone(events, { subscription, view })
-  const [first] = matching
-  return {
-    after,
-    to: to ?? events.at(-1)?.position ?? after,
-    events: matching.length,
-    oldestMs: first && timeOf(first.position),
-    looked: events.length,
-  }
+  const { passOver } = subscription
+  let through = after
+  let events = 0
+  let looked = 0
+  let oldestMs: number | undefined
+  let page: LogPage
+  do {
+    page = await readLogPage(source, { after: through, to, count: STRETCH_EVENTS, passOver })
+    const matching = routeAlone(page.events, { subscription, view })
+    events += matching.length
+    looked += page.entries + page.events.length
+    oldestMs ??= matching[0] && timeOf(matching[0].position)
+    through = page.through
+    // A stretch that is counted again goes as far as it went before.
+  } while (to !== undefined && !page.atEnd)
+  return { after, to: through, events, oldestMs, looked }
 }

@@ -5,10 +5,12 @@ import {
   type FieldError,
   fieldErrors,
   MAX_BATCH_EVENTS,
+  nestsDeeperThan,
   ProblemError,
+  REQUEST_LIMITS,
 } from '@millrace/contracts'
 import type { Attributes } from '../filter/cesql/evaluate.ts'
-import { arrayElements, memberNames, nestsDeeperThan } from '../raw-json.ts'
+import { arrayElements, memberNames } from '../raw-json.ts'
 import { decodeBinary } from './binary.ts'
 import { bareMediaType, type EventRequest, parseJson, readText } from './event-body.ts'
 
@@ -22,8 +24,7 @@ export interface IncomingEvent {
 /** The parser passes over it, where it finds all others that are no names. */
 const NO_NAME: FieldError = { pointer: '/__proto__', detail: 'is no name of an attribute: 1 to 64 of a-z and 0-9' }
 
-/** What reads a payload later recurses into it, and would fail again and again. */
-const MAX_DEPTH = 512
+const MAX_DEPTH = REQUEST_LIMITS.jsonLevels.value
 
 /**
  * The CloudEvents of a request, by CloudEvents 1.0 over HTTP: structured, batch or binary mode. Undefined when it is none

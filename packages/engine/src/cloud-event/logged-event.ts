@@ -17,10 +17,7 @@ export function eventIdOf({ position, partition }: Pick<LogEvent, 'position' | '
  * `/millrace/<namespace>` and whose extensions `namespace` and `queue` say where it happened.
  */
 export function toCloudEvent(event: LogEvent): LoggedEvent {
-  if (event.kind === 'event') {
-    const { data, data_base64, ...attributes } = JSON.parse(event.data) as Record<string, unknown>
-    return { attributes: withoutNulls(attributes), json: event.data }
-  }
+  if (event.kind === 'event') return new PublishedEvent(event.data)
   const attributes = {
     specversion: '1.0',
     id: eventIdOf(event),
@@ -33,6 +30,24 @@ export function toCloudEvent(event: LogEvent): LoggedEvent {
     ...(event.queue !== '' && { queue: event.queue }),
   }
   return { attributes, json: `${JSON.stringify(attributes).slice(0, -1)},"data":${event.data}}` }
+}
+
+/** Its attributes are read when somebody looks at them: whoever asks for a type alone never does. */
+class PublishedEvent implements LoggedEvent {
+  readonly json: string
+  #attributes: Attributes | undefined
+
+  constructor(json: string) {
+    this.json = json
+  }
+
+  get attributes(): Attributes {
+    if (!this.#attributes) {
+      const { data, data_base64, ...attributes } = JSON.parse(this.json) as Record<string, unknown>
+      this.#attributes = withoutNulls(attributes)
+    }
+    return this.#attributes
+  }
 }
 
 /** By which key events keep their order: `partitionkey`, else `subject`. */

@@ -1,4 +1,4 @@
-import { isPlatformEvent } from '@millrace/contracts'
+import { isPlatformEvent, PLATFORM_EVENT_TYPES } from '@millrace/contracts'
 
 /** Which types a subscription asks for: `order.paid`, `order.*` (all below), `*` (all that services publish). */
 export interface TypePatterns {
@@ -53,6 +53,11 @@ export function indexSubscriptions<Item extends TypePatterns>(subscriptions: Ite
       return found
     },
   }
+}
+
+/** The types of the platform's own facts that nobody in an index asks for: mostly all of them. */
+export function unaskedTypes(index: SubscriptionIndex<unknown>): string[] {
+  return PLATFORM_EVENT_TYPES.filter((type) => index.candidates(type).size === 0)
 }
 
 /** Whether a type fits one of the patterns; no pattern fits like `*`. */

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import type { LastResponse } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import { loadScript, runScript } from './load.ts'
@@ -18,6 +19,11 @@ export interface LeasedJob {
   readonly policy: LeasedPolicy
 }
 
+interface StoredLease extends Omit<LeasedJob, 'policy'> {
+  readonly token: string
+  readonly policy: string
+}
+
 const script = loadScript('settle_leased', 'allow-oom')
 
 /** The job that a worker holds under this token; undefined when it holds it no longer. */
@@ -25,11 +31,30 @@ export async function readLeased(
   partition: Partition,
   { id, token }: { id: string; token: string },
 ): Promise<LeasedJob | undefined> {
-  const text = await partition.redis.hget(`${partition.keys.tag}:leased`, id)
-  const leased = text ? (JSON.parse(text) as Omit<LeasedJob, 'policy'> & { token: string; policy: string }) : undefined
-  if (leased?.token !== token) return undefined
+  const leased = await readStored(partition, id)
+  if (!leased || !isSame(leased.token, token)) return undefined
   const { address, attempt, epoch, policy } = leased
   return { address, attempt, epoch, policy: JSON.parse(policy) as LeasedPolicy }
+}
+
+/** Whether somebody may speak of a job: nobody holds it under a lease, or this token is that of the attempt that does. */
+export async function mayReport(
+  partition: Partition,
+  { id, token }: { id: string; token: string | undefined },
+): Promise<boolean> {
+  const leased = await readStored(partition, id)
+  return leased === undefined || (token !== undefined && isSame(leased.token, token))
+}
+
+async function readStored({ redis, keys }: Partition, id: string): Promise<StoredLease | undefined> {
+  const text = await redis.hget(`${keys.tag}:leased`, id)
+  return text ? (JSON.parse(text) as StoredLease) : undefined
+}
+
+/** In the same time wherever they differ. */
+function isSame(token: string, said: string): boolean {
+  const [a, b] = [Buffer.from(token), Buffer.from(said)]
+  return a.length === b.length && timingSafeEqual(a, b)
 }
 
 /** Do as the worker says, if the job is still its own. `lost`: it must stop. */

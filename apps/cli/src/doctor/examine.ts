@@ -1,0 +1,64 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { isLoopback } from '@millrace/runtime'
+import { connect, whenReady } from '@millrace/streams'
+import type { Config } from '../config.ts'
+import { socketPath } from '../up/redis.ts'
+import { checkAccess, checkSigning } from './access-checks.ts'
+import { type App, checkApps } from './app-checks.ts'
+import { redisAheadMs } from './clock.ts'
+import { checkEndpoints } from './endpoint-checks.ts'
+import { type Finding, fail, ok, skipped } from './finding.ts'
+import { checkPrometheus } from './prometheus-checks.ts'
+import { checkRedis } from './redis-checks.ts'
+
+const REDIS_TIMEOUT_MS = 5000
+
+export interface Deployment {
+  readonly config: Config
+  readonly urls: Readonly<Record<App, string>>
+  readonly prometheus: string | undefined
+}
+
+/** Everything that can be found out about a deployment without changing it. */
+export async function examine({ config, urls, prometheus }: Deployment): Promise<Finding[]> {
+  const redis = await examineRedis(config)
+  const asked = { dispatcher: urls.dispatcher, apiKey: config.apiKey }
+  const [apps, access] = await Promise.all([checkApps(urls, redis), checkAccess(asked)])
+  const [signing, endpoints, watched] = await Promise.all([
+    checkSigning(access.services, asked),
+    checkEndpoints(access.services),
+    checkPrometheus(prometheus),
+  ])
+  return [...redis.findings, ...apps, ...access.findings, ...masterKey(config), ...signing, ...endpoints, ...watched]
+}
+
+async function examineRedis(config: Config): Promise<{ findings: Finding[]; redisAheadMs: number }> {
+  const socket = socketPath(join(config.home, 'redis'))
+  const url = config.redisUrl ?? (existsSync(socket) ? `unix://${socket}` : undefined)
+  if (url === undefined) {
+    const says = `there is neither REDIS_URL nor an embedded server in ${config.home}`
+    return { findings: [skipped('redis', says, 'Set REDIS_URL as the apps have it.')], redisAheadMs: 0 }
+  }
+  const redis = connect({ url, role: 'doctor' })
+  try {
+    await whenReady(redis, { timeoutMs: REDIS_TIMEOUT_MS })
+    const isLocal = url.startsWith('unix:') || isLoopback(new URL(url).hostname)
+    const findings = await checkRedis(redis, { isLocal })
+    return { findings, redisAheadMs: await redisAheadMs(redis) }
+  } catch (error) {
+    const says = (error as Error).message
+    return { findings: [fail('redis', says, 'Start Redis, or correct REDIS_URL.')], redisAheadMs: 0 }
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** The file that a platform on one machine seals its secrets with. */
+function masterKey({ home }: Config): Finding[] {
+  const file = join(home, 'master.key')
+  if (!existsSync(file)) return []
+  const mode = statSync(file).mode & 0o777
+  if ((mode & 0o077) === 0) return [ok('signing.master-key', 'only its owner reads it')]
+  return [fail('signing.master-key', `${file} can be read by others (mode ${mode.toString(8)})`, `chmod 600 ${file}`)]
+}

@@ -1,0 +1,98 @@
+import { PROBLEMS, type ProblemCode, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
+import type { FastifyInstance } from 'fastify'
+
+/** How long a client may take, and how much may be held for all of them; the usual ones are `REQUEST_LIMITS`. */
+export interface ConnectionLimits {
+  readonly headersMs: number
+  readonly requestMs: number
+  readonly idleMs: number
+  /** How often connections are looked at for the times above. */
+  readonly lookMs: number
+  readonly heldBodyBytes: number
+}
+
+const { headerBytes, headersMs, requestMs, idleMs, heldBodyBytes } = REQUEST_LIMITS
+export const USUAL_LIMITS: ConnectionLimits = {
+  headersMs: headersMs.value,
+  requestMs: requestMs.value,
+  idleMs: idleMs.value,
+  lookMs: 1000,
+  heldBodyBytes: heldBodyBytes.value,
+}
+
+/** What fastify and Node are told, so that a slow client costs a bounded time. */
+export function connectionOptions({ headersMs, requestMs, idleMs, lookMs }: ConnectionLimits) {
+  return {
+    requestTimeout: requestMs,
+    connectionTimeout: idleMs,
+    http: { maxHeaderSize: headerBytes.value, headersTimeout: headersMs, connectionsCheckingInterval: lookMs },
+    clientErrorHandler: refuseClient,
+  }
+}
+
+interface ClientSocket {
+  readonly writable: boolean
+  end(text: string): void
+  destroy(): void
+}
+
+/** What is no request never becomes one with a reply; its refusal is written by hand. */
+function refuseClient(error: Error & { code?: string }, socket: ClientSocket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [code, detail] = refusalOf(error)
+  const body = JSON.stringify(new ProblemError(code, detail).toProblem())
+  socket.end(
+    [
+      `HTTP/1.1 ${PROBLEMS[code].status} ${PROBLEMS[code].title}`,
+      'content-type: application/problem+json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
+}
+
+function refusalOf({ code }: { code?: string }): [ProblemCode, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return ['request.headers_too_large', `The request line and headers have more than ${headerBytes.value} bytes.`]
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['request.timeout', 'The request was not there in time.']
+    default:
+      return ['request.malformed', 'The request could not be read as HTTP/1.1.']
+  }
+}
+
+/**
+ * Bodies are held in memory until their requests are answered. What all of them take together is bounded here, so that many
+ * clients which send slowly cannot add up to more than a process has.
+ */
+export function boundBodies(server: FastifyInstance, { heldBodyBytes }: ConnectionLimits): void {
+  let held = 0
+  server.addHook('preParsing', (request, reply, _payload, done) => {
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+    if (length === undefined && coding === undefined) return done()
+    const limit = request.routeOptions.bodyLimit ?? bodyLimitOf(server)
+    // Where it does not say how long it is, it may become as long as it may be.
+    const bytes = length === undefined ? limit : Math.min(Number(length), limit)
+    if (held + bytes > heldBodyBytes) return done(busy())
+    held += bytes
+    reply.raw.once('close', () => {
+      held -= bytes
+    })
+    done()
+  })
+}
+
+function bodyLimitOf(server: FastifyInstance): number {
+  return server.initialConfig.bodyLimit ?? REQUEST_LIMITS.bodyBytes.value
+}
+
+function busy(): ProblemError {
+  const detail = 'The requests under way hold as much memory as they may together.'
+  return new ProblemError('request.busy', detail, { retryAfterSeconds: 1 })
+}

@@ -1,0 +1,54 @@
+import { comparePositions, type EventKind, type LogEvent } from '@millrace/contracts'
+import { toLogEvents } from '../log-reader.ts'
+import type { Partition } from '../partition.ts'
+import { loadScript, runScript } from './load.ts'
+
+/** What is not asked for. It is looked at where it lies, and never sent. */
+export interface PassOver {
+  readonly kinds: readonly EventKind[]
+  readonly types: readonly string[]
+}
+
+export interface LogRange {
+  readonly after: string
+  /** The position up to which, included; without it to the end. */
+  readonly to?: string | undefined
+  /** So many facts are enough. Entries come whole, so a page may have a hundred more. */
+  readonly count: number
+  readonly passOver?: PassOver | undefined
+}
+
+export interface LogPage {
+  readonly events: LogEvent[]
+  /** Everything up to here was looked at: the events, and what was passed over behind them. */
+  readonly through: string
+  /** How many entries end between where it began and there, those that were passed over included. */
+  readonly entries: number
+  /** Nothing more was there, up to where it was asked for. */
+  readonly atEnd: boolean
+}
+
+type Reply = [through: string, entries: number, atEnd: number, entries: (string | string[])[]]
+
+const script = loadScript('read_log', 'no-writes')
+
+/** The next facts of a log behind a position, which may be in the middle of an entry. Never blocks. */
+export async function readLogPage(partition: Partition, { after, to, count, passOver }: LogRange): Promise<LogPage> {
+  const { kinds = [], types = [] } = passOver ?? {}
+  const args = [after, to ?? '+', count, between(kinds), between(types)]
+  const [last, entries, atEnd, found] = (await runScript(partition, script, args)) as Reply
+  const events: LogEvent[] = []
+  for (let at = 0; at < found.length; at += 2) {
+    for (const event of toLogEvents(partition.number, found[at] as string, found[at + 1] as string[])) {
+      if (at === 0 && comparePositions(event.position, after) <= 0) continue
+      if (to === undefined || comparePositions(event.position, to) <= 0) events.push(event)
+    }
+  }
+  const looked = last === '' ? after : last
+  const isBeyond = to !== undefined && (atEnd === 1 || comparePositions(looked, to) > 0)
+  return { events, through: isBeyond ? to : looked, entries, atEnd: atEnd === 1 || isBeyond }
+}
+
+function between(names: readonly string[]): string {
+  return `\n${names.join('\n')}\n`
+}
