@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Worker } from 'node:worker_threads'
 import type { LogEvent } from '@millrace/contracts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { verifyStore } from '../src/queries/verify.ts'
@@ -219,6 +220,34 @@ it('says so while another process keeps the SQLite file locked, and goes on afte
   expect((await store.trail.readCursor(0)).seq).toBe(3)
   await store.close()
   await rm(home, { recursive: true, force: true })
+})
+
+it('writes on in a new thread when the one that writes dies, without what was not committed', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'millrace-store-'))
+  const threads: Worker[] = []
+  const note = (worker: Worker) => threads.push(worker)
+  process.on('worker', note)
+  const store = await openStore(await newLocation('SQLite', home))
+  const { cursor } = await store.trail.append(batch(NO_CURSOR, 3))
+  const inTheMiddle = store.write(async ({ db, put }) => {
+    await db.deleteFrom('records').execute()
+    await threads[0]?.terminate()
+    await put('heads', [{ namespace: 'shop', entity_id: 'lost', length: 1, hash: 'x' }])
+  })
+  await expect(inTheMiddle).rejects.toThrow(StoreError)
+  await expect(inTheMiddle).rejects.toThrow(/thread that writes the audit store has ended/)
+  await store.trail.append(batch(cursor, 2))
+  expect(threads).toHaveLength(2)
+  expect(await store.read.selectFrom('records').select('seq').execute()).toHaveLength(5)
+  expect(await store.read.selectFrom('heads').select('hash').where('entity_id', '=', 'lost').execute()).toEqual([])
+  // Between two transactions as well, and when it is to be closed.
+  await threads[1]?.terminate()
+  await store.checkWritable()
+  await threads[2]?.terminate()
+  await store.close()
+  await expect(store.checkWritable()).rejects.toThrow(StoreError)
+  process.off('worker', note)
+  await rm(home, { recursive: true })
 })
 
 it('has the same tables and columns in both databases, and writes all of them', async () => {

@@ -85,7 +85,7 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
       if (after !== handedOut) ahead = await restOf(after)
       if (ahead.length === 0) {
-        const entriesWanted = Math.ceil(count / factsPerEntry)
+        const entriesWanted = Math.min(Math.ceil(count / factsPerEntry), MAX_ENTRIES)
         const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
         const entries = reply?.[0]?.[1] ?? []
         ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
@@ -158,6 +158,8 @@ const SHARED_FIELDS = 8
 const FIELDS_PER_FACT = 4
 /** Of an entry, as in prelude.lua. */
 const MAX_FACTS = 100
+/** Of one read: each may have a payload of the largest size, and all of them are in memory at once. */
+const MAX_ENTRIES = 1000
 type Shared = [string, EventKind, string, string, string, string, string, string]
 
 function factsIn(fields: readonly string[]): number {

@@ -3,7 +3,7 @@ import type { Entry } from '../recorder/batch.ts'
 import type { AttemptRow } from '../store/schema.ts'
 import { together } from '../store/together.ts'
 import { evolveJob } from './job.ts'
-import { numberIn, smallNumberIn, textIn } from './members.ts'
+import { amountIn, smallNumberIn, textIn } from './members.ts'
 import { createQueueStats } from './queue-stats.ts'
 import type { ModelRows } from './rows.ts'
 
@@ -72,7 +72,7 @@ function foldAttempt({ event, fact }: Entry, [epoch, previous]: number[], { atte
   }
   const failed = event.type === JOB_EVENTS.attemptFailed
   const outcome = !failed ? 'succeeded' : body?.counted === false ? 'postponed' : 'failed'
-  const durationMs = numberIn(body, 'durationMs') ?? null
+  const durationMs = amountIn(body, 'durationMs') ?? null
   attempts.put(
     {
       ...(known ?? { ...begun, started_at_ms: nowMs - (durationMs ?? 0) }),

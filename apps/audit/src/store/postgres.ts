@@ -109,7 +109,7 @@ function withStoreErrors(client: pg.PoolClient): PostgresPoolClient {
       if (!(error instanceof pg.DatabaseError)) broken = error
       // What follows a failure in its transaction fails because of it, and that is what somebody wants to hear of.
       if (!isAfterFailure(error)) first = error
-      return rethrow(first)
+      return rethrow(first ?? error)
     })) as unknown as PostgresPoolClient['query']
   return { query, release: () => client.release(broken) }
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { DatabaseConnection, Dialect } from 'kysely'
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
@@ -27,7 +26,10 @@ export interface Request {
 }
 export type Reply = { readonly id: number } & ({ readonly result: unknown } | { readonly fault: Fault })
 
-/** The connection that writes into a SQLite file, in a thread of its own, so that this one goes on while it writes. */
+/**
+ * The connection that writes into a SQLite file, in a thread of its own, so that this one goes on while it writes. Should
+ * the thread die, what was asked of it fails with a `StoreError`, its transaction is gone, and the next `begin` starts another.
+ */
 export interface SqliteThread {
   begin(): Promise<void>
   commit(): Promise<void>
@@ -37,14 +39,46 @@ export interface SqliteThread {
   /** The statement once for each row; `columns` are as long as there are rows. */
   save(sql: string, columns: readonly (readonly unknown[])[]): Promise<void>
   readonly db: Kysely<AuditDatabase>
+  /** What is asked after it fails. */
   close(): Promise<void>
 }
 
 /** @throws StoreError when the file cannot be opened. */
 export async function startSqliteThread(settings: WriterSettings): Promise<SqliteThread> {
+  let worker = await startWorker(settings)
+  let closed = false
+  return {
+    async begin() {
+      if (worker.ended() && !closed) worker = await startWorker(settings)
+      await worker.ask({ kind: 'begin' })
+    },
+    commit: () => worker.ask({ kind: 'commit' }) as Promise<void>,
+    rollback: () => worker.ask({ kind: 'rollback' }) as Promise<void>,
+    find: (sql, keys) => worker.ask({ kind: 'find', sql, keys }) as Promise<unknown[][]>,
+    save: (sql, columns) => worker.ask({ kind: 'save', sql, columns }) as Promise<void>,
+    db: new Kysely<AuditDatabase>({
+      dialect: dialectOf((sql, parameters) => worker.ask({ kind: 'sql', sql, parameters }) as Promise<SqlResult>),
+    }),
+    async close() {
+      closed = true
+      if (!worker.ended()) await worker.ask({ kind: 'close' })
+      await worker.exited
+    },
+  }
+}
+
+interface RunningWorker {
+  ask(work: Work): Promise<unknown>
+  ended(): boolean
+  readonly exited: Promise<void>
+}
+
+async function startWorker(settings: WriterSettings): Promise<RunningWorker> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: settings })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  const exited = Promise.withResolvers<void>()
   let last = 0
+  let end: StoreError | undefined
   const replyTo = (id: number) => {
     const reply = Promise.withResolvers<unknown>()
     waiting.set(id, reply)
@@ -56,27 +90,31 @@ export async function startSqliteThread(settings: WriterSettings): Promise<Sqlit
     if ('fault' in reply) asked?.reject(toError(reply.fault))
     else asked?.resolve(reply.result)
   })
-  const ask = (work: Work) => {
-    const id = ++last
-    worker.postMessage({ id, work } satisfies Request)
-    return replyTo(id)
-  }
+  // It comes before `exit`; heard by nobody it would end the process.
+  worker.on('error', (cause) => {
+    end = endOf(cause.message, cause)
+  })
+  worker.on('exit', (code) => {
+    end ??= endOf(`exit code ${code}`, undefined)
+    for (const { reject } of waiting.values()) reject(end)
+    waiting.clear()
+    exited.resolve()
+  })
   await replyTo(0)
   return {
-    begin: () => ask({ kind: 'begin' }) as Promise<void>,
-    commit: () => ask({ kind: 'commit' }) as Promise<void>,
-    rollback: () => ask({ kind: 'rollback' }) as Promise<void>,
-    find: (sql, keys) => ask({ kind: 'find', sql, keys }) as Promise<unknown[][]>,
-    save: (sql, columns) => ask({ kind: 'save', sql, columns }) as Promise<void>,
-    db: new Kysely<AuditDatabase>({
-      dialect: dialectOf((sql, parameters) => ask({ kind: 'sql', sql, parameters }) as Promise<SqlResult>),
-    }),
-    async close() {
-      const exited = once(worker, 'exit')
-      await ask({ kind: 'close' })
-      await exited
+    async ask(work) {
+      if (end) throw end
+      const id = ++last
+      worker.postMessage({ id, work } satisfies Request)
+      return replyTo(id)
     },
+    ended: () => end !== undefined,
+    exited: exited.promise,
   }
+}
+
+function endOf(reason: string, cause: unknown): StoreError {
+  return new StoreError(`The thread that writes the audit store has ended (${reason}).`, { cause, isDouble: false })
 }
 
 interface SqlResult {

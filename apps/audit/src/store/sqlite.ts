@@ -28,6 +28,7 @@ const PRAGMAS = [
   'cache_size = -65536',
   // 64 MiB of journal (in pages of a new file) before it is folded back: each page is then written back once for many commits.
   'wal_autocheckpoint = 8000',
+  `busy_timeout = ${WRITE_TIMEOUT_MS}`,
 ]
 
 /**
@@ -66,13 +67,18 @@ async function openReader(
   path: string,
   { thread, write }: { thread: SqliteThread; write: Database['write'] },
 ): Promise<DatabaseSync> {
+  await setBusyTimeout(thread, START_TIMEOUT_MS)
   await write(({ db }) => migrate(db, 'sqlite'))
-  await thread.db.executeQuery(CompiledQuery.raw(`PRAGMA busy_timeout = ${WRITE_TIMEOUT_MS}`))
+  await setBusyTimeout(thread, WRITE_TIMEOUT_MS)
   return storeErrors(() => {
     const reader = new DatabaseSync(path, { readOnly: true, timeout: WRITE_TIMEOUT_MS })
     reader.exec('PRAGMA cache_size = -32768')
     return reader
   })
+}
+
+async function setBusyTimeout({ db }: SqliteThread, ms: number): Promise<void> {
+  await db.executeQuery(CompiledQuery.raw(`PRAGMA busy_timeout = ${ms}`))
 }
 
 async function inTransaction<T>(thread: SqliteThread, work: () => Promise<T>): Promise<T> {
@@ -82,7 +88,8 @@ async function inTransaction<T>(thread: SqliteThread, work: () => Promise<T>): P
     await thread.commit()
     return result
   } catch (error) {
-    await thread.rollback()
+    // It fails when the thread has died, and then SQLite has rolled back.
+    await thread.rollback().catch(() => undefined)
     throw error
   }
 }
