@@ -48,9 +48,9 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
   // Read from Redis and not given out yet; all of it is behind `handedOut`.
   let ahead: LogEvent[] = []
   let handedOut: string | undefined
-  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for. It begins
-  // with the most, or the first read of a long log would be a hundred times what was asked for.
-  let factsPerEntry = MAX_FACTS
+  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for. Before
+  // it is known it counts as the most, or the first read of a long log would be a hundred times what was asked for.
+  let factsPerEntry: number | undefined
 
   /** The rest of an entry that a cursor stands in the middle of: XREAD would pass over it. */
   const restOf = async (after: string) => {
@@ -85,13 +85,13 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
       if (after !== handedOut) ahead = await restOf(after)
       if (ahead.length === 0) {
-        const entriesWanted = Math.min(Math.ceil(count / factsPerEntry), MAX_ENTRIES)
+        const entriesWanted = Math.min(Math.ceil(count / (factsPerEntry ?? MAX_FACTS)), MAX_ENTRIES)
         const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
         const entries = reply?.[0]?.[1] ?? []
         ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
         if (entries.length > 0) {
           const facts = entries.reduce((sum, [, fields]) => sum + factsIn(fields), 0)
-          factsPerEntry = Math.max(facts / entries.length, factsPerEntry / 2, 1)
+          factsPerEntry = Math.max(facts / entries.length, (factsPerEntry ?? 1) / 2)
         }
       }
       const events = ahead.length > count ? ahead.slice(0, count) : ahead
