@@ -108,6 +108,13 @@ const SDK_WORDS = {
     'A step of taking or settling jobs failed for a reason other than a lost connection; it is tried again.',
   'sdk.result_not_kept': 'The job succeeded; its result is larger than 64 KiB or no JSON, and was not kept.',
   'sdk.hook_failed': 'A hook that was passed to `consume` or `subscribe` threw.',
+  'sdk.signature_missing':
+    'The request lacks a header of a signature: it is no delivery. See [verifying.md](verifying.md).',
+  'sdk.signature_expired':
+    'The request was signed too long ago, or in the future: it is sent again by somebody, or the clock of a machine is wrong.',
+  'sdk.signature_invalid':
+    'No signature of the request fits: another secret, or the body is not as it came. JSON that was parsed and written again has other bytes.',
+  'sdk.body_too_large': 'The body of a request that nobody has verified yet is larger than `maxBodyBytes`.',
   'sdk.buffer_full': 'Too many emits wait for the audit service; this one was not taken.',
 }
 

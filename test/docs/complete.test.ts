@@ -3,6 +3,7 @@ import {
   ENDPOINT_EVENTS,
   GAS_EVENTS,
   JOB_EVENTS,
+  JOB_METRICS,
   KEY_EVENTS,
   QUEUE_EVENTS,
   REDRIVE_EVENTS,
@@ -65,6 +66,12 @@ describe('the documentation leaves out', () => {
     expect(listed).toContain('lease.lost')
     const known = (name: string) => code.includes(`'${name}'`) || prefixes.some((prefix) => name.startsWith(prefix))
     expect(listed.filter((name) => !known(name))).toEqual([])
+    // Of these the code knows the words of the variable part, and the page has to have each.
+    const { late: _late, lost: _lost, ...settled } = JOB_METRICS.attempts.labels.outcome
+    const ends = Object.keys({ ...settled, ...JOB_METRICS.finished.labels.outcome }).map((word) => `job.${word}`)
+    const variable = [...ends, ...Object.values(ENDPOINT_EVENTS)].toSorted()
+    const isVariable = (name: string) => /^(job|breaker)\./.test(name) && !code.includes(`event: '${name}'`)
+    expect([...new Set(listed.filter(isVariable))].toSorted()).toEqual(variable)
   })
 
   it('no decision', () => {

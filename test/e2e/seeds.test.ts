@@ -78,7 +78,20 @@ describe('the handlers of a user, unchanged', { timeout: 60_000 }, () => {
       return data.events.length === 40 && data.events
     })
     expect(new Set(synced.map(({ entityId }) => entityId))).toEqual(new Set(records))
-    expect((await service.septor.verify('rec_7')).data).toEqual({
+    const { septor } = service
+    const [first] = synced
+    const asked = { eventType: 'rec*.synced', who: first?.metadata.who, field: 'attempt', equals: 1 }
+    expect((await septor.count(asked)).data).toEqual({ count: 40, lookedAt: 40, complete: true })
+    expect((await septor.count({ ...asked, entityId: 'rec_7' })).data.count).toBe(1)
+    expect((await septor.count({ text: 'rec_7 attempt' })).data.count).toBe(
+      (await septor.query({ text: 'rec_7 attempt' })).data.events.length,
+    )
+    expect((await septor.count({ ...asked, until: new Date(0) })).data.count).toBe(0)
+    expect((await septor.getChain('rec_7')).data).toMatchObject({
+      valid: true,
+      chain: [{ entityId: 'rec_7', chainIndex: 0 }],
+    })
+    expect((await septor.verify('rec_7')).data).toEqual({
       verdict: 'intact',
       valid: true,
       totalEvents: 1,

@@ -33,4 +33,12 @@ describe('tests', () => {
   ])('are left alone for %s', (_name, text) => {
     expect(checkTestHabits([{ path: 'apps/audit/test/a.test.ts', text }])).toEqual([])
   })
+
+  it('may let time pass where that is what they are for, and nowhere else in that folder', () => {
+    const text = `import { setTimeout as sleep } from 'node:timers/promises'`
+    const found = checkTestHabits(
+      ['bench/a.ts', 'test/chaos/faults.ts', 'test/chaos/a.test.ts'].map((path) => ({ path, text })),
+    )
+    expect(found.map(({ file }) => file)).toEqual(['test/chaos/a.test.ts'])
+  })
 })

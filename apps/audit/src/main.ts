@@ -69,12 +69,13 @@ await runService({
 
 async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
+  const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const { redis, partitions } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
+    onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const store = await open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'), config.DATABASE_URL)
 
-  const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = createAuditMetrics(appMetrics)
   const signals = createSignals()
   const stopping = new AbortController()
@@ -83,7 +84,8 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const holder = `audit-${randomUUID()}`
 
   const connectReader = async (partition: Partition) => {
-    const blocking = connectBlocking({ url, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS })
+    const onReconnect = () => appMetrics.own.reconnects.inc({ connection: 'log' })
+    const blocking = connectBlocking({ url, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS, onReconnect })
     await whenReady(blocking, { timeoutMs: REDIS_TIMEOUT_MS })
     return { partition, blocking }
   }

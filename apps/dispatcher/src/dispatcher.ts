@@ -52,15 +52,16 @@ const REDIS_DEADLINE_MS = 30_000
 /** Build the dispatcher, take requests, then join the partitions and deliver. */
 export async function startDispatcher(config: Config, { logger, tracing }: Telemetry) {
   const masterKeys = openMasterKeys(config, logger)
+  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
+    onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const { redis, subscriber, facts, partitions, registry, onError } = platform
   const clock = systemClock
   const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
   refuseStrangeSecrets(signer)
-  const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const targets = parseTargets(config.MILLRACE_TARGETS)
   const targetCheck = createTargetCheck(targets)

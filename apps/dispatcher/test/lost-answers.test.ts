@@ -1,5 +1,13 @@
 import { claim, createPartitions, enqueue, lease, readLogRange } from '@millrace/streams'
-import { eventually, type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
+import {
+  eventually,
+  type FaultProxy,
+  type Receiver,
+  type RedisServer,
+  startFaultProxy,
+  startReceiver,
+  startRedis,
+} from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
   addressOf,
@@ -12,12 +20,11 @@ import {
   type RunningDispatcher,
   typesOf,
 } from './fixture.ts'
-import { type HalfOpenProxy, startHalfOpenProxy } from './half-open-proxy.ts'
 
 // Each script may run and its answer be lost. The proxy between dispatcher and Redis does exactly that, once.
 let redis: RedisServer
 let receiver: Receiver
-let proxy: HalfOpenProxy
+let proxy: FaultProxy
 let dispatcher: RunningDispatcher
 let client: Client
 beforeAll(async () => {
@@ -26,7 +33,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   await redis.flush()
-  proxy = await startHalfOpenProxy(redis.port)
+  proxy = await startFaultProxy({ targetPort: redis.port })
   const started = await dispatcherOn(proxy.url, { env: { MILLRACE_LEASE_MS: '600' } })
   dispatcher = started.dispatcher
   client = started.client
@@ -34,7 +41,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await expectBalance(client)
   await dispatcher.stop()
-  proxy.stop()
+  await proxy.stop()
 })
 afterAll(async () => {
   await receiver.stop()

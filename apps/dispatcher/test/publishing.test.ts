@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataAt, eventsPath, type PublishedBody, publish, subscribeTo } from './event-fixture.ts'
 import { metricOf, type Rig, startRig } from './fixture.ts'
 
+/** Queues that have series of their own here; more than the tests before the last one declare. */
+const NAMES = 20
+
 let rig: Rig
 beforeAll(async () => {
-  rig = await startRig({ env: { MILLRACE_DRAIN_MS: '500' } })
+  rig = await startRig({ env: { MILLRACE_DRAIN_MS: '500', MILLRACE_METRICS_NAMES: String(NAMES) } })
 })
 afterAll(() => rig.stop())
 
@@ -175,7 +178,28 @@ describe('an event that is published', () => {
 
 it('is counted under its service, or together with all that belong to none', async () => {
   for (const namespace of ['made-up-1', 'made-up-2']) await publish(rig.client, 'counted.sent', { namespace })
+  const refused = await rig.client.call('POST', '/events?namespace=made-up-3', { text: '{}', headers: STRUCTURED })
+  expect(refused.status).toBe(422)
   const metrics = await (await fetch(`${rig.client.url}/metrics`)).text()
   expect(metrics).toMatch(/millrace_events_published_total\{namespace="_other",result="appended"[^}]*\} 2/)
+  expect(metrics).toMatch(/millrace_events_published_total\{namespace="_other",result="refused"[^}]*\} [1-9]/)
   expect(metrics).not.toContain('made-up')
+})
+
+it('makes no more series than MILLRACE_METRICS_NAMES allows, however many services and queues there are', async () => {
+  const count = async () => {
+    const metrics = await (await fetch(`${rig.client.url}/metrics`)).text()
+    const labelled = metrics.split('\n').filter((line) => /^millrace_queue_jobs\{/.test(line))
+    return labelled.filter((line) => line.includes('state="waiting"')).length
+  }
+  await expect.poll(count, { timeout: 15_000 }).toBeGreaterThan(2)
+  const names = Array.from({ length: 30 }, (_, n) => ({ name: `many-${n}` }))
+  await subscribeTo(rig.client, 'many', { subscriptions: names, url: rig.receiver.url })
+  const queues = (await rig.client.call<{ queues: unknown[] }>('GET', '/queues?namespace=many')).body.queues
+  expect(queues).toHaveLength(30)
+  await publish(rig.client, 'counted.sent', { namespace: 'many' })
+  const collected = async () =>
+    (await metricOf(rig.client, 'millrace_queue_jobs', { namespace: '_other', state: 'waiting' })) !== undefined
+  await expect.poll(collected, { timeout: 15_000 }).toBe(true)
+  expect(await count()).toBe(NAMES + 1)
 })

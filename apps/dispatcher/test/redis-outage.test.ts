@@ -74,6 +74,8 @@ describe('redis-server killed and restarted under load', () => {
     await load.stop()
     await expectAllDelivered(rig.client, namespace, load.accepted)
     expect((await rig.client.call('GET', '/readyz')).status).toBe(200)
+    for (const connection of ['commands', 'wakeups'])
+      expect(await metricOf(rig.client, 'millrace_redis_reconnects_total', { connection })).toBeGreaterThanOrEqual(2)
   })
 })
 

@@ -31,13 +31,14 @@ const TICKS_LATE_MS = 10_000
 
 /** Build the scheduler: plan what the registry declares, fire what is due, answer requests. */
 export async function startScheduler(config: Config, { logger, tracing }: Telemetry) {
+  const appMetrics = createMetrics({ app: 'scheduler', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'scheduler', partitions: config.MILLRACE_PARTITIONS, logger },
     timeoutMs: REDIS_DEADLINE_MS,
+    onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const { redis, partitions, registry, onError } = platform
   const clock = systemClock
-  const appMetrics = createMetrics({ app: 'scheduler', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const metrics = appMetrics.instruments(SCHEDULE_METRICS)
 
   const production = config.MILLRACE_ENV === 'production'

@@ -10,6 +10,7 @@ import {
   prepareTick,
   type RegistryView,
   sendTicks,
+  storeClock,
   type Ticked,
 } from '@millrace/streams'
 import type { SendSpan } from '@millrace/traces'
@@ -64,6 +65,12 @@ interface Batch {
   readonly due: readonly DueSchedule[]
 }
 
+/** What one call came to. It is counted and logged once all have come back: until then that would only hold up the store. */
+interface Sent {
+  readonly prepared: readonly Prepared[]
+  readonly results: readonly Ticked[]
+}
+
 interface Prepared {
   readonly schedule: Schedule
   readonly decision: TickDecision
@@ -83,27 +90,29 @@ export function startTicker(deps: TickerDeps): Loop {
     intervalMs: SWEEP_MS,
     onError,
     async run(signal) {
+      const askedAt = performance.now()
       const look = await dueTicks(partition, { aheadMs: AHEAD_MS })
-      const lookedAt = performance.now()
-      const now = () => look.nowMs + performance.now() - lookedAt
       const batches = inBatches(known(look.due, deps), look.nowMs)
       const due = batches.filter(({ sendMs }) => sendMs <= look.nowMs)
       const soon = batches.filter(({ sendMs }) => sendMs > look.nowMs)
       // What is due already is on its way while the rest is decided.
-      const sent = due.map((batch) => fire(prepare(batch, { nowMs: Math.floor(now()), inMs: 0 }, deps), deps))
+      const sent = due.map((batch) => fire(prepare(batch, { nowMs: look.nowMs, inMs: 0 }, deps), deps))
       const prepared = soon.map((batch) => {
         const { sendMs } = batch
-        return { sendMs, calls: prepare(batch, { nowMs: sendMs, inMs: sendMs - now() }, deps) }
+        return { sendMs, calls: prepare(batch, { nowMs: sendMs, inMs: sendMs - look.nowMs }, deps) }
       })
+      const clock = prepared.length > 0 ? await storeClock(partition) : () => look.nowMs
       for (const { sendMs, calls } of prepared) {
-        if (!(await sleepUntil(sendMs, now, signal)) || now() > sendMs + OUTDATED_MS) break
+        if (!(await sleepUntil(sendMs, clock, signal)) || clock() > sendMs + OUTDATED_MS) break
         sent.push(fire(calls, deps))
       }
-      const fired = await Promise.all(sent)
+      const fired = (await Promise.all(sent)).map((each) => reportAll(each, deps))
       deps.onTicked()
       // What fired is planned anew, maybe as the next of all: look when that is, or each second would begin where the last ended.
       if (fired.includes(true)) return 0
-      return look.nextInMs === undefined ? undefined : Math.max(0, look.nextInMs - AHEAD_MS - (now() - look.nowMs))
+      return look.nextInMs === undefined
+        ? undefined
+        : Math.max(0, look.nextInMs - AHEAD_MS - (performance.now() - askedAt))
     },
   })
 }
@@ -152,10 +161,13 @@ function prepare({ due }: Batch, { nowMs, inMs }: { nowMs: number; inMs: number 
   })
 }
 
-/** True when the plan of any of them moved. */
-async function fire(prepared: readonly Prepared[], deps: TickerDeps): Promise<boolean> {
+async function fire(prepared: readonly Prepared[], deps: TickerDeps): Promise<Sent> {
   const calls = prepared.map(({ call }) => call)
-  const results = await sendTicks(deps.partition, calls, { keep: deps.keep })
+  return { prepared, results: await sendTicks(deps.partition, calls, { keep: deps.keep }) }
+}
+
+/** True when the plan of any of them moved. */
+function reportAll({ prepared, results }: Sent, deps: TickerDeps): boolean {
   for (const [index, { schedule, decision, spans }] of prepared.entries()) {
     const result = results[index] as Ticked
     if (result.kind === 'done') endTicks(spans, result.fires)

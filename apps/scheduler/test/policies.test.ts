@@ -176,7 +176,7 @@ describe('overlap', () => {
   it('cancel ends the run that is under way and starts the next one', async () => {
     const address = await planned('cancelling', { ...yearly, overlap: 'cancel' })
     const path = pathOf('cancelling', 's')
-    rig.receiver.script(path, { delayMs: 20_000 })
+    rig.receiver.script(path, { delayMs: 20_000 }, {})
     await dueAgo(address, 20)
     await rig.receiver.waitFor(path, 1)
     await dueAgo(address, 10)

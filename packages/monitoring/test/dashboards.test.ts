@@ -63,6 +63,18 @@ describe('the dashboards', () => {
 })
 
 describe.each(models.map((model) => [model.uid, model] as const))('%s', (_uid, model) => {
+  it('has an address and a title that Grafana takes, and that no other has', () => {
+    // Its limits; of two with one uid, or with one title in a folder, the provisioner loads neither.
+    expect(model.uid).toMatch(/^[a-zA-Z0-9_-]{1,40}$/)
+    expect(models.filter(({ uid, title }) => uid === model.uid || title === model.title)).toHaveLength(1)
+    expect(model).not.toHaveProperty('dashboard')
+    // Panels that are in Grafana itself: no plugin has to be installed.
+    const types = panelsOf(model).map(({ type }) => type)
+    expect(
+      types.filter((type) => !['timeseries', 'stat', 'table', 'barchart', 'heatmap', 'gauge'].includes(type)),
+    ).toEqual([])
+  })
+
   it('loads without an edit: no id of another Grafana, no input to fill in, a datasource that is provisioned', () => {
     expect(model.id ?? null).toBeNull()
     expect(model.__inputs).toBeUndefined()

@@ -68,6 +68,8 @@ export interface CountResult {
     readonly count: number
     /** False when there were more events than are looked through at once: narrow it by time. */
     readonly complete: boolean
+    /** How many events of the other filters were looked through for `field` and `text`. */
+    readonly lookedAt: number
   }
 }
 

@@ -30,6 +30,16 @@ it('queries within its namespace by every filter', async () => {
   expect(audit.requests()[0]?.headers.authorization).toBe('Bearer secret')
 })
 
+it('counts within its namespace by the same filters', async () => {
+  const counted = { success: true, data: { count: 7, complete: true, lookedAt: 9 } }
+  audit.script('/v1/events/count', { body: counted })
+  const filter = { text: 'late fee', field: 'customer.id', equals: 7, until: '2031-01-01T00:00:00Z' }
+  expect(await septor.count(filter)).toEqual(counted)
+  const url = new URL(audit.requests()[0]?.url ?? '', audit.url)
+  expect(Object.fromEntries(url.searchParams)).toEqual({ namespace: 'billing', ...filter, equals: '7' })
+  expect(audit.requests()[0]?.headers.authorization).toBe('Bearer secret')
+})
+
 it('verifies and reads the chain of an entity whose id needs escaping', async () => {
   const verdict = { success: true, data: { valid: false, totalEvents: 3, brokenAt: 1 } }
   const chain = { success: true, data: { chain: [], valid: true, totalEvents: 0 } }

@@ -9,6 +9,8 @@ export interface ConnectionOptions {
   readonly url: string
   readonly role: string
   readonly log?: ConnectionLog
+  /** It was lost, and stands again. */
+  onReconnect?(): void
 }
 
 /**
@@ -16,7 +18,10 @@ export interface ConnectionOptions {
  * otherwise hold a dispatcher for a quarter of an hour. Shorter than a lease of 6 s, longer than any of our scripts.
  */
 const ANSWER_DEADLINE_MS = 5000
-/** A subscriber hears nothing for hours on a quiet night, so it asks this often whether the other end is still there. */
+/**
+ * Each connection asks this often whether the other end is still there: a subscriber hears nothing for hours on a quiet night, and
+ * one that stands by is to be alive when its turn comes. So a half-open one is found within this and the deadline.
+ */
 const PING_MS = 5000
 
 /**
@@ -24,8 +29,8 @@ const PING_MS = 5000
  * that a command failed, or that its fate is unknown, and decides itself. A client that silently sends an enqueue again
  * would make two jobs of one; one that sends a claim again would leave the first claim's jobs in nobody's hands.
  */
-export function connect({ url, role, log }: ConnectionOptions): Redis {
-  return create(url, role, log, {
+export function connect(options: ConnectionOptions): Redis {
+  return create(options, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -34,31 +39,26 @@ export function connect({ url, role, log }: ConnectionOptions): Redis {
 }
 
 /**
- * A connection for blocking reads. The client's own deadline ends a read whose socket died silently; the reader's loop
- * then asks again from where it stands.
+ * A connection for blocking reads of up to `blockMs`. Redis answers each of them, with nothing when nothing came; a read that
+ * is not answered says that the connection is dead, and fails. The reader's loop then asks again from where it stands. (The
+ * client's own `blockingTimeout` would call that an empty read, and go on with the dead connection.)
  */
-export function connectBlocking({ url, role, log, blockMs }: ConnectionOptions & { blockMs: number }): Redis {
-  return create(url, role, log, {
+export function connectBlocking({ blockMs, ...options }: ConnectionOptions & { blockMs: number }): Redis {
+  return create(options, {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
-    blockingTimeout: blockMs + 1000,
+    socketTimeout: blockMs + ANSWER_DEADLINE_MS,
   })
 }
 
 /** A connection for pub/sub; it subscribes again by itself after a reconnect. */
-export function connectSubscriber({ url, role, log }: ConnectionOptions): Redis {
-  const redis = create(url, role, log, {
+export function connectSubscriber(options: ConnectionOptions): Redis {
+  return create(options, {
     maxRetriesPerRequest: null,
     autoResubscribe: true,
     socketTimeout: ANSWER_DEADLINE_MS,
   })
-  const pinging = setInterval(() => {
-    if (redis.status === 'ready') redis.ping().catch(() => undefined)
-  }, PING_MS)
-  pinging.unref()
-  redis.once('end', () => clearInterval(pinging))
-  return redis
 }
 
 /** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
@@ -90,7 +90,7 @@ export async function whenReady(redis: Redis, { timeoutMs }: { timeoutMs: number
   }
 }
 
-function create(url: string, role: string, log: ConnectionLog | undefined, options: RedisOptions): Redis {
+function create({ url, role, log, onReconnect }: ConnectionOptions, options: RedisOptions): Redis {
   const common: RedisOptions = {
     ...options,
     connectionName: `millrace-${role}`,
@@ -105,6 +105,12 @@ function create(url: string, role: string, log: ConnectionLog | undefined, optio
   redis.on('error', (error: Error) =>
     log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
   )
+  redis.once('ready', () => redis.on('ready', () => onReconnect?.()))
+  const pinging = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(() => undefined)
+  }, PING_MS)
+  pinging.unref()
+  redis.once('end', () => clearInterval(pinging))
   return redis
 }
 

@@ -1,5 +1,5 @@
 import type { Partition } from './partition.ts'
-import { storeTime } from './scripts/advance_redrive.ts'
+import { storeTime } from './store-clock.ts'
 
 /** The pull consumers of a queue whose lease holds now, by name. */
 export async function readPullConsumers(partition: Partition, address: string): Promise<string[]> {

@@ -74,7 +74,6 @@ export {
   readRedrive,
   readRedrives,
   runningRedrives,
-  storeTime,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
@@ -123,6 +122,7 @@ export { trimLog } from './scripts/trim.ts'
 export { followSecrets, type SecretsFollower } from './secrets.ts'
 export { checkServer, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
+export { storeClock, storeTime } from './store-clock.ts'
 export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

@@ -16,13 +16,13 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:log',
     type: 'stream',
     holds:
-      'every event of the partition: kind, type, ns, queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty. Groups: audit, and any reader of its own',
+      'every event of the partition: kind, type, ns, queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
   },
   {
     pattern: '{pN}:q:<ns>/<queue>:<lane>',
     type: 'stream',
     holds:
-      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; else job (empty where the entry id says it), attempt, epoch, meta, data',
+      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
   },
   { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
   {

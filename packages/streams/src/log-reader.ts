@@ -172,6 +172,9 @@ function toLogEvents(partition: number, first: string, fields: readonly string[]
   const { ms, seq } = parsePosition(first)
   const facts = factsIn(fields)
   const unpack = WITH_PAYLOAD.has(type)
+  const isJob = shared[1] === 'job'
+  // Facts about many queues: each names its own as its entity.
+  const isOfMany = shared[7] === '' && (isJob || shared[1] === 'schedule')
   const events: LogEvent[] = []
   for (let index = wants === undefined || wants(type) ? 0 : facts - 1; index < facts; index++) {
     const position = index === 0 ? first : `${ms}-${seq + index}`
@@ -184,8 +187,8 @@ function toLogEvents(partition: number, first: string, fields: readonly string[]
       kind: shared[1],
       type,
       namespace: shared[5],
-      queue: shared[7],
-      entityId: shared[1] === 'job' || !entity ? jobIdOf(entity, position, partition) : entity,
+      queue: isOfMany ? entity : shared[7],
+      entityId: isJob || !entity ? jobIdOf(isOfMany ? '' : entity, position, partition) : entity,
       data: unpack ? unpackEventData(data) : data,
       endsEntry: index === facts - 1,
     })

@@ -16,6 +16,8 @@ export interface RedisOptions {
   readonly logger: PlatformLog
   /** How long a Redis that is still starting is waited for. */
   readonly timeoutMs: number
+  /** A connection was lost, and stands again: that of the commands, or of the wake-ups. */
+  onReconnect?(connection: 'commands' | 'wakeups'): void
 }
 
 export interface OpenRedis {
@@ -29,8 +31,9 @@ export interface OpenRedis {
  *
  * @throws UnfitServerError when it could lose jobs or has another number of partitions; Error when it does not answer in time.
  */
-export async function openRedis({ url, role, partitions, logger, timeoutMs }: RedisOptions): Promise<OpenRedis> {
-  const redis = connect({ url, role, log: logger })
+export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
+  const { url, role, partitions, logger, timeoutMs } = options
+  const redis = connect({ url, role, log: logger, onReconnect: () => options.onReconnect?.('commands') })
   // Each runner and route listens to it; there is no number of them that would be a leak.
   redis.setMaxListeners(0)
   await whenReady(redis, { timeoutMs })
@@ -53,7 +56,8 @@ export async function joinPlatform(options: RedisOptions): Promise<Platform> {
   const onError = (error: unknown) => {
     if (!isConnectionError(error)) logger.error({ event: 'background.failed', err: error }, 'background duty failed')
   }
-  const subscriber = connectSubscriber({ url, role: `${role}-follow`, log: logger })
+  const onReconnect = () => options.onReconnect?.('wakeups')
+  const subscriber = connectSubscriber({ url, role: `${role}-follow`, log: logger, onReconnect })
   subscriber.setMaxListeners(0)
   const open = await openRedis(options)
   const registry = await followRegistry({ redis: open.redis, subscriber, onError })

@@ -1,6 +1,17 @@
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { dueTicks, pauseSchedule, plan, readLogRange, readPlans, removePlan, tick } from '../src/index.ts'
+import {
+  claim,
+  dueTicks,
+  findJob,
+  openQueues,
+  pauseSchedule,
+  plan,
+  readLogRange,
+  readPlans,
+  removePlan,
+  tick,
+} from '../src/index.ts'
 import { due, fireAt, nameOf, planOf, prepareTicks, SCHEDULE, type TickBench } from './tick-fixture.ts'
 
 const address = SCHEDULE
@@ -113,6 +124,37 @@ describe('a tick', () => {
     const results = await tick(partition, [due(999, 2000), due(1000, 2000), due(1000, 2000)], { keep: 100 })
     expect(results.map(({ kind }) => kind)).toEqual(['stale', 'done', 'stale'])
     expect(await ticks.rows()).toHaveLength(1)
+  })
+
+  it('fires many schedules in one call, whose facts share their entries, and each job is found in its own queue', async () => {
+    const { partition, bench } = ticks
+    const addresses = [1, 2, 3].map((nth) => `shop/schedule:s${nth}`)
+    await openQueues(
+      partition,
+      addresses.map((each) => ({ address: each })),
+    )
+    const calls = addresses.map((each) => ({ address: each, fires: [fireAt(1000), fireAt(2000)] }))
+    const fired = (await tick(partition, calls, { keep: 100 })).flatMap((each) =>
+      each.kind === 'done' ? each.fires.map((fire) => (fire.kind === 'fired' ? fire.id : '')) : [],
+    )
+    const events = await readLogRange(partition)
+    const queues = addresses.flatMap((each) => [each, each].map((of) => of.slice('shop/'.length)))
+    for (const [type, entities] of [
+      ['schedule.fired', queues],
+      ['job.enqueued', fired],
+    ] as const) {
+      const facts = events.filter((event) => event.type === type)
+      expect(facts.map(({ queue }) => queue)).toEqual(queues)
+      expect(facts.map(({ entityId }) => entityId)).toEqual(entities)
+      expect(facts.map(({ endsEntry }) => endsEntry)).toEqual([false, false, false, false, false, true])
+    }
+    expect(await findJob(partition, fired[3]!)).toMatchObject({ state: 'waiting', address: addresses[1] })
+    const claimed = await claim(partition, { consumer: 'd1', address: addresses[1]!, concurrency: 9, want: 9 })
+    expect(claimed).toMatchObject({
+      kind: 'claimed',
+      jobs: [2, 3].map((nth) => ({ id: fired[nth], attempt: 1, epoch: 1 })),
+    })
+    expect(await bench.take('d1')).toEqual([])
   })
 
   it('does not fire a nominal time that has its job already', async () => {

@@ -13,6 +13,8 @@ export interface StartProcessOptions {
   /** Given to the child beside PATH, HOME and their like. Nothing else of the parent's environment passes. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
+  /** A module that runs before the file, as `node --import` does it. */
+  readonly preload?: URL
   /** `startProcess` resolves at the first line that satisfies this; at once when it is missing. */
   readonly readyWhen?: RegExp | ((line: string) => boolean)
   readonly readyTimeoutMs?: number
@@ -54,7 +56,8 @@ const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'LANG',
 /** Starts `file` under the same node as the test. Rejects, with the output, when it ends or is silent before it is ready, and leaves nothing running then. */
 export async function startProcess(options: StartProcessOptions): Promise<ChildHandle> {
   const file = options.file instanceof URL ? fileURLToPath(options.file) : options.file
-  const spawned = spawn(process.execPath, [file, ...(options.args ?? [])], {
+  const preload = options.preload ? ['--import', options.preload.href] : []
+  const spawned = spawn(process.execPath, [...preload, file, ...(options.args ?? [])], {
     cwd: options.cwd,
     env: childEnvironment(options.env ?? {}),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { freePort } from './free-port.ts'
+import { ProxiedPair } from './proxied-pair.ts'
 
 export interface FaultProxyOptions {
   readonly targetPort: number
@@ -20,31 +21,46 @@ export interface FaultProxy {
   stall(): void
   /** Passes bytes again after `stall()`, first those that waited. */
   resume(): void
+  /** Each piece of data takes so long in either direction; 0 ends that. */
+  slow(delayMs: number): void
+  /**
+   * Half-opens the connections there are: they pass nothing any more, in either direction, and are never closed from here;
+   * new ones work. What a failover, or a firewall that forgot, looks like.
+   */
+  freeze(): void
+  /** How many of the frozen connections the client still holds on to. */
+  frozen(): number
+  /** From the first request that matches on, its connection's answers vanish. Resolves when one has matched. */
+  swallowAnswers(request: RegExp): Promise<void>
+  /** Resets the connections that are frozen or whose answers vanish. */
+  reset(): void
   stop(): Promise<void>
-}
-
-interface Pair {
-  readonly client: Socket
-  readonly target: Socket
 }
 
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const port = await freePort()
-  const pairs = new Set<Pair>()
+  const pairs = new Set<ProxiedPair>()
   let stalled = false
+  let delayMs = 0
+  let wanted: { readonly request: RegExp; readonly matched: () => void } | undefined
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const pair = connect(client, options.targetPort)
+    const pair = new ProxiedPair(client, options.targetPort, {
+      delayMs: () => delayMs,
+      onRequest(bytes) {
+        if (!wanted?.request.test(bytes.toString('latin1'))) return
+        pair.state = 'swallowing'
+        wanted.matched()
+        wanted = undefined
+      },
+      onClose: () => pairs.delete(pair),
+    })
     pairs.add(pair)
-    client.once('close', () => pairs.delete(pair))
-    if (!stalled) join(pair)
+    if (stalled) pair.pause()
   })
 
   async function cut(): Promise<void> {
     const closed = close(server)
-    for (const { client, target } of pairs) {
-      client.resetAndDestroy()
-      target.destroy()
-    }
+    for (const pair of [...pairs]) pair.reset()
     await closed
   }
 
@@ -56,42 +72,28 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     heal: () => listen(server, port),
     stall() {
       stalled = true
-      for (const pair of pairs) part(pair)
+      for (const pair of pairs) pair.pause()
     },
     resume() {
       stalled = false
-      for (const pair of pairs) join(pair)
+      for (const pair of pairs) pair.resume()
+    },
+    slow(ms) {
+      delayMs = ms
+    },
+    freeze() {
+      for (const pair of pairs) pair.state = 'frozen'
+    },
+    frozen: () => [...pairs].filter(({ state }) => state === 'frozen').length,
+    swallowAnswers: (request) =>
+      new Promise((resolve) => {
+        wanted = { request, matched: resolve }
+      }),
+    reset() {
+      for (const pair of [...pairs]) if (pair.state !== 'open') pair.reset()
     },
     stop: cut,
   }
-}
-
-/** Both sides read only once they are joined, so that a pair made while stalled keeps its bytes in the kernel. */
-function connect(client: Socket, targetPort: number): Pair {
-  const target = createConnection({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true })
-  const pair = { client, target }
-  for (const [socket, other] of [
-    [client, target],
-    [target, client],
-  ] as const) {
-    socket.setNoDelay(true)
-    // What happens to one side happens to the other; `close` follows and does it.
-    socket.on('error', () => {})
-    socket.once('close', () => other.destroy())
-  }
-  return pair
-}
-
-function join({ client, target }: Pair): void {
-  client.pipe(target)
-  target.pipe(client)
-}
-
-function part({ client, target }: Pair): void {
-  client.unpipe(target)
-  target.unpipe(client)
-  client.pause()
-  target.pause()
 }
 
 function listen(server: Server, port: number): Promise<void> {

@@ -25,6 +25,7 @@ export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './faul
 export { freePort } from './free-port.ts'
 export { BY, withBy } from './operator.ts'
 export { type PostgresServer, startPostgres } from './postgres-server.ts'
+export { STEPPED_CLOCK } from './preloads.ts'
 export { type PrometheusSample, type PrometheusServer, promtool, startPrometheus } from './prometheus-server.ts'
 export { type Receiver, startReceiver } from './receiver.ts'
 export type { Behaviour, ReceivedRequest, ScriptedBehaviour } from './receiver-behaviour.ts'

@@ -34,8 +34,13 @@ export interface RedisServer {
   flush(): Promise<void>
   /** Sends a signal that ends the server (SIGKILL unless told) and resolves when the process is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>
-  /** Starts the server again on the same port and the same data; a running one is killed first. */
-  restart(): Promise<void>
+  /**
+   * Starts the server again on the same port and the same data; a running one is killed first.
+   *
+   * @param settings more of redis.conf, for this start alone
+   * @param until `loading`: resolves as soon as the server listens, when it may still be reading its data
+   */
+  restart(options?: { settings?: Readonly<Record<string, string>>; until?: 'ready' | 'loading' }): Promise<void>
   /** Closes the clients, kills the server, removes its directory. */
   stop(): Promise<void>
 }
@@ -57,8 +62,16 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const dir = options.dir ?? temporaryDir
   for (let tries = 1; ; tries++) {
     const port = await freePort()
-    const start = () =>
-      startServer({ binary, args: serverArguments({ port, socketPath, dir, options }), port, temporaryDir })
+    const start: Start = ({ settings = {}, until = 'ready' } = {}) => {
+      const args = serverArguments({ port, socketPath, dir, options, settings })
+      return startServer({
+        binary,
+        args,
+        port,
+        temporaryDir,
+        isUp: until === 'ready' ? /^\+PONG/ : /^(\+PONG|-LOADING)/,
+      })
+    }
     try {
       return new RunningRedis({ port, socketPath, temporaryDir, start, child: await start() })
     } catch (error) {
@@ -69,12 +82,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   }
 }
 
+type Start = (options?: Parameters<RedisServer['restart']>[0]) => Promise<ChildProcess>
+
 class RunningRedis implements RedisServer {
   readonly url: string
   readonly port: number
   readonly socketPath: string
   readonly #temporaryDir: string
-  readonly #start: () => Promise<ChildProcess>
+  readonly #start: Start
   readonly #clients = new Set<Redis>()
   #child: ChildProcess
 
@@ -82,7 +97,7 @@ class RunningRedis implements RedisServer {
     readonly port: number
     readonly socketPath: string
     readonly temporaryDir: string
-    readonly start: () => Promise<ChildProcess>
+    readonly start: Start
     readonly child: ChildProcess
   }) {
     this.url = `redis://127.0.0.1:${parts.port}`
@@ -116,9 +131,9 @@ class RunningRedis implements RedisServer {
     return end(this.#child, signal)
   }
 
-  async restart(): Promise<void> {
+  async restart(options?: Parameters<RedisServer['restart']>[0]): Promise<void> {
     await this.kill()
-    this.#child = await this.#start()
+    this.#child = await this.#start(options)
   }
 
   async stop(): Promise<void> {
@@ -134,6 +149,7 @@ function serverArguments(setup: {
   readonly socketPath: string
   readonly dir: string
   readonly options: RedisServerOptions
+  readonly settings: Readonly<Record<string, string>>
 }): string[] {
   const { options } = setup
   const settings: Record<string, string> = {
@@ -149,7 +165,7 @@ function serverArguments(setup: {
   }
   if (options.appendfsync) settings.appendfsync = options.appendfsync
   if (options.maxmemory) settings.maxmemory = options.maxmemory
-  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+  return Object.entries({ ...settings, ...setup.settings }).flatMap(([name, value]) => [`--${name}`, value])
 }
 
 async function startServer(setup: {
@@ -157,8 +173,9 @@ async function startServer(setup: {
   readonly args: readonly string[]
   readonly port: number
   readonly temporaryDir: string
+  readonly isUp: RegExp
 }): Promise<ChildProcess> {
-  const { binary, args, port, temporaryDir } = setup
+  const { binary, args, port, temporaryDir, isUp } = setup
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -171,7 +188,7 @@ async function startServer(setup: {
     log += error.message
   })
   diesWithUs(child, { folder: temporaryDir })
-  await eventually(async () => hasEnded(child) || (await answersPing(port)), {
+  await eventually(async () => hasEnded(child) || isUp.test(await answerToPing(port)), {
     timeoutMs: READY_TIMEOUT_MS,
     what: `${binary} on port ${port} to answer PING`,
   }).catch(async (error: unknown) => {
@@ -183,13 +200,13 @@ async function startServer(setup: {
 }
 
 /** Spoken by hand: a Redis client would retry by itself and hide when the server is really there. */
-function answersPing(port: number): Promise<boolean> {
+function answerToPing(port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = createConnection({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'))
     // While it reads its append-only file the server answers "-LOADING", which is not ready.
-    socket.once('data', (answer) => socket.destroy() && resolve(answer.toString().startsWith('+PONG')))
-    socket.once('error', () => resolve(false))
-    socket.once('close', () => resolve(false))
+    socket.once('data', (answer) => socket.destroy() && resolve(answer.toString()))
+    socket.once('error', () => resolve(''))
+    socket.once('close', () => resolve(''))
   })
 }
 

@@ -47,4 +47,27 @@ describe('startFaultProxy', () => {
     proxy.resume()
     expect(await Promise.all([waiting, alsoWaiting])).toEqual(['OK', 'OK'])
   })
+
+  it('freezes: the connections there are stay open and pass nothing, new ones work', async () => {
+    const client = redis.client({ port: proxy.port, socketTimeout: 200, maxRetriesPerRequest: 0 })
+    await client.ping()
+    proxy.freeze()
+    expect(proxy.frozen()).toBe(1)
+    const lost = client.set('key', 'lost')
+    expect(await redis.client({ port: proxy.port }).ping()).toBe('PONG')
+    await expect(lost).rejects.toThrow()
+    await eventually(() => proxy.frozen() === 0, { what: 'the client to give its frozen connection up' })
+    expect(await redis.client().exists('key')).toBe(0)
+  })
+
+  it('slows: what passes takes so long in either direction, and keeps its order', async () => {
+    const client = redis.client({ port: proxy.port })
+    await client.ping()
+    proxy.slow(60)
+    const askedAt = performance.now()
+    await Promise.all([client.rpush('list', 'a'), client.rpush('list', 'b')])
+    expect(performance.now() - askedAt).toBeGreaterThan(115)
+    proxy.slow(0)
+    expect(await client.lrange('list', 0, -1)).toEqual(['a', 'b'])
+  })
 })

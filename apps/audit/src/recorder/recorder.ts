@@ -94,6 +94,7 @@ class Recording {
     this.#label = partitionLabel(deps.reader.partition.number)
     deps.metrics.recorder.set({ partition: this.#label }, 0)
     deps.metrics.failures.labels({ partition: this.#label })
+    deps.metrics.trimmed.labels({ partition: this.#label })
   }
 
   /** Record until there is a reason to pause: stopped, stood down, or an error, which rises. */
@@ -222,9 +223,10 @@ class Recording {
   }
 
   async #trim(): Promise<void> {
-    const { reader, clock, keepEvents } = this.#deps
+    const { reader, clock, keepEvents, metrics } = this.#deps
     if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
     this.#trimmedAt = clock.now()
-    await trimLog(reader.partition, { keep: keepEvents, readers: Object.values(LOG_READERS) })
+    const entries = await trimLog(reader.partition, { keep: keepEvents, readers: Object.values(LOG_READERS) })
+    metrics.trimmed.inc({ partition: this.#label }, entries)
   }
 }

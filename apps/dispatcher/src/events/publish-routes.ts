@@ -59,6 +59,11 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
   await server.register(async (scope) => {
     // Any media type may be the data of an event in binary mode, so the body is read here and not by the server.
     scope.removeAllContentTypeParsers()
+    scope.addHook('onResponse', async (request, reply) => {
+      const { namespace = '' } = request.query as { namespace?: string }
+      if (reply.statusCode >= 400 && reply.statusCode < 500)
+        deps.metrics.published.inc({ namespace: labelOf(deps, namespace), result: 'refused' })
+    })
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     ;(scope as unknown as AppServer).post(
       '/events',
@@ -160,9 +165,12 @@ function checkSize(json: string, maxBytes: number): number {
   )
 }
 
-/** A namespace that no service has is whatever the client wrote, and labels have to be few. */
-function count({ metrics, registry }: PublishDeps, { namespace, deduplicated, warnings }: Published): void {
-  const label = registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : OTHER
+function count(deps: PublishDeps, { namespace, deduplicated, warnings }: Published): void {
   const result = deduplicated ? 'deduplicated' : warnings ? 'warned' : 'appended'
-  metrics.published.inc({ namespace: label, result })
+  deps.metrics.published.inc({ namespace: labelOf(deps, namespace), result })
+}
+
+/** A namespace that no service has is whatever the client wrote, and labels have to be few. */
+function labelOf({ registry }: PublishDeps, namespace: string): string {
+  return registry.service(namespace) || namespace === DEFAULT_NAMESPACE ? namespace : OTHER
 }

@@ -47,6 +47,13 @@ export const AUDIT_METRICS = {
     help: 'Times that recording had to pause because of an error',
     labels: partition,
   },
+  trimmed: {
+    name: 'millrace_stream_trimmed_entries_total',
+    type: 'counter',
+    unit: 'entries',
+    help: 'Entries that this process took out of a log because every reader has them and retention has ended',
+    labels: partition,
+  },
   foldDuration: {
     name: 'millrace_audit_fold_duration_seconds',
     type: 'histogram',

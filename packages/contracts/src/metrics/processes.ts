@@ -10,6 +10,13 @@ export const PROCESS_METRICS = {
     help: 'Always 1; the labels say what runs',
     labels: { version: 'version', node: 'version' },
   },
+  reconnects: {
+    name: 'millrace_redis_reconnects_total',
+    type: 'counter',
+    unit: 'times',
+    help: 'Connections to Redis that were lost and made again',
+    labels: { connection: { commands: '', wakeups: 'of pub/sub', log: 'blocking reads of the log' } },
+  },
   requestDuration: {
     name: 'http_server_request_duration_seconds',
     type: 'histogram',

@@ -10,7 +10,14 @@ export const SUBSCRIPTION_METRICS = {
     unit: 'events',
     help: 'Events by what became of them; the namespace is _other where no service has it',
     subject: 'namespace',
-    labels: { result: { appended: '', deduplicated: '', warned: 'appended, and its schema does not fit' } },
+    labels: {
+      result: {
+        appended: '',
+        deduplicated: '',
+        warned: 'appended, and its schema does not fit',
+        refused: 'a request with a mistake in it, whatever number of events it has',
+      },
+    },
   },
   publishDuration: {
     name: 'millrace_event_publish_duration_seconds',

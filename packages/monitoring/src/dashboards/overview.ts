@@ -169,6 +169,20 @@ export const OVERVIEW: Dashboard = {
           targets: [{ expr: `max by (partition) (${series(QUEUE_METRICS.logLength)})`, legend: '{{partition}}' }],
         },
         {
+          title: 'Log taken away',
+          description: 'Entries in five minutes that every reader has had. What is recorded is in the audit trail.',
+          ...{ kind: 'bars', unit: 'short', width: 12 },
+          targets: [
+            { expr: `sum by (partition) (increase(${series(AUDIT_METRICS.trimmed)}[5m]))`, legend: '{{partition}}' },
+          ],
+        },
+        {
+          title: 'Connections made again',
+          description: 'Connections to Redis in five minutes that were lost and stand again. A failover shows here.',
+          ...{ kind: 'bars', unit: 'short', width: 12 },
+          targets: [{ expr: `sum by (app) (increase(${series(PROCESS_METRICS.reconnects)}[5m]))`, legend: '{{app}}' }],
+        },
+        {
           title: 'Versions',
           description: 'What runs, and on which Node.',
           ...{ kind: 'table', unit: 'short', width: 12 },

@@ -50,6 +50,8 @@ export class Metrics {
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name)
     this.own = this.instruments(PROCESS_METRICS)
     this.own.build.set({ version, node: process.version }, 1)
+    // From the start, so that the first loss is an increase.
+    this.own.reconnects.labels({ connection: 'commands' })
   }
 
   /** What to count the metrics of a catalogue with; asked for once. */

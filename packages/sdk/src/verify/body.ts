@@ -34,9 +34,16 @@ export interface Refusal {
   readonly body: string
 }
 
+const STATUSES: Readonly<Record<string, number | undefined>> = {
+  'sdk.signature_missing': 401,
+  'sdk.signature_expired': 401,
+  'sdk.signature_invalid': 401,
+  'sdk.body_too_large': 413,
+}
+
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof MillraceError)) return undefined
-  const status = error.code.startsWith('sdk.signature_') ? 401 : error.code === 'sdk.body_too_large' ? 413 : undefined
+  const status = STATUSES[error.code]
   if (status === undefined) return undefined
   const title = status === 401 ? 'The request is no delivery of Millrace' : 'The body is larger than the limit'
   const problem = { type: `urn:millrace:problem:${error.code}`, title, status, detail: error.message, code: error.code }

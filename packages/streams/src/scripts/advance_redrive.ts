@@ -62,9 +62,3 @@ export function readRedrives({ redis, keys }: Partition): Promise<string[]> {
 export function runningRedrives({ redis, keys }: Partition): Promise<string[]> {
   return redis.zrangebyscore(keys.redriveEnds, '+inf', '+inf')
 }
-
-/** The store's clock, ms: what paces a redrive, whoever advances it. */
-export async function storeTime({ redis }: Partition): Promise<number> {
-  const [seconds, micros] = (await redis.time()).map(Number) as [number, number]
-  return seconds * 1000 + Math.floor(micros / 1000)
-}

@@ -67,7 +67,10 @@ export async function claim(
 }
 
 /** Entry ids, each followed by the payload, or by all fields of an entry that has more (`add_ready` in prelude.lua). */
-type LaneEntries = (string | FiveFields)[]
+type LaneEntries = (string | Fields)[]
+/** `meta` and `data` of a job that was never tried. */
+type TwoFields = [string, string, string, string]
+type Fields = TwoFields | FiveFields
 type FiveFields = [string, string, string, string, string, string, string, string, string, string]
 
 function readEntry(
@@ -75,12 +78,16 @@ function readEntry(
   address: string,
   lane: Lane,
   entryId: string,
-  content: string | FiveFields,
+  content: string | Fields,
 ): ClaimedJob {
   if (typeof content === 'string') {
     const id = idFromPosition('job', entryId, number)
     const data = unpackPayload(content)
     return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
+  }
+  if (content.length === 4) {
+    const [, meta, , data] = content
+    return toClaimedJob(address, [lane, entryId, idFromPosition('job', entryId, number), 1, 1, meta, data, 0])
   }
   const [, job, , attempt, , epoch, , meta, , data] = content
   const id = job || idFromPosition('job', entryId, number)

@@ -50,6 +50,8 @@ end
 -- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
 -- of each. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
 -- the log's last id keeps anybody else from getting.
+-- Facts about schedules, and about jobs that are enqueued, may be about many queues: then `queue` is empty in the shared fields,
+-- and the entity of each fact is the name of its queue.
 -- Readers, and scripts that look for one fact, take an entry whole: so its data have an end in bytes as well, and only a single
 -- fact that is larger goes beyond it.
 local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
@@ -116,6 +118,7 @@ local function decode_meta(meta) return meta ~= '' and cjson.decode(meta) or {} 
 
 local function parse_entry(fields)
   if #fields == 2 then return { job = '', attempt = 0, epoch = 0, meta = '', data = fields[2] } end
+  if #fields == 4 then return { job = '', attempt = 0, epoch = 0, meta = fields[2], data = fields[4] } end
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
@@ -135,15 +138,18 @@ local function each_entry(key, from, to, limit, visit)
 end
 
 -- A ready job as an entry of its lane. One that was never tried and brings nothing but its payload has the one field
--- `data`, and the entry's own id is its id: that is most of them, and every field is paid for at each step. Others have five
--- fields; `job` is '' where the entry's id is the job's. Any other place is noted, so that a command on the job's id finds it.
+-- `data`, and the entry's own id is its id: that is most of them, and every field is paid for at each step. Where there is more to
+-- say of it, it has `meta` as well. Others have five fields; `job` is '' where the entry's id is the job's. Any other place is noted, so that a command on the job's id finds it.
 -- Positions of the log rise, and so do lane entries made from them; an entry whose id was made by the lane itself ('*')
 -- may be ahead of the log within one millisecond, and then the lane makes the next id as well.
 local function add_ready(address, lane, position, job, attempt, epoch, meta, data)
   local key = lane_key(address, lane)
   local id
-  if job == '' and meta == '' and epoch == 0 then
+  local is_new = job == '' and epoch == 0
+  if is_new and meta == '' then
     id = redis.pcall('XADD', key, position, 'data', data)
+  elseif is_new then
+    id = redis.pcall('XADD', key, position, 'meta', meta, 'data', data)
   else
     id = redis.pcall('XADD', key, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', data)
   end

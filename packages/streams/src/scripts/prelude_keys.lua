@@ -169,13 +169,14 @@ local function cancel_job(address, job, meta, by)
   release_all(address, job, meta)
 end
 
--- The entry of the log that holds the fact at a position; nil when it was trimmed.
-local function entry_of(position)
+-- The address of the queue that the fact at a position of the log is about; nil when it was trimmed.
+local function logged_address(position)
   local ms, seq = split_position(position)
   local entry = redis.call('XREVRANGE', LOG, position, ms .. '-0', 'COUNT', 1)[1]
-  local facts = entry and (#entry[2] - SHARED_FIELDS) / FIELDS_PER_FACT
-  if not entry or select(2, split_position(entry[1])) + facts <= seq then return nil end
-  return entry
+  if not entry then return nil end
+  local fields, nth = entry[2], seq - select(2, split_position(entry[1]))
+  if SHARED_FIELDS + nth * FIELDS_PER_FACT >= #fields then return nil end
+  return fields[6] .. '/' .. (fields[8] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 2] or fields[8])
 end
 
 -- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
@@ -201,8 +202,8 @@ local function locate(job)
     return in_lane(address, lane, entry_id)
   end
   local position = job_position(job)
-  local logged = entry_of(position)
-  local addresses = logged and { logged[2][6] .. '/' .. logged[2][8] } or redis.call('SMEMBERS', TAG .. ':queues')
+  local logged = logged_address(position)
+  local addresses = logged and { logged } or redis.call('SMEMBERS', TAG .. ':queues')
   for _, address in ipairs(addresses) do
     for _, lane in ipairs(LANES) do
       local found = in_lane(address, lane, position)

@@ -12,7 +12,7 @@
 --   event}: the state of the backfill that this is a step of
 -- Returns per schedule {'done', outcome per fire…} with outcome {'fired', job, ms late}, {'known', job} (that nominal time has its
 --   job already), {'replayed', job, name} or {'skipped', reason}; or {'stale'} (another scheduler was first, the plan changed, or
---   the backfill went on), {'early', ms until it is due}, {'closed'} (no longer declared).
+--   the backfill went on), {'early', ms until it is due}, {'closed'} (not declared, or not open yet).
 -- A scheduler that dies before this leaves the tick due for the next one; after it, nothing is left to do.
 -- A thousand schedules may be due at once and wait for each other here, so everything that can be is text made by the caller.
 local keep, on_time, now = tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms()
@@ -39,8 +39,8 @@ local function read_call()
   return call
 end
 
-local function refusal(call, stored)
-  if is_closed(call.address) then return { 'closed' } end
+local function refusal(call, stored, is_open)
+  if not is_open then return { 'closed' } end
   if call.seen ~= '' then
     if call.seen ~= stored then return { 'stale' } end
     local early = tonumber(call.due) - now
@@ -86,12 +86,60 @@ local function lateness(fire_ms)
   return late, late_text
 end
 
-local function fire(call, item, ns, queue)
+-- What fires and is not written yet. The facts of one namespace stand in one entry of the log: an entry for each would be a
+-- quarter of what a tick costs. Their queues differ, so the entry names none, and each fact names its own.
+local firing = {}
+
+local function write_one(each, position)
+  local address, item = each.address, each.item
+  make_ready(address, 'normal', position, '', 0, 0, item.meta, item.data)
+  count(address, 'accepted', 1)
+  local job = job_id(position)
+  redis.call('HSET', active_key(address), job, item.name)
+  local state = each.late > on_time and ',"state":"late"' or ',"state":"fired"'
+  redis.call('HSET', rows_key(address), item.name, item.row .. state .. each.late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. now_text .. '}')
+  if each.once then redis.call('SET', each.once, job .. ' ' .. item.name, 'PX', each.window) end
+  each.reply[each.nth] = { 'fired', job, each.late }
+end
+
+local function write_firing()
+  local schedules, jobs, shared, written = nil, nil, nil, 0
+  local function on_jobs(position, n)
+    local ms, seq = split_position(position)
+    for i = 0, n - 1 do
+      written = written + 1
+      write_one(firing[written], ms .. '-' .. whole(seq + i))
+    end
+  end
+  for _, each in ipairs(firing) do
+    local item = each.item
+    local same = each.ns .. ' ' .. item.type
+    if same ~= shared then
+      if shared then
+        schedules.flush()
+        jobs.flush()
+      end
+      schedules, jobs = facts_of('schedule', item.type, each.ns, ''), facts_of('job', 'job.enqueued', each.ns, '', on_jobs)
+      shared = same
+    end
+    schedules.add(each.queue, item.event .. each.late_text .. '}')
+    jobs.add(each.queue, '{"lane":"normal","meta":' .. item.meta .. ',"data":' .. item.data .. '}')
+  end
+  if shared then
+    schedules.flush()
+    jobs.flush()
+  end
+  firing = {}
+end
+
+-- The reply of a firing; nil where `write_firing` puts it in.
+local function fire(call, item, ns, queue, reply, nth)
   local address, rare = call.address, call.rare
   local once = rare.once and TAG .. ':idem:' .. address .. ':' .. rare.once.key
   local before = once and redis.call('GET', once)
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
   if redis.call('ZADD', ledger_key(address), item.at_ms, item.name) == 0 then
+    write_firing()
     local known = read_row(address, item.name)
     if known and known.jobId then return { 'known', known.jobId } end
   end
@@ -100,17 +148,14 @@ local function fire(call, item, ns, queue)
   if rare.overlap == 'cancel' and call.seen ~= '' then
     for _, job in ipairs(runs_of(address)) do cancel_anywhere(job, CANCELLED_BY) end
   end
-  local late, late_text = lateness(item.fire_ms)
-  append('schedule', item.type, ns, queue, queue, item.event .. late_text .. '}')
-  local position = append('job', 'job.enqueued', ns, queue, '', '{"lane":"normal","meta":' .. item.meta .. ',"data":' .. item.data .. '}')
-  make_ready(address, 'normal', position, '', 0, 0, item.meta, item.data)
-  count(address, 'accepted', 1)
-  local job = job_id(position)
-  redis.call('HSET', active_key(address), job, item.name)
-  local state = late > on_time and ',"state":"late"' or ',"state":"fired"'
-  redis.call('HSET', rows_key(address), item.name, item.row .. state .. late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. now_text .. '}')
-  if once then redis.call('SET', once, job .. ' ' .. item.name, 'PX', rare.once.windowMs) end
-  return { 'fired', job, late }
+  local late, text = lateness(item.fire_ms)
+  firing[#firing + 1] = {
+    address = address, ns = ns, queue = queue, item = item, late = late, late_text = text,
+    once = once, window = once and rare.once.windowMs, reply = reply, nth = nth,
+  }
+  -- What is rare may look at what is written.
+  if rare ~= NOTHING_RARE then write_firing() end
+  return nil
 end
 
 local function advance_backfill(address, advance)
@@ -130,13 +175,16 @@ end
 
 local function run(call)
   local address, rare = call.address, call.rare
+  if rare ~= NOTHING_RARE then write_firing() end
   local ns, queue = split_address(address)
   for _, each in ipairs(rare.rows or {}) do record(address, each.name, whole(each.atMs), each.row) end
   for _, event in ipairs(rare.events or {}) do append('schedule', event.type, ns, queue, queue, event.data) end
   local reply = { 'done' }
-  for i, item in ipairs(call.fires) do reply[i + 1] = fire(call, item, ns, queue) end
+  for i, item in ipairs(call.fires) do
+    local known = fire(call, item, ns, queue, reply, i + 1)
+    if known then reply[i + 1] = known end
+  end
   if rare.advance then advance_backfill(address, rare.advance) end
-  trim_ledger(address, keep)
   return reply
 end
 
@@ -149,12 +197,13 @@ end
 local stored = redis.call('HMGET', TAG .. ':schedules', unpack(addresses))
 local limits = redis.call('HMGET', TAG .. ':limits', unpack(addresses))
 local idle = redis.call('SMISMEMBER', TAG .. ':idle', unpack(addresses))
+local open = redis.call('SMISMEMBER', TAG .. ':queues', unpack(addresses))
 local moved, plans, times, never = {}, {}, {}, {}
 for i, call in ipairs(calls) do
   local address = call.address
   known_limits[address] = limits[i] and cjson.decode(limits[i]) or false
   woken[address] = idle[i] == 0
-  results[i] = refusal(call, not moved[address] and stored[i])
+  results[i] = refusal(call, not moved[address] and stored[i], open[i] == 1)
   if not results[i] and call.seen ~= '' then
     moved[address] = true
     plans[#plans + 1], plans[#plans + 2] = address, call.next
@@ -168,5 +217,13 @@ end
 if #plans > 0 then redis.call('HSET', TAG .. ':schedules', unpack(plans)) end
 if #times > 0 then redis.call('ZADD', TAG .. ':ticks', unpack(times)) end
 if #never > 0 then redis.call('ZREM', TAG .. ':ticks', unpack(never)) end
-for i, call in ipairs(calls) do results[i] = results[i] or run(call) end
+local ran = {}
+for i, call in ipairs(calls) do
+  if not results[i] then
+    results[i] = run(call)
+    ran[#ran + 1] = call.address
+  end
+end
+write_firing()
+for _, address in ipairs(ran) do trim_ledger(address, keep) end
 return results

@@ -1,0 +1,139 @@
+import { DatabaseSync } from 'node:sqlite'
+import { createPartition, fullAddress, readLedger, storeTime } from '@millrace/streams'
+import { eventually } from '@millrace/testkit'
+import pg from 'pg'
+import type { Balance, Evidence, ScheduleEvidence } from './checks.ts'
+import type { Told } from './load.ts'
+import { LIMITS, NAMESPACE, QUEUES, SCHEDULES } from './manifest.ts'
+import type { Platform } from './platform.ts'
+import type { Service } from './service.ts'
+import type { Witnessed } from './witness.ts'
+
+export interface Sources {
+  readonly platform: Platform
+  readonly service: Service
+  readonly told: Told
+  readonly seen: Witnessed
+  readonly surprises: readonly string[]
+}
+
+const LANES = ['high', 'normal', 'low']
+const INTERVAL_MS = 1000
+
+/** Everything that is to be judged, of a platform that has come to rest. */
+export async function gatherEvidence({ platform, service, told, seen, surprises }: Sources): Promise<Evidence> {
+  const url = platform.urlOf('dispatcher-1')
+  const get = async <T>(address: string): Promise<T> => (await (await fetch(address)).json()) as T
+  const balances: Balance[] = []
+  for (const queue of QUEUES) {
+    balances.push({ queue, ...(await get<Omit<Balance, 'queue'>>(`${url}/queues/${NAMESPACE}/${queue}/balance`)) })
+  }
+  return {
+    balances,
+    accepted: told.jobs,
+    jobs: seen.jobs,
+    answered: service.answered,
+    events: told.events,
+    eventJobs: service.eventJobs,
+    running: [...seen.mostRunning].flatMap(([place, most]) => {
+      const [queue, key] = place.split(' ') as [string, string?]
+      const limit = key === undefined ? LIMITS[queue] : 1
+      return limit === undefined ? [] : [{ place, limit, most }]
+    }),
+    schedules: await readSchedules(platform, seen),
+    trails: await readTrails(platform, seen),
+    verdict: await get<Evidence['verdict']>(`${platform.urlOf('audit-1')}/v1/verify`),
+    ...(await readPending(platform)),
+    surprises: [...told.surprises, ...platform.apps.flatMap(({ crashes }) => crashes), ...surprises],
+  }
+}
+
+/** Resolves when no queue has anything left to do, or says what is left. */
+export async function untilAtRest(platform: Platform, timeoutMs: number): Promise<string | undefined> {
+  const url = platform.urlOf('dispatcher-1')
+  let left: unknown
+  const atRest = async () => {
+    const answer = await fetch(`${url}/queues?namespace=${NAMESPACE}`)
+    const { queues } = (await answer.json()) as { queues: { waiting: number; scheduled: number; running: number }[] }
+    left = queues.filter(({ waiting, scheduled, running }) => waiting + scheduled + running > 0)
+    return (left as unknown[]).length === 0
+  }
+  return eventually(atRest, { timeoutMs, intervalMs: 200, what: 'the queues to come to rest' }).then(
+    () => undefined,
+    (error: Error) => `${error.message} Left: ${JSON.stringify(left)}`,
+  )
+}
+
+/** Resolves when the store has as many records as the log has facts, or when it has had its time; the checks tell which. */
+export async function untilRecorded(platform: Platform, seen: Witnessed, timeoutMs: number): Promise<void> {
+  const isRecorded = async () => {
+    const trails = await readTrails(platform, seen)
+    return trails.every(({ facts, records }) => facts.length > 0 && facts.length === records.length)
+  }
+  await eventually(isRecorded, { timeoutMs, intervalMs: 300 }).catch(() => undefined)
+}
+
+async function readSchedules({ redis }: Platform, seen: Witnessed): Promise<ScheduleEvidence[]> {
+  const client = redis.client()
+  const partition = createPartition(client, 0)
+  const schedules: ScheduleEvidence[] = []
+  for (const name of SCHEDULES) {
+    const queue = `schedule:${name}`
+    const rows = await readLedger(partition, { address: fullAddress(NAMESPACE, queue), count: 1_000_000 })
+    const ledger = rows.map(({ row }) => ({ at: new Date(row.atMs).toISOString(), state: row.state, jobId: row.jobId }))
+    schedules.push({ name, fired: seen.fired.get(queue) ?? [], ledger, intervalMs: INTERVAL_MS })
+  }
+  client.disconnect()
+  return schedules
+}
+
+async function readTrails({ store }: Platform, seen: Witnessed): Promise<Evidence['trails']> {
+  const text = 'SELECT partition, event_id FROM records ORDER BY partition, seq'
+  const rows =
+    store.databaseUrl === undefined ? fromSqlite(store.sqlitePath, text) : await fromPostgres(store.databaseUrl, text)
+  const records = Map.groupBy(rows, ({ partition }) => partition)
+  return [...seen.facts].map(([partition, facts]) => ({
+    partition,
+    facts: [...facts],
+    records: (records.get(partition) ?? []).map(({ event_id }) => event_id),
+  }))
+}
+
+interface RecordRow {
+  readonly partition: number
+  readonly event_id: string
+}
+
+function fromSqlite(path: string, text: string): RecordRow[] {
+  const file = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  try {
+    return file.prepare(text).all() as unknown as RecordRow[]
+  } finally {
+    file.close()
+  }
+}
+
+async function fromPostgres(url: string, text: string): Promise<RecordRow[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  return client
+    .query<RecordRow>(text)
+    .then(({ rows }) => rows)
+    .finally(() => client.end())
+}
+
+async function readPending({ redis }: Platform): Promise<Pick<Evidence, 'pending' | 'owners'>> {
+  const client = redis.client()
+  const partition = createPartition(client, 0)
+  const owners = await client.zrangebyscore(partition.keys.consumers, await storeTime(partition), '+inf')
+  const pending: { queue: string; entry: string; owner: string }[] = []
+  for (const queue of QUEUES) {
+    for (const lane of LANES) {
+      const key = partition.keys.lane(fullAddress(NAMESPACE, queue), lane)
+      const entries = (await client.xpending(key, 'dispatch', '-', '+', 1000).catch(() => [])) as [string, string][]
+      for (const [entry, owner] of entries) pending.push({ queue, entry, owner })
+    }
+  }
+  client.disconnect()
+  return { pending, owners: new Set(owners) }
+}
