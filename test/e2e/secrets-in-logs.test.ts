@@ -14,6 +14,7 @@ import {
 } from '@millrace/testkit'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { redisContents } from './redis-contents.ts'
 
 // Each is planted where a real one would be, and none of them may be in any line.
 const SECRETS = {
@@ -130,28 +131,47 @@ const keyForms = () => [
   ...formsOf(Buffer.from(signingSecret.slice('whsec_'.length), 'base64')),
 ]
 
-/** Everything that Redis holds: the keys, the values of strings, hashes, sets and sorted sets, and the streams. */
-async function redisContents(): Promise<string> {
-  const dumped = await Promise.all((await direct.keys('*')).map(async (key) => [key, await contentsOf(key)]))
-  return JSON.stringify(dumped)
-}
-
-async function contentsOf(key: string): Promise<unknown> {
-  switch (await direct.type(key)) {
-    case 'hash':
-      return direct.hgetall(key)
-    case 'stream':
-      return direct.xrange(key, '-', '+')
-    case 'zset':
-      return direct.zrange(key, '0', '-1')
-    case 'set':
-      return direct.smembers(key)
-    default:
-      return direct.get(key)
-  }
-}
-
 describe('the log files at their most talkative', () => {
+  it('have no line and no label that somebody else wrote', async () => {
+    const forged = `\n{"level":30,"event":"forged.line"}\r\nforged_metric{queue="x"} 1\u2028`
+    const encoded = encodeURIComponent(forged)
+    const by = { who: forged, why: forged }
+    // A worker's words end up in dead letters; a header cannot hold a line feed, but may hold what some take for one.
+    worker.script('/internal/mail', { status: 489, body: forged, headers: { 'x-reason': 'a\u0085forged.line' } })
+    const dispatcher = urls.dispatcher
+    const answers = await Promise.all([
+      call('POST', `${dispatcher}/jobs`, { namespace: 'shop', queue: 'mail', data: forged }),
+      call('POST', `${dispatcher}/jobs`, { namespace: forged, queue: forged, data: {} }),
+      call('POST', `${dispatcher}/queues/shop/mail/pause`, by),
+      call('POST', `${dispatcher}/queues/shop/mail/resume`, by),
+      call('POST', `${dispatcher}/queues/shop/${encoded}/pause`, by),
+      call('POST', `${dispatcher}/events?namespace=shop`, { type: forged, subject: forged, data: forged }),
+      call('GET', `${dispatcher}/jobs/${encoded}?x=${encoded}`),
+      call('GET', `${dispatcher}/${encoded}`, undefined, {
+        'user-agent': 'a\u0085forged.line',
+        'x-request-id': 'a\tb',
+      }),
+      call('PUT', `${dispatcher}/services/shop`, { ...MANIFEST(forged), who: forged }),
+      call('POST', `${urls.scheduler}/schedules/shop/${encoded}/trigger`, by),
+      call('POST', `${urls.audit}/v1/events/emit`, {
+        ...{ namespace: 'shop', eventType: forged, entityId: forged, data: forged, metadata: by },
+      }),
+      call('GET', `${urls.audit}/v1/events?namespace=${encoded}&who=${encoded}`),
+    ])
+    expect(answers.map(({ status }) => status).filter((status) => status >= 500)).toEqual([])
+    await worker.waitFor('/internal/mail', 1)
+    await eventually(() => output().includes('"job.dead"'))
+    const lines = apps.flatMap((app) => app.lines()).filter((line) => line !== '')
+    const events = lines.map((line) => (JSON.parse(line) as { event?: string }).event)
+    expect(events).toContain('job.dead')
+    expect(events.filter((event) => event?.includes('forged'))).toEqual([])
+    for (const app of APPS) {
+      const { text } = await call('GET', `${urls[app]}/metrics`)
+      expect(text).toMatch(/^millrace_/m)
+      expect(text).not.toContain('forged')
+    }
+  })
+
   it('hold no secret and no payload, whatever goes right or wrong', async () => {
     const { payload, payloadNumber, answer, eventData, auditData, query, idempotencyKey, sinkToken } = SECRETS
     worker.script(
@@ -199,7 +219,7 @@ describe('the log files at their most talkative', () => {
     const told = await Promise.all(APPS.map((app) => call('GET', `${urls[app]}/metrics`)))
     const events = await call('GET', `${urls.dispatcher}/events?namespace=shop&from=earliest`)
     const listed = await call('GET', secretsUrl)
-    const contents = await redisContents()
+    const contents = await redisContents(direct)
     expect(contents).toContain('"sealed')
     const everything = [trail, events.text, listed.text, contents, ...told.map(({ text }) => text)].join('\n')
     expect(keyForms().filter((form) => everything.includes(form))).toEqual([])
