@@ -12,7 +12,9 @@ import {
   startReceiver,
   startRedis,
 } from '@millrace/testkit'
+import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { redisContents } from './redis-contents.ts'
 
 // Each is planted where a real one would be, and none of them may be in any line.
 const SECRETS = {
@@ -29,8 +31,13 @@ const SECRETS = {
   query: 'query-token-6b6b6',
   collectorKey: 'collector-key-1a1a1',
   idempotencyKey: 'idempotency-of-ada-2b2b2',
+  masterKey: 'c4'.repeat(32),
 } as const
 
+/** Made by the platform, and told to nobody but whoever asked for it. */
+let signingSecret = ''
+/** A connection that was there before there was a password, and therefore needs none. */
+let direct: ReturnType<RedisServer['client']>
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
 let redis: RedisServer
 let postgres: PostgresServer
@@ -51,6 +58,7 @@ async function startApp(name: (typeof APPS)[number], env: Record<string, string>
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
       OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${SECRETS.collectorKey}`,
       OTEL_BSP_SCHEDULE_DELAY: '50',
+      ...(name === 'dispatcher' && { MILLRACE_MASTER_KEY: SECRETS.masterKey }),
       ...env,
     },
     readyWhen: name === 'audit' ? /service\.listening/ : new RegExp(`${name}\\.ready`),
@@ -99,10 +107,16 @@ beforeAll(async () => {
   redis = await startRedis()
   postgres = await startPostgres()
   worker = await startReceiver()
-  await redis.client().config('SET', 'requirepass', SECRETS.redisPassword)
+  direct = redis.client()
+  await direct.config('SET', 'requirepass', SECRETS.redisPassword)
   const database = new URL(await postgres.createDatabase())
   database.password = SECRETS.databasePassword
   await Promise.all([startApp('dispatcher'), startApp('scheduler'), startApp('audit', { DATABASE_URL: database.href })])
+  const secrets = `${urls.dispatcher}/services/shop/secrets`
+  const made = await call('POST', `${secrets}/rotate`, { who: 'test' })
+  signingSecret = (JSON.parse(made.text) as { secret: string }).secret
+  expect(signingSecret).toMatch(/^whsec_/)
+  expect((await call('POST', `${secrets}/rotate`, { who: 'test', kind: 'ed25519' })).status).toBe(201)
   expect((await call('PUT', `${urls.dispatcher}/services/shop`, MANIFEST(worker.url))).text).not.toContain('detail')
 })
 afterAll(async () => {
@@ -110,7 +124,54 @@ afterAll(async () => {
   await Promise.all([worker?.stop(), postgres?.stop(), redis?.stop()])
 })
 
+/** A key in any form that somebody could use it in. */
+const formsOf = (key: Buffer) => [key.toString('hex'), key.toString('base64'), key.toString('base64url')]
+const keyForms = () => [
+  ...formsOf(Buffer.from(SECRETS.masterKey, 'hex')),
+  ...formsOf(Buffer.from(signingSecret.slice('whsec_'.length), 'base64')),
+]
+
 describe('the log files at their most talkative', () => {
+  it('have no line and no label that somebody else wrote', async () => {
+    const forged = `\n{"level":30,"event":"forged.line"}\r\nforged_metric{queue="x"} 1\u2028`
+    const encoded = encodeURIComponent(forged)
+    const by = { who: forged, why: forged }
+    // A worker's words end up in dead letters; a header cannot hold a line feed, but may hold what some take for one.
+    worker.script('/internal/mail', { status: 489, body: forged, headers: { 'x-reason': 'a\u0085forged.line' } })
+    const dispatcher = urls.dispatcher
+    const answers = await Promise.all([
+      call('POST', `${dispatcher}/jobs`, { namespace: 'shop', queue: 'mail', data: forged }),
+      call('POST', `${dispatcher}/jobs`, { namespace: forged, queue: forged, data: {} }),
+      call('POST', `${dispatcher}/queues/shop/mail/pause`, by),
+      call('POST', `${dispatcher}/queues/shop/mail/resume`, by),
+      call('POST', `${dispatcher}/queues/shop/${encoded}/pause`, by),
+      call('POST', `${dispatcher}/events?namespace=shop`, { type: forged, subject: forged, data: forged }),
+      call('GET', `${dispatcher}/jobs/${encoded}?x=${encoded}`),
+      call('GET', `${dispatcher}/${encoded}`, undefined, {
+        'user-agent': 'a\u0085forged.line',
+        'x-request-id': 'a\tb',
+      }),
+      call('PUT', `${dispatcher}/services/shop`, { ...MANIFEST(forged), who: forged }),
+      call('POST', `${urls.scheduler}/schedules/shop/${encoded}/trigger`, by),
+      call('POST', `${urls.audit}/v1/events/emit`, {
+        ...{ namespace: 'shop', eventType: forged, entityId: forged, data: forged, metadata: by },
+      }),
+      call('GET', `${urls.audit}/v1/events?namespace=${encoded}&who=${encoded}`),
+    ])
+    expect(answers.map(({ status }) => status).filter((status) => status >= 500)).toEqual([])
+    await worker.waitFor('/internal/mail', 1)
+    await eventually(() => output().includes('"job.dead"'))
+    const lines = apps.flatMap((app) => app.lines()).filter((line) => line !== '')
+    const events = lines.map((line) => (JSON.parse(line) as { event?: string }).event)
+    expect(events).toContain('job.dead')
+    expect(events.filter((event) => event?.includes('forged'))).toEqual([])
+    for (const app of APPS) {
+      const { text } = await call('GET', `${urls[app]}/metrics`)
+      expect(text).toMatch(/^millrace_/m)
+      expect(text).not.toContain('forged')
+    }
+  })
+
   it('hold no secret and no payload, whatever goes right or wrong', async () => {
     const { payload, payloadNumber, answer, eventData, auditData, query, idempotencyKey, sinkToken } = SECRETS
     worker.script(
@@ -147,6 +208,30 @@ describe('the log files at their most talkative', () => {
     await call('POST', `${urls.audit}/v1/events/emit`, { ...emit, entityId: 7 })
     await call('GET', `${urls.audit}/v1/events?namespace=shop&token=${query}`)
 
+    // What is told of the platform while it goes well: metrics, the trail, and all that Redis holds.
+    const secretsUrl = `${urls.dispatcher}/services/shop/secrets`
+    await call('POST', `${secretsUrl}/rotate`, { who: 'test', kind: signingSecret })
+    await call('POST', `${secretsUrl}/${encodeURIComponent(signingSecret)}/revoke`, { who: 'test', why: 'test' })
+    const trail = await eventually(async () => {
+      const { text } = await call('GET', `${urls.audit}/v1/events?namespace=shop&limit=200`)
+      return text.includes('secret.created') && text
+    })
+    const told = await Promise.all(APPS.map((app) => call('GET', `${urls[app]}/metrics`)))
+    const events = await call('GET', `${urls.dispatcher}/events?namespace=shop&from=earliest`)
+    const listed = await call('GET', secretsUrl)
+    const contents = await redisContents(direct)
+    expect(contents).toContain('"sealed')
+    const everything = [trail, events.text, listed.text, contents, ...told.map(({ text }) => text)].join('\n')
+    expect(keyForms().filter((form) => everything.includes(form))).toEqual([])
+
+    // Each request of each kind is one that the library for Standard Webhooks takes.
+    const paths = ['/internal/mail', '/internal/many', '/internal/paid', '/internal/tidy']
+    const requests = worker.requests()
+    expect(new Set(requests.map(({ path }) => path))).toEqual(new Set(paths))
+    const webhook = new Webhook(signingSecret)
+    for (const { body, headers } of requests) webhook.verify(body, headers as Record<string, string>)
+    expect(requests.every(({ headers }) => /v1a,/.test(String(headers['webhook-signature'])))).toBe(true)
+
     // A worker that is not there, under a path that nobody should read.
     const gone = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => gone.once('listening', resolve))
@@ -162,6 +247,7 @@ describe('the log files at their most talkative', () => {
     await call('POST', `${urls.audit}/v1/events/emit`, emit)
     await eventually(() => /redis\.connection_error/.test(output()) && /recorder\.failed|store/.test(output()))
     expect(output()).toMatch(/"job\.dead"/)
+    expect(keyForms().filter((form) => output().includes(form))).toEqual([])
     const found = Object.entries(SECRETS).filter(([, secret]) => output().includes(secret))
     expect(found.map(([name]) => name)).toEqual([])
   })
@@ -183,6 +269,14 @@ describe('the log files at their most talkative', () => {
     })
     await away.waitForLine(/redis\.connection_error/)
     await away.killGroup()
+    // A master key with a character too few is still one that must not be read in a log.
+    const cut = await startProcess({
+      file: new URL('../../apps/dispatcher/src/main.ts', import.meta.url),
+      env: { MILLRACE_MASTER_KEY: SECRETS.masterKey.slice(1) },
+    })
+    expect(await cut.exited).toMatchObject({ code: 1 })
+    expect(cut.output()).toContain('MILLRACE_MASTER_KEY: expected 32 bytes')
+    expect(cut.output()).not.toContain(SECRETS.masterKey.slice(1))
     for (const { output: said } of [broken, away]) {
       for (const planted of Object.values(SECRETS)) expect(said()).not.toContain(planted)
     }

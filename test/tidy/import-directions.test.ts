@@ -32,7 +32,13 @@ describe('import directions', () => {
   })
 
   const house: Workspace[] = [
-    { folder: 'packages/contracts', name: '@millrace/contracts', dependencies: ['zod'], devDependencies: [] },
+    {
+      folder: 'packages/contracts',
+      name: '@millrace/contracts',
+      dependencies: ['zod'],
+      devDependencies: [],
+      doors: ['.', './limits'],
+    },
     { folder: 'packages/engine', name: '@millrace/engine', dependencies: ['@millrace/contracts'], devDependencies: [] },
     { folder: 'packages/testkit', name: '@millrace/testkit', dependencies: [], devDependencies: [] },
     {
@@ -46,6 +52,7 @@ describe('import directions', () => {
 
   it.each([
     ['down to what is declared', 'apps/audit/src/a.ts', `import { a } from '@millrace/contracts'`, undefined],
+    ['through another door', 'apps/audit/src/a.ts', `import { a } from '@millrace/contracts/limits'`, undefined],
     ['the testkit in a test', 'apps/audit/test/a.test.ts', `import { a } from '@millrace/testkit'`, undefined],
     ['a neighbour and node itself', 'apps/audit/src/a.ts', `import './b.ts'; import 'node:fs'`, undefined],
     ['what only looks like an import', 'apps/audit/src/a.ts', `// import '@millrace/cli'\n'import("x")'`, undefined],

@@ -73,7 +73,8 @@ function complaintOnPath(specifier: string, { file, home }: Context): string | u
 function complaintOnWorkspace(specifier: string, { file, home, workspaces }: Context): string | undefined {
   const target = workspaces.find(({ name }) => name === packageNameOf(specifier))
   if (!target) return `imports ${specifier}, which is no workspace: correct the name`
-  if (specifier !== target.name)
+  const doors = (target.doors ?? ['.']).map((door) => posix.join(target.name, door))
+  if (!doors.includes(specifier))
     return `imports ${specifier}: import from '${target.name}', and export there what is needed`
   const [from, to] = [kindOf(home), kindOf(target)]
   if (to === 'testkit') return isTestFile(file.path) ? undefined : 'imports the testkit: only tests and bench may'

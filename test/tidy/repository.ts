@@ -13,6 +13,8 @@ export interface Workspace {
   readonly name: string
   readonly dependencies: readonly string[]
   readonly devDependencies: readonly string[]
+  /** What of it may be imported, as its `exports` say: `.` is its index. */
+  readonly doors?: readonly string[]
 }
 
 /** Something that is not as the house wants it. A fix says what to do, not what is wrong. */
@@ -54,6 +56,7 @@ function toWorkspace({ path, text }: SourceFile): Workspace {
     name: manifest.name,
     dependencies: Object.keys(manifest.dependencies ?? {}),
     devDependencies: Object.keys(manifest.devDependencies ?? {}),
+    doors: Object.keys(manifest.exports ?? {}),
   }
 }
 

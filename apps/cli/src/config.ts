@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { isAbsolute, resolve } from 'node:path'
-import { commonConfig, isLoopback, parseConfig, portConfig } from '@millrace/runtime'
+import { commonConfig, isLoopback, parseConfig, portConfig } from '@millrace/runtime/config'
 import { z } from 'zod'
 
 const schema = z.object({

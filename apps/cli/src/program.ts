@@ -1,4 +1,4 @@
-import { VERSION } from '@millrace/runtime'
+import { VERSION } from '@millrace/runtime/config'
 import { Command } from 'commander'
 import { addApply } from './commands/apply.ts'
 import { addAudit } from './commands/audit.ts'

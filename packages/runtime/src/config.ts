@@ -1,7 +1,12 @@
-import { REQUEST_LIMITS, readRedisUrl, STORE_LIMITS } from '@millrace/contracts'
+import { REQUEST_LIMITS, STORE_LIMITS } from '@millrace/contracts/limits'
+import { readRedisUrl } from '@millrace/contracts/redis-url'
 import { z } from 'zod'
 import { tracingConfig } from './tracing-config.ts'
 import { trustedProxiesConfig } from './trusted-proxies.ts'
+
+// A door of its own: the command reads its variables and is done before the rest of this package would be loaded.
+export { isLoopback } from './host-check.ts'
+export { VERSION } from './version.ts'
 
 /** The configuration as read is wrong; the message lists every mistake at once, with the variable and the fix. */
 export class ConfigError extends Error {

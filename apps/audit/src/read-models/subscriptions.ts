@@ -1,7 +1,7 @@
 import { JOB_EVENTS, parsePosition, parseQueueAddress, SUBSCRIPTION_EVENTS } from '@millrace/contracts'
 import type { Entry } from '../recorder/batch.ts'
 import type { SubscriptionRow } from '../store/schema.ts'
-import { numberIn, textIn } from './members.ts'
+import { amountIn, textIn } from './members.ts'
 import type { ModelRows } from './rows.ts'
 
 const REPLAYS: Readonly<Record<string, string>> = {
@@ -16,7 +16,7 @@ export async function foldSubscriptions(entries: readonly Entry[], rows: ModelRo
     const { event, fact } = entry
     const concerns = event.kind === 'queue' || (event.kind === 'job' && event.type === JOB_EVENTS.enqueued)
     if (!concerns) return []
-    const { kind, name } = parseQueueAddress(event.queue)
+    const { kind, name } = parseQueueAddress(fact.where.queue ?? '')
     return kind === 'subscription' ? [{ entry, name, namespace: fact.namespace }] : []
   })
   if (facts.length === 0) return
@@ -47,7 +47,7 @@ function changesOf(
       return {
         replay_id: textIn(body, 'replayId') ?? null,
         replay_state: REPLAYS[event.type] as string,
-        replayed: numberIn(body, 'replayed') ?? null,
+        replayed: amountIn(body, 'replayed') ?? null,
       }
     default:
       return undefined

@@ -2,7 +2,6 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createExportVerifier } from '@millrace/engine'
 import type { Command } from 'commander'
 import { CommandError, open } from '../http.ts'
 import { VERDICTS, type Verified } from './audit-verdict.ts'
@@ -42,6 +41,7 @@ export function addExport(audit: Command): void {
 
 /** Verify an export with nothing but the file: no server, no store, no network. */
 export async function verifyExport(file: string): Promise<Verified> {
+  const { createExportVerifier } = await import('@millrace/engine')
   const verifier = createExportVerifier()
   try {
     for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY }))

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { readConfig } from '../config.ts'
-import { examine } from '../doctor/examine.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { print } from '../output.ts'
 
@@ -33,6 +32,7 @@ Examples:
   $ REDIS_URL=redis://cache:6379 millrace doctor --dispatcher http://dispatcher:7401 --prometheus http://prometheus:9090`,
     )
     .action(async ({ json = false, prometheus, ...named }: DoctorOptions) => {
+      const { examine } = await import('../doctor/examine.ts')
       const config = readConfig()
       const findings = await examine({ config, urls: { ...config.urls, ...named }, prometheus })
       const failed = findings.filter(({ state }) => state === 'fail').length

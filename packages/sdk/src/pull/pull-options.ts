@@ -1,4 +1,4 @@
-import { readRedisUrl } from '@millrace/contracts'
+import { readRedisUrl } from '@millrace/contracts/redis-url'
 import { MillraceError } from '../errors.ts'
 
 /** What a pino logger has; `debug` is called only while `isLevelEnabled('debug')` says so. */
