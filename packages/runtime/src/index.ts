@@ -18,7 +18,7 @@ export {
   startSteps,
   systemClock,
 } from '@millrace/time'
-export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
+export { ConfigError, commonConfig, parseConfig, portConfig, waitReplicasConfig } from './config.ts'
 export { isLoopback } from './host-check.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
