@@ -24,6 +24,9 @@ export interface EventStream {
   cut(reason: CutReason, detail: string): void
 }
 
+/** The last event of a stream that does not end by itself. */
+const CUT = 'cut'
+
 /** The `reason` of the event `cut`: come again, at once or, of `slow`, with less to ask for. */
 export type CutReason = 'slow' | 'stopping' | 'unavailable'
 
@@ -110,7 +113,7 @@ function streamOf(
     if (!begun || gone.signal.aborted) return
     gone.abort()
     // It waits behind what is not taken yet, and nobody waits for it; whoever does not even take that is let go.
-    reply.sse.send({ event: 'cut', data: JSON.stringify({ reason, detail }) }).catch(() => undefined)
+    reply.sse.send({ event: CUT, data: JSON.stringify({ reason, detail }) }).catch(() => undefined)
     reply.sse.close()
     const timer = setTimeout(() => reply.raw.destroy(), slowAfterMs)
     reply.raw.once('close', () => clearTimeout(timer))
