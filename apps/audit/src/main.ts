@@ -72,7 +72,7 @@ await runService({
 async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
   const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
-  const { redis, partitions } = await openRedis({
+  const { redis, partitions, problem, disconnect } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
@@ -87,7 +87,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
 
   const connectReader = async (partition: Partition) => {
     const onReconnect = () => appMetrics.own.reconnects.inc({ connection: 'log' })
-    const blocking = connectBlocking({ url, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS, onReconnect })
+    const blocking = connectBlocking({
+      ...{ url, partition: partition.number, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS, onReconnect },
+    })
     await whenReady(blocking, { timeoutMs: REDIS_TIMEOUT_MS })
     return { partition, blocking }
   }
@@ -119,7 +121,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
       clients: config,
     },
-    ready: createReadiness({ redis, store, recorders }),
+    ready: createReadiness({ redis, problem, store, recorders }),
     mapError: storeProblem,
     guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas }),
   })
@@ -140,8 +142,10 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
-    async connect() {
-      const blocking = connectBlocking({ url, role: 'audit-feed', log: logger, blockMs: FEED_BLOCK_MS })
+    async connect({ number }) {
+      const blocking = connectBlocking({
+        ...{ url, partition: number, role: 'audit-feed', log: logger, blockMs: FEED_BLOCK_MS },
+      })
       await whenReady(blocking, { timeoutMs: FEED_TIMEOUT_MS }).catch((error) => {
         blocking.disconnect()
         throw error
@@ -179,7 +183,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
         lag.stop(),
         ...recorders.map(({ recorder }) => recorder.stop()),
       ])
-      redis.disconnect()
+      disconnect()
       await store.close()
     },
   }

@@ -90,8 +90,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
       const signing = signer.problem()
+      const away = platform.problem()
       return {
-        ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
+        ...(away !== undefined && { redis: away }),
         ...(lease !== undefined && { lease }),
         ...(signing !== undefined && { signing }),
         ...(phase !== 'running' && { process: `is ${phase}` }),
