@@ -3,6 +3,7 @@ import { backlog } from './measures/backlog.ts'
 import { catchUp } from './measures/catch-up.ts'
 import { enqueue } from './measures/enqueue.ts'
 import { fanout } from './measures/fanout.ts'
+import { fold } from './measures/fold.ts'
 import { idle } from './measures/idle.ts'
 import { intake } from './measures/intake.ts'
 import { latency } from './measures/latency.ts'
@@ -32,6 +33,7 @@ export const MEASURES: readonly Measure[] = [
   publishLatency,
   catchUp,
   routedPush,
+  fold,
   idle,
   soak,
 ]

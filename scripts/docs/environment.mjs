@@ -30,7 +30,7 @@ const READERS = [
 
 const WORDS = {
   REDIS_URL:
-    '`redis://`, `rediss://` or `unix:///path`. `millrace up` starts a server of its own when it is not set, and has no default then.',
+    '`redis://`, `rediss://` or `unix:///path`; `redis+cluster://` and `redis+sentinel://` for [several servers](#redis). `millrace up` starts a server of its own when it is not set, and has no default then.',
   MILLRACE_PARTITIONS: 'How many partitions, 1 to 4094. Fixed at first boot; another number is refused later.',
   MILLRACE_HOST:
     'The address to listen on. One that others can reach needs authentication: see [access.md](access.md).',

@@ -5,7 +5,10 @@ export interface AppSpec {
   readonly name: string
   readonly role: 'dispatcher' | 'scheduler' | 'audit' | 'worker'
   readonly file: URL
+  /** What its proxy stands in front of. */
   readonly redisPort: number
+  /** Where there are several servers, which tell their own addresses, nothing can stand between. */
+  readonly redisUrl?: string
   /** The environment, given the Redis that this process is to use. */
   env(redisUrl: string): Record<string, string>
   /** Whether it works now. */
@@ -52,7 +55,7 @@ export class App {
     this.#wasReady = false
     const child = await startProcess({
       file: this.#spec.file,
-      env: { TEST_CLOCK_STEPS_MS: '5000,0,-5000,0', ...this.#spec.env(this.proxy.url) },
+      env: { TEST_CLOCK_STEPS_MS: '5000,0,-5000,0', ...this.#spec.env(this.#spec.redisUrl ?? this.proxy.url) },
       preload: STEPPED_CLOCK,
     })
     this.#child = child

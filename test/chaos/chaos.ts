@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LOG_READERS } from '@millrace/streams'
+import { createPartitions, fullAddress, LOG_READERS } from '@millrace/streams'
 import { type CheckName, type Evidence, judge } from './checks.ts'
 import { gatherEvidence, untilAtRest, untilRecorded } from './evidence.ts'
 import { type Injected, injectFault } from './faults.ts'
 import { startLoad } from './load.ts'
+import { NAMESPACE } from './manifest.ts'
 import { type FaultName, planFaults } from './plan.ts'
 import { declare, type Platform, type PlatformOptions, startApps, startPlatform } from './platform.ts'
 import { createRandom } from './random.ts'
@@ -16,6 +17,8 @@ export interface RunOptions extends Omit<PlatformOptions, 'serviceUrl'> {
   readonly seed: number
   /** How long faults are injected. */
   readonly durationMs: number
+  /** So many in any case, however long they take. */
+  readonly minFaults?: number
   readonly faults: readonly FaultName[]
   readonly pauseMs: readonly [number, number]
   readonly doublePercent: number
@@ -56,7 +59,7 @@ export async function runFaults(options: RunOptions): Promise<RunResult> {
 
 async function runOn(platform: Platform, service: Service, options: RunOptions): Promise<RunResult> {
   const { seed, say } = options
-  const witness = startWitness(platform.redis)
+  const witness = startWitness(platform.deployment)
   await startApps(platform, () => declare(platform, service.url))
   say(`${platform.apps.length} processes, store ${options.store}; load and faults begin`)
   const urls = platform.of('dispatcher').map(({ name }) => platform.urlOf(name))
@@ -82,7 +85,7 @@ async function runOn(platform: Platform, service: Service, options: RunOptions):
   const evidence = await gatherEvidence({ platform, service, told: load.told, seen: witness.seen, surprises })
   const verdicts = judge(evidence)
   const figures = {
-    ...{ seed, minutes, store: options.store, restMs },
+    ...{ seed, minutes, store: options.store, redis: platform.deployment.kind, restMs },
     ...countsOf(evidence),
     ...{ deliveries: service.deliveries(), duplicates: service.duplicates() },
     ...{ takenOver: witness.seen.takenOver, retriedRequests: load.told.retries },
@@ -92,7 +95,7 @@ async function runOn(platform: Platform, service: Service, options: RunOptions):
 }
 
 async function injectAll(platform: Platform, options: RunOptions): Promise<Injected[]> {
-  const { seed, durationMs, say } = options
+  const { seed, durationMs, minFaults = 0, say } = options
   const random = createRandom(seed + 3)
   const targets = {
     ...Object.fromEntries(
@@ -101,14 +104,14 @@ async function injectAll(platform: Platform, options: RunOptions): Promise<Injec
         platform.of(role).map(({ name }) => name),
       ]),
     ),
-    redis: ['redis'],
+    [platform.deployment.kind]: ['redis'],
     [options.store]: ['store'],
   }
   const injected: Injected[] = []
   const deadline = Date.now() + durationMs
   for (const { pauseMs, faults } of planFaults({ ...options, targets })) {
     await sleep(pauseMs)
-    if (Date.now() >= deadline) return injected
+    if (Date.now() >= deadline && injected.length >= minFaults) return injected
     for (const { fault, target, forMs } of faults) say(`${fault} of ${target} for ${(forMs / 1000).toFixed(1)} s`)
     injected.push(...(await Promise.all(faults.map((planned) => injectFault(planned, platform, random)))))
   }
@@ -117,12 +120,15 @@ async function injectAll(platform: Platform, options: RunOptions): Promise<Injec
 
 /** Follows how far the audit app is, and lets whoever runs this look at the platform. */
 function startWatching(platform: Platform, service: Service, { watch }: RunOptions) {
-  const client = platform.redis.client()
+  const connections = platform.deployment.look()
+  const { redis, keys } = createPartitions(connections.of, platform.deployment.partitions).of(
+    fullAddress(NAMESPACE, 'mail'),
+  )
   let going = true
   let mark = ''
   const sample = async () => {
     while (going) {
-      const groups = (await client.xinfo('GROUPS', '{p0}:log').catch(() => [])) as (string | number)[][]
+      const groups = (await redis.xinfo('GROUPS', keys.log).catch(() => [])) as (string | number)[][]
       const now = String(groups.find((fields) => fields[1] === LOG_READERS.audit)?.[7] ?? mark)
       if (now !== mark) service.progress.audit.push(Date.now())
       mark = now
@@ -140,7 +146,7 @@ function startWatching(platform: Platform, service: Service, { watch }: RunOptio
     async stop() {
       going = false
       await running
-      client.disconnect()
+      connections.disconnect()
     },
   }
 }

@@ -47,6 +47,14 @@ const FAULT_ACTIONS: Record<FaultName, (platform: Platform, target: string, rand
     process.kill(redis.pid, 'SIGSTOP')
     return () => void process.kill(redis.pid, 'SIGCONT')
   },
+  async 'primary kill'({ deployment }, _target, random) {
+    const restart = await deployment.killPrimary(random)
+    return async () => void (await restart())
+  },
+  async 'slot move'({ deployment }, _target, random) {
+    await deployment.moveSlot(random)
+    return () => undefined
+  },
   async cut(platform, target) {
     const { proxy } = platform.app(target)
     await proxy.cut()

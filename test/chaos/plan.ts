@@ -4,9 +4,12 @@ import { createRandom } from './random.ts'
 export const FAULTS = {
   kill: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [0, 5000] },
   stop: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [300, 10_000] },
-  'redis kill': { of: ['redis'], forMs: [0, 3000] },
+  'redis kill': { of: ['single'], forMs: [0, 3000] },
+  // Lasts until another one has taken over and the old one is its replica.
+  'primary kill': { of: ['cluster'], forMs: [0, 1000] },
+  'slot move': { of: ['cluster'], forMs: [0, 0] },
   // Past 5 s clients give their connections up.
-  'redis stop': { of: ['redis'], forMs: [200, 7000] },
+  'redis stop': { of: ['single'], forMs: [200, 7000] },
   cut: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [0, 4000] },
   stall: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [300, 9000] },
   // Lasts until the process itself has given the dead connections up.

@@ -1,22 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  eventually,
-  freePort,
-  type PostgresServer,
-  type RedisServer,
-  startPostgres,
-  startRedis,
-} from '@millrace/testkit'
+import { eventually, freePort, type PostgresServer, type RedisServer, startPostgres } from '@millrace/testkit'
 import { App, type AppSpec } from './app.ts'
+import { type Deployment, type DeploymentKind, startDeployment } from './deployment.ts'
 import { MANIFEST, NAMESPACE } from './manifest.ts'
 
 export interface PlatformOptions {
   readonly dispatchers: number
   readonly schedulers: number
+  /** Audit processes; one unless told. Several share the store. */
+  readonly audits?: number
   readonly workers: number
   readonly store: 'sqlite' | 'postgres'
+  /** `single` unless told. */
+  readonly redis?: DeploymentKind
   readonly leaseMs: number
   /** Where the pull workers do their jobs. */
   readonly serviceUrl: string
@@ -26,6 +24,8 @@ export interface PlatformOptions {
 
 /** A whole platform of real processes, each behind a network of its own that can be broken. */
 export interface Platform {
+  readonly deployment: Deployment
+  /** The one server, where there is one. */
   readonly redis: RedisServer
   readonly postgres: PostgresServer | undefined
   readonly apps: readonly App[]
@@ -45,11 +45,16 @@ const source = (path: string) => new URL(`../../apps/${path}/src/main.ts`, impor
 
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const home = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
-  const redis = await startRedis({ appendonly: true, appendfsync: 'always' })
+  const deployment = await startDeployment(options.redis ?? 'single')
+  const redis = deployment.server
+  const redisOf = { redisPort: redis.port, ...(deployment.kind !== 'single' && { redisUrl: deployment.url }) }
   const postgres = options.store === 'postgres' ? await startPostgres() : undefined
   const databaseUrl = await postgres?.createDatabase('audit')
   const urls = new Map<string, string>()
-  const common = { LOG_LEVEL: 'warn', MILLRACE_HOME: home, MILLRACE_LEASE_MS: String(options.leaseMs), ...options.env }
+  const common = {
+    ...{ LOG_LEVEL: 'warn', MILLRACE_HOME: home, MILLRACE_LEASE_MS: String(options.leaseMs) },
+    ...{ MILLRACE_PARTITIONS: String(deployment.partitions), ...options.env },
+  }
 
   const server = async (role: 'dispatcher' | 'scheduler' | 'audit', number: number): Promise<AppSpec> => {
     const port = await freePort()
@@ -57,7 +62,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     const url = `http://127.0.0.1:${port}`
     urls.set(name, url)
     return {
-      ...{ name, role, file: source(role), redisPort: redis.port },
+      ...{ name, role, file: source(role), ...redisOf },
       env: (redisUrl) => ({
         ...common,
         REDIS_URL: redisUrl,
@@ -69,7 +74,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     }
   }
   const worker = (number: number): AppSpec => ({
-    ...{ name: `worker-${number}`, role: 'worker', redisPort: redis.port, file: new URL('worker.ts', import.meta.url) },
+    ...{ name: `worker-${number}`, role: 'worker', ...redisOf, file: new URL('worker.ts', import.meta.url) },
     env: (redisUrl) => ({
       ...{ TEST_REDIS: redisUrl, TEST_NAMESPACE: NAMESPACE, TEST_QUEUE: 'parcels', TEST_SERVICE: options.serviceUrl },
       TEST_LEASE_MS: String(options.leaseMs),
@@ -78,7 +83,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   })
   const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
   // The audit app comes first, so that the others know where it is.
-  const specs = [await server('audit', 1)]
+  const specs: AppSpec[] = []
+  for (const n of numbers(options.audits ?? 1)) specs.push(await server('audit', n))
   for (const n of numbers(options.dispatchers)) specs.push(await server('dispatcher', n))
   for (const n of numbers(options.schedulers)) specs.push(await server('scheduler', n))
   specs.push(...numbers(options.workers).map(worker))
@@ -88,7 +94,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await Promise.all(apps.map((app) => app.kill()))
     await Promise.all(apps.map((app) => app.proxy.stop()))
     await postgres?.stop()
-    await redis.stop()
+    await deployment.stop()
     await rm(home, { recursive: true, force: true })
   }
   const ready = async (timeoutMs = READY_MS) => {
@@ -96,7 +102,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       await eventually(() => app.isReady(), { timeoutMs, intervalMs: 50, what: `${app.name} to be ready` })
   }
   return {
-    ...{ redis, postgres, apps, ready, stop },
+    ...{ deployment, redis, postgres, apps, ready, stop },
     store: { sqlitePath: join(home, 'audit', 'audit.sqlite'), databaseUrl },
     app(name) {
       const found = apps.find((each) => each.name === name)

@@ -21,7 +21,7 @@ beforeAll(async () => {
   service = await startService(createRandom(1))
   const one = { dispatchers: 1, schedulers: 1, workers: 1, store: 'sqlite', leaseMs: 1500 } as const
   platform = await startPlatform({ ...one, serviceUrl: service.url })
-  witness = startWitness(platform.redis)
+  witness = startWitness(platform.deployment)
   await startApps(platform, () => declare(platform, service.url))
   load = startLoad({ urls: [platform.urlOf('dispatcher-1')], perSecond: 10, random: createRandom(2) })
 }, 120_000)

@@ -5,6 +5,7 @@ export interface RunFigures {
   readonly seed: number
   readonly minutes: number
   readonly store: string
+  readonly redis: string
   readonly accepted: number
   readonly jobs: number
   readonly ticks: number
@@ -46,7 +47,7 @@ export function formatReport(
   ].map((row) => row.map(String))
   const checks = [...verdicts].map(([name, violations]) => [name, violations.length === 0 ? 'holds' : 'VIOLATED'])
   return [
-    `seed ${figures.seed}, ${figures.minutes.toFixed(1)} minutes of faults, store ${figures.store}`,
+    `seed ${figures.seed}, ${figures.minutes.toFixed(1)} minutes of faults, store ${figures.store}, Redis ${figures.redis}`,
     formatTable([['fault', 'times', 'push', 'pull', 'ticks', 'audit'], ...rows], 'longest stall of each in seconds'),
     formatTable(summary),
     formatTable(checks),

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { runFaults } from './chaos.ts'
-import { LONG, SOAK } from './settings.ts'
+import { DEPLOYMENTS } from './deployment.ts'
+import { LONG, LONG_ON_SEVERAL, SOAK } from './settings.ts'
 import { watchMemory } from './soak.ts'
 
 const HELP = `npm run chaos -- [options]
@@ -15,6 +16,8 @@ A soak has a fault each minute, kills no process, and also judges whether the me
   --minutes <n>   how long faults come (5 unless told)
   --seed <n>      the same seed draws the same faults; a new one each time unless told
   --store <name>  sqlite or postgres; by the seed unless told
+  --redis <kind>  single, or cluster: three primaries with a replica each, one of which is killed or gives a slot away now and
+                  then. Nothing can stand between a process and a cluster, so its networks stay whole
   --help          this page
 
 Exit code 1, with the seed, when a promise was broken.`
@@ -24,6 +27,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '5' },
     seed: { type: 'string' },
     store: { type: 'string' },
+    redis: { type: 'string', default: 'single' },
     soak: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -45,14 +49,20 @@ const startedAt = performance.now()
 const say = (line: string) =>
   console.log(`${((performance.now() - startedAt) / 1000).toFixed(1).padStart(7)} s  ${line}`)
 console.log(`seed ${seed}`)
+const redis = DEPLOYMENTS.find((kind) => kind === values.redis)
+if (redis === undefined || (values.soak && redis !== 'single')) {
+  console.error(`--redis takes ${DEPLOYMENTS.join(' or ')}; a soak is on a single one. --help says more.`)
+  process.exit(2)
+}
 const memory = values.soak ? watchMemory(say) : undefined
-const settings = { ...(values.soak ? SOAK : LONG), ...(memory && { watch: memory.watch }) }
+const kind = redis === 'single' ? LONG : LONG_ON_SEVERAL
+const settings = { ...(values.soak ? SOAK : kind), redis, ...(memory && { watch: memory.watch }) }
 const run = await runFaults({ ...settings, seed, store, durationMs: minutes * 60_000, say })
 const soaked = memory?.judge()
 console.log(`\n${[run.report, ...(soaked ? [soaked.report, ...soaked.violations] : [])].join('\n\n')}`)
 const violations = [...run.violations, ...(soaked?.violations ?? [])]
 if (violations.length > 0) {
-  const command = `npm run ${values.soak ? 'soak' : 'chaos'} -- --minutes ${minutes} --seed ${seed} --store ${store}`
+  const command = `npm run ${values.soak ? 'soak' : 'chaos'} -- --minutes ${minutes} --seed ${seed} --store ${store} --redis ${redis}`
   console.log(`\n${violations.length} violations. To have the same faults again: ${command}`)
 }
 process.exit(violations.length === 0 ? 0 : 1)

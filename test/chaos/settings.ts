@@ -17,6 +17,20 @@ export const SHORT: Settings = {
   ...{ pauseMs: [0, 200], doublePercent: 50, scale: 0.15, perSecond: 40 },
 }
 
+/** What is between a process and Redis can be broken only where there is one Redis: the others tell their addresses themselves. */
+const NETWORKS: readonly string[] = ['cut', 'stall', 'half-open', 'slow']
+const onSeveral = FAULT_NAMES.filter((name) => !NETWORKS.includes(name))
+
+/** On a cluster, two audit processes as well: `npm run chaos -- --redis cluster`. */
+export const LONG_ON_SEVERAL: Settings = { ...LONG, audits: 2, faults: onSeveral }
+
+/** One death of a primary and one slot that moves, with two of everything at work. */
+export const SHORT_ON_SEVERAL: Settings = {
+  ...{ dispatchers: 2, schedulers: 2, audits: 2, workers: 1, leaseMs: 1500 },
+  faults: ['slot move', 'primary kill'],
+  ...{ pauseMs: [0, 200], doublePercent: 0, scale: 0.15, perSecond: 20 },
+}
+
 /**
  * Steady load and a fault each minute: `npm run soak`. No process is killed, since it is their memory that is watched; what
  * Redis keeps for later is kept short, so that its memory is level soon.

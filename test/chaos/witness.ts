@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { idFromPosition, JOB_EVENTS, type LogEvent, SCHEDULE_EVENTS } from '@millrace/contracts'
-import { connectBlocking, createLogReader, createPartition, type Partition, registryPartition } from '@millrace/streams'
-import type { RedisServer } from '@millrace/testkit'
+import {
+  connectBlocking,
+  createLogReader,
+  createPartitions,
+  type Partition,
+  registryPartition,
+} from '@millrace/streams'
+import type { Deployment } from './deployment.ts'
 
 /** What the log says of one job. */
 export interface JobFacts {
@@ -38,13 +44,15 @@ const BATCH = 1000
  * Reads along on a connection of its own. Its group holds the log back for it as for any reader, so it misses nothing however
  * long Redis is away.
  */
-export function startWitness(redis: RedisServer): Witness {
+export function startWitness(deployment: Deployment): Witness {
   const seen: Witnessed = { jobs: new Map(), mostRunning: new Map(), fired: new Map(), facts: new Map(), takenOver: 0 }
   const folding = createFolding(seen)
-  const commands = redis.client()
+  const commands = deployment.look()
   let going = true
   const follow = async (partition: Partition) => {
-    const blocking = connectBlocking({ url: redis.url, role: 'witness', blockMs: BLOCK_MS })
+    const blocking = connectBlocking({
+      ...{ url: deployment.url, partition: partition.number, role: 'witness', blockMs: BLOCK_MS },
+    })
     const reader = createLogReader({ partition, blocking, group: GROUP })
     let cursor = { position: '0-0', entriesRead: 0 }
     seen.facts.set(partition.number, [])
@@ -63,7 +71,8 @@ export function startWitness(redis: RedisServer): Witness {
     }
     blocking.disconnect()
   }
-  const following = [createPartition(commands, 0), registryPartition(commands)].map(follow)
+  const { all } = createPartitions(commands.of, deployment.partitions)
+  const following = [...all, registryPartition(commands.of)].map(follow)
   return {
     seen,
     async stop() {

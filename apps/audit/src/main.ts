@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
-import fastifySse from '@fastify/sse'
 import { createAccess, guard, isGuarded } from '@millrace/access'
 import { ACCESS, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
   createMetrics,
+  limitOpen,
   listen,
+  openEventStreams,
   type RunningService,
   runService,
   StartError,
@@ -32,11 +33,13 @@ import { addExportRoute } from './api/export-route.ts'
 import { addHistoryRoute } from './api/history-route.ts'
 import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
-import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
+import { addProgressRoutes } from './api/progress-routes.ts'
 import { addReadModelRoutes } from './api/read-model-routes.ts'
 import { addRebuildRoutes } from './api/rebuild-route.ts'
 import { storeProblem } from './api/store-problems.ts'
+import { addStreamRoute } from './api/stream-route.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
+import { createChangeFeed } from './changes/change-feed.ts'
 import { type AuditConfig, readConfig } from './config.ts'
 import { startKeeping } from './keeping/keeping.ts'
 import { createAuditMetrics } from './metrics.ts'
@@ -69,7 +72,7 @@ await runService({
 async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promise<RunningService> {
   const { REDIS_URL: url, MILLRACE_PARTITIONS, MILLRACE_HOME, MILLRACE_HOST: host, MILLRACE_AUDIT_PORT } = config
   const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
-  const { redis, partitions } = await openRedis({
+  const { redis, partitions, problem, disconnect } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
@@ -84,7 +87,9 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
 
   const connectReader = async (partition: Partition) => {
     const onReconnect = () => appMetrics.own.reconnects.inc({ connection: 'log' })
-    const blocking = connectBlocking({ url, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS, onReconnect })
+    const blocking = connectBlocking({
+      ...{ url, partition: partition.number, role: 'audit-log', log: logger, blockMs: READ_BLOCK_MS, onReconnect },
+    })
     await whenReady(blocking, { timeoutMs: REDIS_TIMEOUT_MS })
     return { partition, blocking }
   }
@@ -116,7 +121,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
       clients: config,
     },
-    ready: createReadiness({ redis, store, recorders }),
+    ready: createReadiness({ redis, problem, store, recorders }),
     mapError: storeProblem,
     guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas }),
   })
@@ -137,8 +142,10 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   addJobRoutes(server, { read, dialect: store.dialect, partitions, signals, stopping: stopping.signal })
 
   const feed = createLogFeed({
-    async connect() {
-      const blocking = connectBlocking({ url, role: 'audit-feed', log: logger, blockMs: FEED_BLOCK_MS })
+    async connect({ number }) {
+      const blocking = connectBlocking({
+        ...{ url, partition: number, role: 'audit-feed', log: logger, blockMs: FEED_BLOCK_MS },
+      })
       await whenReady(blocking, { timeoutMs: FEED_TIMEOUT_MS }).catch((error) => {
         blocking.disconnect()
         throw error
@@ -147,12 +154,13 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     },
     onError: (error) => logger.warn({ event: 'feed.broken', err: error }, 'the log cannot be followed, streams end'),
   })
-  // The package's types name as default what is the module itself.
-  await server.register(fastifySse as unknown as typeof fastifySse.default, { heartbeatInterval: HEARTBEAT_MS })
-  addProgressRoutes(server, {
-    ...{ read, partitions, feed, readCursor: store.trail.readCursor, openStreams: metrics.openStreams.labels({}) },
-    ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
+  const openStreams = metrics.openStreams.labels({})
+  const streams = await openEventStreams(server, {
+    enter: limitOpen({ max: config.MILLRACE_AUDIT_STREAMS, onCount: (open) => openStreams.set(open) }),
+    stopping: stopping.signal,
   })
+  addProgressRoutes(server, { read, partitions, feed, readCursor: store.trail.readCursor, streams })
+  addStreamRoute(server, { feed: createChangeFeed(read), streams })
 
   const port = await listen(server, {
     host,
@@ -175,7 +183,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
         lag.stop(),
         ...recorders.map(({ recorder }) => recorder.stop()),
       ])
-      redis.disconnect()
+      disconnect()
       await store.close()
     },
   }

@@ -6,10 +6,13 @@ const CHECK_TIMEOUT_MS = 1000
 /** Why this process cannot do its work: Redis away, store not writable, a recorder that does not turn. */
 export function createReadiness({
   redis,
+  problem,
   store,
   recorders,
 }: {
   redis: { ping(): Promise<string> }
+  /** Of the connections to Redis, on a cluster one for each partition. */
+  problem(): string | undefined
   store: Pick<Store, 'checkWritable'>
   recorders: readonly { label: string; recorder: Recorder }[]
 }): () => Promise<Record<string, string>> {
@@ -19,7 +22,8 @@ export function createReadiness({
       problemOf(redis.ping().then((answer) => (answer === 'PONG' ? undefined : answer))),
       problemOf(store.checkWritable().then(() => undefined)),
     ])
-    if (redisProblem !== undefined) problems.redis = redisProblem
+    const away = redisProblem ?? problem()
+    if (away !== undefined) problems.redis = away
     if (storeProblem !== undefined) problems.store = storeProblem
     for (const { label, recorder } of recorders) {
       const problem = recorder.state() === 'starting' ? 'starting' : recorder.problem()

@@ -111,10 +111,26 @@ describe.each(DATABASES)('with %s', (database) => {
     })
 
     it('chains 64 concurrent emitters of one entity without a fork', async () => {
+      const startedAtMs = performance.now()
       const answers = await Promise.all(Array.from({ length: 64 }, (_, n) => emit({ entityId: 'busy', data: { n } })))
-      expect(answers.map(({ status }) => status)).toEqual(Array(64).fill(201))
-      const indexes = answers.map(({ body }) => body.data.chainIndex as number).toSorted((a, b) => a - b)
-      expect(indexes).toEqual(Array.from({ length: 64 }, (_, n) => n))
+      const statuses = new Set(answers.map(({ status }) => status))
+      // Whoever had to wait for two seconds, on a machine that stood still for so long, was told 202, and no place.
+      if (performance.now() - startedAtMs < 2000) expect([...statuses]).toEqual([201])
+      else expect([201, 202]).toEqual(expect.arrayContaining([...statuses]))
+      const ids = new Set(answers.map(({ body }) => body.data.eventId))
+      expect(ids.size).toBe(64)
+      const chain = await eventually(
+        async () => {
+          const { body } = await app.get<Chain>('/v1/events/busy/chain?namespace=shop')
+          return body.data.totalEvents >= 64 ? body.data.chain : undefined
+        },
+        { what: 'all of them to be chained' },
+      )
+      expect(new Set(chain.map(({ eventId }) => eventId))).toEqual(ids)
+      for (const { body } of answers) {
+        const { eventId, chainIndex } = body.data
+        if (chainIndex !== undefined) expect(chain[chainIndex]?.eventId).toBe(eventId)
+      }
       expect((await app.get<Verdict>('/v1/events/busy/verify?namespace=shop')).body.data).toMatchObject({
         valid: true,
         totalEvents: 64,

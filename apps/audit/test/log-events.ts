@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type EventKind, formatId, type LogEvent } from '@millrace/contracts'
-import { toBatch } from '../src/recorder/batch.ts'
+import { readEntries, toBatch } from '../src/recorder/batch.ts'
 import type { Store } from '../src/store/open-store.ts'
 
 /** 2026-01-01T00:00:00.000Z */
@@ -40,6 +40,30 @@ export function logOf(said: readonly Said[], { partition = 0, from = 0 } = {}): 
 export async function record(store: Store, events: readonly LogEvent[], { partition = 0, size = 1000 } = {}) {
   for (let at = 0; at < events.length; at += size) {
     const from = await store.trail.readCursor(partition)
-    await store.trail.append(toBatch(events.slice(at, at + size), { partition, from, randomBytes }))
+    await store.trail.append(toBatch(readEntries(events.slice(at, at + size), randomBytes), { partition, from }))
   }
+}
+
+/** An event of the schedule `nightly`. */
+export const tick = (type: string, data: unknown, atMs = 0): Said => ({
+  ...{ kind: 'schedule', type, data, atMs, queue: 'schedule:nightly', entityId: 'schedule:nightly' },
+})
+
+/** A log in which every read model has rows: 10 jobs at a time, ticks with gas, an event for a subscription. */
+export function mixedLog(count: number): Said[] {
+  return Array.from({ length: count }, (_, index): Said => {
+    const round = Math.floor(index / 40)
+    const id = `job_19b76e4d8${String(round * 10 + (index % 10)).padStart(8, '0')}000`
+    const atMs = round * 7001
+    const tickId = `shop/nightly@${round}`
+    const of = (type: string, data: unknown) => ({ type, data, atMs, entityId: id, queue: `q${index % 3}` })
+    if (index % 40 === 35)
+      return tick('schedule.fired', { tickId, scheduledAt: new Date(START_MS + atMs).toISOString() }, atMs)
+    if (index % 40 === 36) return tick('gas.charged', { tickId, jobId: id, tokens: 2 }, atMs)
+    if (index % 40 === 37) return { ...of('job.enqueued', { event: 'e' }), queue: 'subscription:orders' }
+    if (index % 40 < 10) return of('job.enqueued', { data: { n: index } })
+    if (index % 40 < 20) return of('job.started', { attempt: 1, epoch: 1, consumer: 'd-1' })
+    if (index % 40 < 30) return of('job.succeeded', { attempt: 1, epoch: 1, durationMs: index % 7, status: 200 })
+    return of('job.dead_lettered', { attempts: 1, reason: 'http_status' })
+  })
 }

@@ -5,9 +5,10 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findGas, findQueueStats, findTicks } from '../src/queries/read-models.ts'
 import { areReadModelsCurrent, RebuildFencedError, rebuildReadModels } from '../src/read-models/rebuild.ts'
+import { sweepQueueStats } from '../src/read-models/retention.ts'
 import { MODEL_TABLES } from '../src/read-models/rows.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
-import { logOf, record, type Said, START_MS } from './log-events.ts'
+import { logOf, mixedLog, record, type Said, START_MS, tick } from './log-events.ts'
 import { DATABASES, newLocation, runSql, type StoreLocation } from './support.ts'
 
 let home: string
@@ -16,9 +17,6 @@ let store: Store
 
 const JOB = 'job_19b76e4d80000000000'
 const job = (type: string, data: unknown = {}, atMs = 0): Said => ({ type, data, atMs, entityId: JOB })
-const tick = (type: string, data: unknown, atMs = 0): Said => ({
-  ...{ kind: 'schedule', type, data, atMs, queue: 'schedule:nightly', entityId: 'schedule:nightly' },
-})
 const TICK = { tickId: 'shop/nightly@2026-01-01T00:00:00.000Z', scheduledAt: '2026-01-01T00:00:00.000Z' }
 
 /** A life of a job with a failure, a takeover and a success. */
@@ -75,6 +73,24 @@ describe.each(DATABASES)('the read models in %s', (database) => {
     const whole = [{ start: 0, enqueued: 1, started: 2, failed: 1, succeeded: 1, run_ms: 140, max_run_ms: 100 }]
     expect(await stats('hour')).toMatchObject(whole)
     expect(await stats('day')).toMatchObject(whole)
+  })
+
+  it('keep statistics of minutes for two days, of hours for two months, of days for good', async () => {
+    await record(store, logOf(LIFE))
+    const left = async () => {
+      const rows = await store.read.selectFrom('queue_stats').select('resolution').orderBy('resolution').execute()
+      return rows.map(({ resolution }) => resolution)
+    }
+    const HOUR_MS = 3_600_000
+    await sweepQueueStats(store, START_MS + 48 * HOUR_MS)
+    expect(await left()).toEqual(['day', 'hour', 'minute', 'minute'])
+    await sweepQueueStats(store, START_MS + 49 * HOUR_MS)
+    expect(await left()).toEqual(['day', 'hour'])
+    await sweepQueueStats(store, START_MS + (62 * 24 + 1) * HOUR_MS)
+    expect(await left()).toEqual(['day'])
+    expect(await findQueueStats(store.read, { resolution: 'day', limit: 10 })).toMatchObject([
+      { enqueued: 1, started: 2, failed: 1, succeeded: 1 },
+    ])
   })
 
   it('say what became of each nominal time, with its job and its gas', async () => {
@@ -227,6 +243,17 @@ describe.each(DATABASES)('the read models in %s', (database) => {
     expect(await areReadModelsCurrent(store, 5)).toBe(true)
   })
 
+  it('add up what nobody can have taken without leaving the numbers that can be read back', async () => {
+    const took = (durationMs: number) => job('job.succeeded', { attempt: 1, epoch: 1, durationMs })
+    await record(store, logOf([took(Number.MAX_SAFE_INTEGER), took(-5), took(1000)]))
+    const runs = async () => (await findQueueStats(store.read, { resolution: 'day', limit: 1 }))[0]?.run_ms
+    expect(await runs()).toBe(1000)
+    await runSql(location, `UPDATE queue_stats SET run_ms = ${Number.MAX_SAFE_INTEGER - 10}`)
+    await record(store, logOf([took(11)], { from: 3 }))
+    await record(store, logOf([took(11)], { from: 4 }))
+    expect(await runs()).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
   it('take any data of any event without failing', async () => {
     const types = [
       'job.enqueued',
@@ -271,22 +298,3 @@ describe.each(DATABASES)('the read models in %s', (database) => {
     )
   })
 })
-
-/** A log in which every read model has rows: 10 jobs at a time, ticks with gas, an event for a subscription. */
-function mixedLog(count: number): Said[] {
-  return Array.from({ length: count }, (_, index): Said => {
-    const round = Math.floor(index / 40)
-    const id = `job_19b76e4d8${String(round * 10 + (index % 10)).padStart(8, '0')}000`
-    const atMs = round * 7001
-    const tickId = `shop/nightly@${round}`
-    const of = (type: string, data: unknown) => ({ type, data, atMs, entityId: id, queue: `q${index % 3}` })
-    if (index % 40 === 35)
-      return tick('schedule.fired', { tickId, scheduledAt: new Date(START_MS + atMs).toISOString() }, atMs)
-    if (index % 40 === 36) return tick('gas.charged', { tickId, jobId: id, tokens: 2 }, atMs)
-    if (index % 40 === 37) return { ...of('job.enqueued', { event: 'e' }), queue: 'subscription:orders' }
-    if (index % 40 < 10) return of('job.enqueued', { data: { n: index } })
-    if (index % 40 < 20) return of('job.started', { attempt: 1, epoch: 1, consumer: 'd-1' })
-    if (index % 40 < 30) return of('job.succeeded', { attempt: 1, epoch: 1, durationMs: index % 7, status: 200 })
-    return of('job.dead_lettered', { attempts: 1, reason: 'http_status' })
-  })
-}

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Worker } from 'node:worker_threads'
 import type { LogEvent } from '@millrace/contracts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { verifyStore } from '../src/queries/verify.ts'
-import { toBatch } from '../src/recorder/batch.ts'
+import { readEntries, toBatch } from '../src/recorder/batch.ts'
 import { type Cursor, NO_CURSOR } from '../src/store/cursor.ts'
+import { MIGRATIONS } from '../src/store/migrations/index.ts'
 import { openStore, type Store } from '../src/store/open-store.ts'
 import type { JobRow } from '../src/store/schema.ts'
 import { StoreError } from '../src/store/store-error.ts'
@@ -52,7 +53,7 @@ function batch(from: Cursor, count: number, partition = 0) {
       data: '{}',
     }
   })
-  return toBatch(events, { partition, from, randomBytes })
+  return toBatch(readEntries(events, randomBytes), { partition, from })
 }
 
 describe.each(DATABASES)('in %s', (database) => {
@@ -105,17 +106,21 @@ describe.each(DATABASES)('in %s', (database) => {
   })
 
   it('refuses a store that a newer version has migrated', async () => {
-    await runSql(location, "INSERT INTO migrations (name, applied_at) VALUES ('9999_future.sql', 'later')")
-    await expect(openStore(location)).rejects.toThrow(/9999_future\.sql/)
+    await runSql(location, "INSERT INTO migrations (name, applied_at) VALUES ('9999_future', 'later')")
+    await expect(openStore(location)).rejects.toThrow(/9999_future/)
+  })
+
+  it('knows the migrations that a store has had when they were files of SQL', async () => {
+    await runSql(location, "UPDATE migrations SET name = name || '.sql'")
+    await (await openStore(location)).close()
+    expect(await runSql(location, 'SELECT name FROM migrations')).toHaveLength(Object.keys(MIGRATIONS).length)
   })
 
   it('migrates once when several processes open it for the first time together', async () => {
     const fresh = await newLocation(database, join(home, 'fresh'))
     const stores = await Promise.all([openStore(fresh), openStore(fresh), openStore(fresh)])
     const applied = await runSql(fresh, 'SELECT name FROM migrations ORDER BY name')
-    expect(applied.map(({ name }) => name)).toEqual(
-      readdirSync(new URL('../src/store/migrations/sqlite/', import.meta.url)),
-    )
+    expect(applied.map(({ name }) => name)).toEqual(Object.keys(MIGRATIONS))
     await Promise.all(stores.map((opened) => opened.close()))
   })
 
@@ -215,6 +220,34 @@ it('says so while another process keeps the SQLite file locked, and goes on afte
   expect((await store.trail.readCursor(0)).seq).toBe(3)
   await store.close()
   await rm(home, { recursive: true, force: true })
+})
+
+it('writes on in a new thread when the one that writes dies, without what was not committed', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'millrace-store-'))
+  const threads: Worker[] = []
+  const note = (worker: Worker) => threads.push(worker)
+  process.on('worker', note)
+  const store = await openStore(await newLocation('SQLite', home))
+  const { cursor } = await store.trail.append(batch(NO_CURSOR, 3))
+  const inTheMiddle = store.write(async ({ db, put }) => {
+    await db.deleteFrom('records').execute()
+    await threads[0]?.terminate()
+    await put('heads', [{ namespace: 'shop', entity_id: 'lost', length: 1, hash: 'x' }])
+  })
+  await expect(inTheMiddle).rejects.toThrow(StoreError)
+  await expect(inTheMiddle).rejects.toThrow(/thread that writes the audit store has ended/)
+  await store.trail.append(batch(cursor, 2))
+  expect(threads).toHaveLength(2)
+  expect(await store.read.selectFrom('records').select('seq').execute()).toHaveLength(5)
+  expect(await store.read.selectFrom('heads').select('hash').where('entity_id', '=', 'lost').execute()).toEqual([])
+  // Between two transactions as well, and when it is to be closed.
+  await threads[1]?.terminate()
+  await store.checkWritable()
+  await threads[2]?.terminate()
+  await store.close()
+  await expect(store.checkWritable()).rejects.toThrow(StoreError)
+  process.off('worker', note)
+  await rm(home, { recursive: true })
 })
 
 it('has the same tables and columns in both databases, and writes all of them', async () => {

@@ -3,11 +3,10 @@ import {
   fullAddress,
   imbalance,
   logLength,
-  type Partition,
   type Partitions,
   queuesOf,
   type RegistryView,
-  readStoreMemory,
+  readFullestMemory,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from './metrics.ts'
 import { addressOf, type LiveQueue, readLiveQueues } from './queue-counts.ts'
@@ -64,7 +63,7 @@ function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetr
 async function showStore(partitions: Partitions, metrics: DispatcherMetrics): Promise<void> {
   const lengths = await Promise.all(partitions.all.map(logLength))
   for (const [index, length] of lengths.entries()) metrics.logLength.set({ partition: `p${index}` }, length)
-  const { usedBytes, limitBytes } = await readStoreMemory(partitions.all[0] as Partition)
+  const { usedBytes, limitBytes } = await readFullestMemory(partitions.all)
   metrics.memoryUsed.set({}, usedBytes)
   metrics.memoryLimit.set({}, limitBytes)
 }

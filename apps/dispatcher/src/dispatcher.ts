@@ -90,8 +90,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
       const signing = signer.problem()
+      const away = platform.problem()
       return {
-        ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
+        ...(away !== undefined && { redis: away }),
         ...(lease !== undefined && { lease }),
         ...(signing !== undefined && { signing }),
         ...(phase !== 'running' && { process: `is ${phase}` }),
@@ -133,7 +134,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     clock,
   })
   addReplayRoutes(server, { registry, partitions, sources, history, views, clock })
-  addFeedRoutes(server, {
+  await addFeedRoutes(server, {
     sources,
     grants: config.MILLRACE_EVENT_GRANTS,
     maxReaders: config.MILLRACE_EVENT_READERS,

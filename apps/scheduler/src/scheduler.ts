@@ -91,10 +91,11 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     mapError: toStoreProblem,
     guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate, quotas }),
     async ready() {
+      const away = platform.problem()
       const planner = isPlanned ? planning.problem() : 'has not planned yet'
       const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)
       return {
-        ...(redis.status !== 'ready' && { redis: `connection is ${redis.status}` }),
+        ...(away !== undefined && { redis: away }),
         ...(planner !== undefined && { planner }),
         ...(ticker !== undefined && { ticker }),
       }

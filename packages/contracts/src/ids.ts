@@ -55,10 +55,18 @@ export function idFromPosition(prefix: string, position: string, partition: numb
   return formatId({ prefix, ms, seq, partition })
 }
 
+let lastPosition = ''
+// What an empty text comes to.
+let lastParts: { readonly ms: number; readonly seq: number } = { ms: 0, seq: 0 }
+
 /** A stream entry id, `<ms>-<seq>`, as its two numbers. */
-export function parsePosition(position: string): { ms: number; seq: number } {
+export function parsePosition(position: string): { readonly ms: number; readonly seq: number } {
+  // That of one event is asked for several times in a row.
+  if (position === lastPosition) return lastParts
   const dash = position.indexOf('-')
-  return { ms: Number(position.slice(0, dash)), seq: Number(position.slice(dash + 1)) }
+  lastPosition = position
+  lastParts = { ms: Number(position.slice(0, dash)), seq: Number(position.slice(dash + 1)) }
+  return lastParts
 }
 
 export function comparePositions(a: string, b: string): number {

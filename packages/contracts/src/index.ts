@@ -178,6 +178,7 @@ export {
   problemSchema,
   toPointer,
 } from './problem.ts'
+export { type HostAndPort, REDIS_URL_FORMS, type RedisAddress, readRedisUrl } from './redis-url.ts'
 export {
   CATCH_UP_TAKES,
   type CatchUp,

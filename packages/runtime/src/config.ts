@@ -1,4 +1,5 @@
 import { REQUEST_LIMITS, STORE_LIMITS } from '@millrace/contracts/limits'
+import { readRedisUrl } from '@millrace/contracts/redis-url'
 import { z } from 'zod'
 import { tracingConfig } from './tracing-config.ts'
 import { trustedProxiesConfig } from './trusted-proxies.ts'
@@ -35,14 +36,17 @@ export function parseConfig<Shape extends z.ZodRawShape>(
 function shown(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing'
   if (/KEY|SECRET|PASSWORD|TOKEN/.test(name)) return `${value.length} characters`
-  return JSON.stringify(value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1…@'))
+  return JSON.stringify(value.replace(/(:\/\/[^:@/]*:)[^@]*@/, '$1…@').replace(/(_password=)[^&]*/, '$1…'))
 }
 
 /** The variables that every app reads. */
 export const commonConfig = {
   REDIS_URL: z
     .string()
-    .regex(/^(rediss?|unix):\/\//, 'expected redis://, rediss:// or unix:///path/to.sock')
+    .superRefine((url, context) => {
+      const address = readRedisUrl(url)
+      if (address.kind === 'refused') context.addIssue(address.reason)
+    })
     .default('redis://127.0.0.1:6379'),
   MILLRACE_PARTITIONS: z.coerce.number('expected a number').int().min(1).max(4094).default(1),
   MILLRACE_HOST: z.string().default('127.0.0.1'),

@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { serverOf } from './cluster/server-of.ts'
 
 /** What a connection tells about itself; a logger fits. */
 export interface ConnectionLog {
@@ -6,7 +7,10 @@ export interface ConnectionLog {
 }
 
 export interface ConnectionOptions {
+  /** As `readRedisUrl` takes it. */
   readonly url: string
+  /** On a cluster: the partition whose primary this connection goes to, wherever it is; the registry's unless told. */
+  readonly partition?: number
   readonly role: string
   readonly log?: ConnectionLog
   /** It was lost, and stands again. */
@@ -52,13 +56,16 @@ export function connectBlocking({ blockMs, ...options }: ConnectionOptions & { b
   })
 }
 
-/** A connection for pub/sub; it subscribes again by itself after a reconnect. */
-export function connectSubscriber(options: ConnectionOptions): Redis {
-  return create(options, {
-    maxRetriesPerRequest: null,
-    autoResubscribe: true,
-    socketTimeout: ANSWER_DEADLINE_MS,
-  })
+/**
+ * A connection for pub/sub; it subscribes again by itself after a reconnect. A cluster passes what is published to all of its nodes, so
+ * any of them will do.
+ */
+export function connectSubscriber(options: Omit<ConnectionOptions, 'partition'>): Redis {
+  return create(
+    options,
+    { maxRetriesPerRequest: null, autoResubscribe: true, socketTimeout: ANSWER_DEADLINE_MS },
+    { anyNode: true },
+  )
 }
 
 /** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
@@ -90,18 +97,18 @@ export async function whenReady(redis: Redis, { timeoutMs }: { timeoutMs: number
   }
 }
 
-function create({ url, role, log, onReconnect }: ConnectionOptions, options: RedisOptions): Redis {
+function create(options: ConnectionOptions, client: RedisOptions, { anyNode = false } = {}): Redis {
+  const { role, log, onReconnect } = options
   const common: RedisOptions = {
-    ...options,
+    ...client,
     connectionName: `millrace-${role}`,
-    // A primary that became a replica refuses writes for ever: the connection has to find the new primary.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    // It has to find the server that is in charge now.
+    reconnectOnError: (error) => NOT_IN_CHARGE.test(error.message),
     // Reconnect quickly at first, then once a second: a blip must not cost more than it lasted.
     retryStrategy: (times) => Math.min(times * 50, 1000),
   }
-  const redis = url.startsWith('unix://')
-    ? new Redis({ ...common, path: url.slice('unix://'.length) })
-    : new Redis(url, common)
+  const server = serverOf(options, { anyNode })
+  const redis = typeof server === 'string' ? new Redis(server, common) : new Redis({ ...common, ...server })
   redis.on('error', (error: Error) =>
     log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
   )
@@ -117,7 +124,12 @@ function create({ url, role, log, onReconnect }: ConnectionOptions, options: Red
 /** Errors of the client that have no code: what a command gets whose connection is not there, or went away under it. */
 const CLIENT_ERRORS = /Connection is closed|isn't writeable|max retries per request|timed out|Command aborted/
 /** Replies of a server that is there and cannot serve just now. */
-const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|UNBLOCKED)\b/
+const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|MISCONF|UNBLOCKED)\b/
+/**
+ * Replies of a server that is not, or is no more, the one to ask: a primary that became a replica, a slot that lies elsewhere, a node
+ * that has lost the rest of its cluster. Not `ASK`: a slot that is just being moved belongs to its old node until all of it is over.
+ */
+const NOT_IN_CHARGE = /^(READONLY|MOVED|CLUSTERDOWN|MASTERDOWN)\b/
 
 /**
  * True when Redis is away or the fate of the command is unknown. A mistake of our own (a wrong type, a script error) is

@@ -14,10 +14,33 @@ const REFRESH_MS = 5000
 const UNKNOWN: StatedDurability = { durability: 'unknown' }
 
 /**
- * Follow what a server promises of an accepted write, so that answers can say it. From a lost connection until the next one
- * has been asked nothing is known: after a failover it is another server, with settings of its own.
+ * Follow what the servers behind these connections promise of an accepted write, so that answers can say it: of several the least
+ * that one of them does. From a lost connection until the next one has been asked nothing is known: after a failover it is another
+ * server, with settings of its own.
  */
-export async function watchDurability(redis: Redis): Promise<DurabilityView> {
+export async function watchDurability(connections: readonly Redis[]): Promise<DurabilityView> {
+  const views = await Promise.all(connections.map(watchServer))
+  return {
+    now: () => views.map((view) => view.now()).reduce(lesser),
+    async refresh() {
+      await Promise.all(views.map((view) => view.refresh()))
+    },
+    stop() {
+      for (const view of views) view.stop()
+    },
+  }
+}
+
+const FROM_LEAST: readonly StatedDurability['durability'][] = ['unknown', 'memory', 'everysec', 'fsync']
+
+/** What holds of both. */
+function lesser(one: StatedDurability, other: StatedDurability): StatedDurability {
+  const durability = FROM_LEAST[Math.min(FROM_LEAST.indexOf(one.durability), FROM_LEAST.indexOf(other.durability))]
+  if (durability === undefined || one.replicas === undefined || other.replicas === undefined) return UNKNOWN
+  return { durability, replicas: Math.min(one.replicas, other.replicas) }
+}
+
+async function watchServer(redis: Redis): Promise<DurabilityView> {
   let stated = UNKNOWN
   let connections = 0
   const refresh = async () => {

@@ -10,6 +10,7 @@
  * ```
  */
 export { readBackfill, readBackfills, runningBackfills } from './backfills.ts'
+export { clusterServers, type NamedServer } from './cluster/nodes.ts'
 export {
   type ConnectionLog,
   type ConnectionOptions,
@@ -20,6 +21,7 @@ export {
   isOutOfMemory,
   whenReady,
 } from './connection.ts'
+export { type Connections, openConnections } from './connections.ts'
 export { readPullConsumers } from './consumers.ts'
 export {
   type DeadLetterPage,
@@ -40,7 +42,14 @@ export {
   readLogBackwards,
   readLogRange,
 } from './log-reader.ts'
-export { createPartition, createPartitions, type Partition, type Partitions, registryPartition } from './partition.ts'
+export {
+  type ConnectionOf,
+  createPartition,
+  createPartitions,
+  type Partition,
+  type Partitions,
+  registryPartition,
+} from './partition.ts'
 export { joinPlatform, type OpenRedis, openRedis, type Platform, type RedisOptions } from './platform.ts'
 export { MAX_TYPES, REMEMBER_TYPES_MS, readTypes, rememberType } from './published-types.ts'
 export {
@@ -122,9 +131,16 @@ export {
 } from './scripts/tick.ts'
 export { trimLog } from './scripts/trim.ts'
 export { followSecrets, type SecretsFollower } from './secrets.ts'
-export { checkServer, readLayout, readPartitionCount, type ServerFacts, UnfitServerError } from './server-check.ts'
+export {
+  checkServer,
+  checkSettings,
+  readLayout,
+  readPartitionCount,
+  type ServerFacts,
+  UnfitServerError,
+} from './server-check.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
 export { storeClock, storeTime } from './store-clock.ts'
-export { logLength, readStoreMemory, type StoreMemory } from './store-figures.ts'
+export { logLength, readFullestMemory, readStoreMemory, type StoreMemory } from './store-figures.ts'
 export { toStoreProblem } from './store-problem.ts'
 export { listenToWakeUps, type WakeUpHandlers } from './wake-ups.ts'

@@ -48,8 +48,9 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
   // Read from Redis and not given out yet; all of it is behind `handedOut`.
   let ahead: LogEvent[] = []
   let handedOut: string | undefined
-  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for.
-  let factsPerEntry = 1
+  // An entry has one fact, or a hundred: found as it goes, so that a batch is about as many facts as were asked for. Before
+  // it is known it counts as the most, or the first read of a long log would be a hundred times what was asked for.
+  let factsPerEntry: number | undefined
 
   /** The rest of an entry that a cursor stands in the middle of: XREAD would pass over it. */
   const restOf = async (after: string) => {
@@ -84,13 +85,13 @@ export function createLogReader({ partition, blocking, group }: LogReaderOptions
     async read({ after, count, blockMs }: ReadOptions): Promise<LogEvent[]> {
       if (after !== handedOut) ahead = await restOf(after)
       if (ahead.length === 0) {
-        const entriesWanted = Math.ceil(count / factsPerEntry)
+        const entriesWanted = Math.min(Math.ceil(count / (factsPerEntry ?? MAX_FACTS)), MAX_ENTRIES)
         const reply = await blocking.xread('COUNT', entriesWanted, 'BLOCK', blockMs, 'STREAMS', log, after)
         const entries = reply?.[0]?.[1] ?? []
         ahead = entries.flatMap(([position, fields]) => toLogEvents(partition.number, position, fields))
         if (entries.length > 0) {
           const facts = entries.reduce((sum, [, fields]) => sum + factsIn(fields), 0)
-          factsPerEntry = Math.max(facts / entries.length, factsPerEntry / 2, 1)
+          factsPerEntry = Math.max(facts / entries.length, (factsPerEntry ?? 1) / 2)
         }
       }
       const events = ahead.length > count ? ahead.slice(0, count) : ahead
@@ -155,6 +156,10 @@ async function factsAround(partition: Partition, position: string): Promise<LogE
 /** Four fields that its facts share, then `entity` and `data` of each (`facts_of` in prelude.lua). */
 const SHARED_FIELDS = 8
 const FIELDS_PER_FACT = 4
+/** Of an entry, as in prelude.lua. */
+const MAX_FACTS = 100
+/** Of one read: each may have a payload of the largest size, and all of them are in memory at once. */
+const MAX_ENTRIES = 1000
 type Shared = [string, EventKind, string, string, string, string, string, string]
 
 function factsIn(fields: readonly string[]): number {

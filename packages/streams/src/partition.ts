@@ -12,12 +12,23 @@ export interface Partition {
   readonly redis: Redis
 }
 
-export function createPartition(redis: Redis, number: number): Partition {
-  return { number, hex: number.toString(16).padStart(3, '0'), keys: partitionKeys(number), redis }
+/** One connection for everything, or the one for each partition by its number: on a cluster each goes to another primary. */
+export type ConnectionOf = Redis | ((partition: number) => Redis)
+
+export function createPartition(connection: ConnectionOf, number: number): Partition {
+  return {
+    number,
+    hex: number.toString(16).padStart(3, '0'),
+    keys: partitionKeys(number),
+    // Asked when it is needed: a pull consumer needs one of a thousand partitions.
+    get redis() {
+      return typeof connection === 'function' ? connection(number) : connection
+    },
+  }
 }
 
-export function registryPartition(redis: Redis): Partition {
-  return createPartition(redis, REGISTRY_PARTITION)
+export function registryPartition(connection: ConnectionOf): Partition {
+  return createPartition(connection, REGISTRY_PARTITION)
 }
 
 /** All partitions of a platform, and which of them a queue or an entity lives in. */
@@ -27,8 +38,8 @@ export interface Partitions {
   byNumber(number: number): Partition | undefined
 }
 
-export function createPartitions(redis: Redis, count: number): Partitions {
-  const all = Array.from({ length: count }, (_, number) => createPartition(redis, number))
+export function createPartitions(connection: ConnectionOf, count: number): Partitions {
+  const all = Array.from({ length: count }, (_, number) => createPartition(connection, number))
   return {
     all,
     of: (key) => all[crc32(key) % count] as Partition,

@@ -1,9 +1,11 @@
+import { REGISTRY_PARTITION } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
-import { type ConnectionLog, connect, connectSubscriber, isConnectionError, whenReady } from './connection.ts'
+import { type ConnectionLog, connectSubscriber, isConnectionError } from './connection.ts'
+import { openConnections } from './connections.ts'
 import { type DurabilityView, watchDurability } from './durability.ts'
 import { createPartitions, type Partitions } from './partition.ts'
 import { followRegistry, type RegistryView } from './registry.ts'
-import { checkServer, type ServerFacts } from './server-check.ts'
+import { checkServer, checkSettings, type ServerFacts } from './server-check.ts'
 
 export interface PlatformLog extends ConnectionLog {
   error(fields: Record<string, unknown>, message: string): void
@@ -22,24 +24,32 @@ export interface RedisOptions {
 }
 
 export interface OpenRedis {
+  /** The connection of the registry; on a cluster each partition has its own. */
   readonly redis: Redis
   readonly facts: ServerFacts
   readonly partitions: Partitions
+  /** Why Redis cannot be worked with now, undefined when it can. */
+  problem(): string | undefined
+  disconnect(): void
 }
 
 /**
- * Connect to a Redis that is fit for Millrace.
+ * Connect to a Redis that is fit for Millrace: every server that has a partition is looked at.
  *
  * @throws UnfitServerError when it could lose jobs or has another number of partitions; Error when it does not answer in time.
  */
 export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
-  const { url, role, partitions, logger, timeoutMs } = options
-  const redis = connect({ url, role, log: logger, onReconnect: () => options.onReconnect?.('commands') })
-  // Each runner and route listens to it; there is no number of them that would be a leak.
-  redis.setMaxListeners(0)
-  await whenReady(redis, { timeoutMs })
-  const facts = await checkServer(redis, { partitions })
-  return { redis, facts, partitions: createPartitions(redis, partitions) }
+  const { url, role, logger, timeoutMs } = options
+  const connections = openConnections({
+    ...{ url, role, log: logger, onReconnect: () => options.onReconnect?.('commands') },
+  })
+  const redis = connections.of(REGISTRY_PARTITION)
+  const partitions = createPartitions(connections.of, options.partitions)
+  const all = new Set([redis, ...partitions.all.map((partition) => partition.redis)])
+  await connections.ready({ timeoutMs })
+  const facts = await checkServer(redis, { partitions: options.partitions })
+  for (const one of all) await checkSettings(one)
+  return { redis, facts, partitions, problem: connections.problem, disconnect: connections.disconnect }
 }
 
 export interface Platform extends OpenRedis {
@@ -63,13 +73,13 @@ export async function joinPlatform(options: RedisOptions): Promise<Platform> {
   subscriber.setMaxListeners(0)
   const open = await openRedis(options)
   const registry = await followRegistry({ redis: open.redis, subscriber, onError })
-  const durability = await watchDurability(open.redis)
+  const durability = await watchDurability([...new Set(open.partitions.all.map(({ redis }) => redis))])
   return {
     ...{ ...open, subscriber, registry, durability, onError },
     close() {
       registry.stop()
       durability.stop()
-      open.redis.disconnect()
+      open.disconnect()
       subscriber.disconnect()
     },
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Redis } from 'ioredis'
 import { REGISTRY_KEYS } from './keys.ts'
 import { registryPartition } from './partition.ts'
@@ -12,23 +13,9 @@ export class UnfitServerError extends Error {
   override readonly name = 'UnfitServerError'
 }
 
-/**
- * Check the server at boot: version, eviction policy, partition count.
- *
- * A policy other than `noeviction` may drop whole streams, which are jobs already accepted, so it is refused.
- */
+/** Check the server at boot: version, eviction policy, partition count. */
 export async function checkServer(redis: Redis, { partitions }: { partitions: number }): Promise<ServerFacts> {
-  const info = await redis.info()
-  const version = /^(?:redis|valkey)_version:(.*)$/m.exec(info)?.[1]?.trim() ?? 'unknown'
-  if (Number(version.split('.')[0]) < 7) {
-    throw new UnfitServerError(`Redis ${version} is too old: Millrace needs Redis 7.0 or newer, or Valkey.`)
-  }
-  const policy = /^maxmemory_policy:(.*)$/m.exec(info)?.[1]?.trim()
-  if (policy && policy !== 'noeviction') {
-    throw new UnfitServerError(
-      `Redis has maxmemory-policy ${policy}, which may drop accepted jobs. Expected noeviction: run CONFIG SET maxmemory-policy noeviction, or set it in redis.conf.`,
-    )
-  }
+  const facts = await checkSettings(redis)
   const stored = await boot(registryPartition(redis), { partitions })
   if (stored.partitions !== partitions) {
     throw new UnfitServerError(
@@ -40,7 +27,32 @@ export async function checkServer(redis: Redis, { partitions }: { partitions: nu
       `The data in this Redis has layout ${stored.layout}, this Millrace reads layout ${LAYOUT_VERSION}. Start the version that wrote it, or follow "Upgrade" in docs/operations.md.`,
     )
   }
+  return facts
+}
+
+/**
+ * Check one server. A policy other than `noeviction` may drop whole streams, which are jobs already accepted, so it is refused.
+ */
+export async function checkSettings(redis: Redis): Promise<ServerFacts> {
+  const info = await redis.info()
+  const version = /^(?:redis|valkey)_version:(.*)$/m.exec(info)?.[1]?.trim() ?? 'unknown'
+  const which = `Redis${/^cluster_enabled:1/m.test(info) ? ` (${serverName(redis)})` : ''}`
+  if (Number(version.split('.')[0]) < 7) {
+    throw new UnfitServerError(`${which} ${version} is too old: Millrace needs Redis 7.0 or newer, or Valkey.`)
+  }
+  const policy = /^maxmemory_policy:(.*)$/m.exec(info)?.[1]?.trim()
+  if (policy && policy !== 'noeviction') {
+    throw new UnfitServerError(
+      `${which} has maxmemory-policy ${policy}, which may drop accepted jobs. Expected noeviction: run CONFIG SET maxmemory-policy noeviction, or set it in redis.conf.`,
+    )
+  }
   return { version }
+}
+
+/** The server at the other end, for people. */
+function serverName({ stream }: Redis): string {
+  const { remoteAddress, remotePort } = stream as Partial<Socket>
+  return `${remoteAddress}:${remotePort}`
 }
 
 /** What was fixed at first boot; undefined when no platform has been started on this server. */

@@ -6,8 +6,16 @@ export interface StoreMemory {
   readonly limitBytes: number
 }
 
-/** One command; all partitions of one server say the same. */
-export async function readStoreMemory({ redis }: Partition): Promise<StoreMemory> {
+/** Of several servers the fullest: its partitions are the first that intake is refused in. One command for each connection. */
+export async function readFullestMemory(partitions: readonly Partition[]): Promise<StoreMemory> {
+  const connections = new Set(partitions.map(({ redis }) => redis))
+  const servers = await Promise.all([...connections].map((redis) => readStoreMemory({ redis })))
+  const fullness = ({ usedBytes, limitBytes }: StoreMemory) => (limitBytes > 0 ? usedBytes / limitBytes : 0)
+  // Without a limit the largest is what people look for.
+  return servers.toSorted((a, b) => fullness(b) - fullness(a) || b.usedBytes - a.usedBytes)[0] as StoreMemory
+}
+
+export async function readStoreMemory({ redis }: Pick<Partition, 'redis'>): Promise<StoreMemory> {
   const info = await redis.info('memory')
   const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
   return { usedBytes: field('used_memory'), limitBytes: field('maxmemory') }

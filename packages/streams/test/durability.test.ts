@@ -11,7 +11,7 @@ afterAll(() => server.stop())
 async function watching(url: string, use: (view: DurabilityView) => Promise<void>): Promise<void> {
   const redis = connect({ url, role: 'test' })
   await whenReady(redis, { timeoutMs: 5000 })
-  const view = await watchDurability(redis)
+  const view = await watchDurability([redis])
   await use(view)
   view.stop()
   redis.disconnect()

@@ -18,6 +18,8 @@ export interface RedisServerOptions {
   /** As redis.conf writes it: "8mb". */
   readonly maxmemory?: string
   readonly maxmemoryPolicy?: string
+  /** More of redis.conf, for every start. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** A redis-server (or valkey-server) of the test's own, on a port of 127.0.0.1 and on a Unix socket. */
@@ -158,14 +160,17 @@ function serverArguments(setup: {
     unixsocket: setup.socketPath,
     unixsocketperm: '700',
     dir: setup.dir,
-    databases: '16',
+    ...(options.settings?.['cluster-enabled'] !== 'yes' && { databases: '16' }),
     save: '',
     appendonly: options.appendonly ? 'yes' : 'no',
     'maxmemory-policy': options.maxmemoryPolicy ?? 'noeviction',
   }
   if (options.appendfsync) settings.appendfsync = options.appendfsync
   if (options.maxmemory) settings.maxmemory = options.maxmemory
-  return Object.entries({ ...settings, ...setup.settings }).flatMap(([name, value]) => [`--${name}`, value])
+  return Object.entries({ ...settings, ...options.settings, ...setup.settings }).flatMap(([name, value]) => [
+    `--${name}`,
+    value,
+  ])
 }
 
 async function startServer(setup: {

@@ -28,7 +28,7 @@ export interface LogFeed {
 
 export interface LogFeedDeps {
   /** A connection of its own, ready, for reads that block for up to `FEED_BLOCK_MS`. */
-  connect(): Promise<Connection>
+  connect(partition: Partition): Promise<Connection>
   onError(error: unknown): void
 }
 
@@ -82,7 +82,7 @@ class Follower {
   #ended = false
 
   static async start(partition: Partition, { connect, onError }: LogFeedDeps, onEnd: () => void): Promise<Follower> {
-    const connection = await connect()
+    const connection = await connect(partition)
     const [newest] = await partition.redis.xrevrange(partition.keys.log, '+', '-', 'COUNT', 1)
     const follower = new Follower(connection, newest?.[0] ?? '0-0', onEnd)
     follower.#follow(partition).catch((error) => {

@@ -1,6 +1,7 @@
 import type { Entry } from '../recorder/batch.ts'
 import type { TableAccess } from '../store/database.ts'
 import type { JobRow } from '../store/schema.ts'
+import { together } from '../store/together.ts'
 import { foldJobs } from './jobs.ts'
 import { MODEL_TABLES, openRows } from './rows.ts'
 import { foldSchedules } from './schedules.ts'
@@ -18,6 +19,6 @@ export async function foldReadModels(access: TableAccess, entries: readonly Entr
   await foldJobs(entries, rows)
   await foldSchedules(entries, rows)
   await foldSubscriptions(entries, rows)
-  for (const name of MODEL_TABLES) await rows[name].save()
+  await together(MODEL_TABLES.map((name) => rows[name].save()))
   return rows.jobs.changed()
 }

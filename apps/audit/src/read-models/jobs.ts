@@ -1,8 +1,9 @@
 import { JOB_EVENTS, parsePosition } from '@millrace/contracts'
 import type { Entry } from '../recorder/batch.ts'
 import type { AttemptRow } from '../store/schema.ts'
+import { together } from '../store/together.ts'
 import { evolveJob } from './job.ts'
-import { numberIn, smallNumberIn, textIn } from './members.ts'
+import { amountIn, smallNumberIn, textIn } from './members.ts'
 import { createQueueStats } from './queue-stats.ts'
 import type { ModelRows } from './rows.ts'
 
@@ -11,8 +12,10 @@ export async function foldJobs(entries: readonly Entry[], rows: ModelRows): Prom
   const ofJobs = entries.filter(({ event }) => event.kind === 'job')
   if (ofJobs.length === 0) return
   const attempts = ofJobs.map(epochsOf)
-  await rows.jobs.load(ofJobs.map(({ fact }) => [fact.entityId]))
-  await rows.attempts.load(attempts.flatMap((epochs, at) => epochs.map((epoch) => [ofJobs[at]!.fact.entityId, epoch])))
+  await together([
+    rows.jobs.load(ofJobs.map(({ fact }) => [fact.entityId])),
+    rows.attempts.load(attempts.flatMap((epochs, at) => epochs.map((epoch) => [ofJobs[at]!.fact.entityId, epoch]))),
+  ])
   const stats = createQueueStats()
   ofJobs.forEach((entry, at) => {
     const { entityId } = entry.fact
@@ -26,7 +29,7 @@ export async function foldJobs(entries: readonly Entry[], rows: ModelRows): Prom
 }
 
 /** The delivery that an event is about and, of a takeover, the one before, which ends with it. */
-function epochsOf({ event, fact: { body } }: Entry): number[] {
+export function epochsOf({ event, fact: { body } }: Entry): number[] {
   const epoch = smallNumberIn(body, 'epoch')
   if (epoch === undefined) return []
   switch (event.type) {
@@ -69,7 +72,7 @@ function foldAttempt({ event, fact }: Entry, [epoch, previous]: number[], { atte
   }
   const failed = event.type === JOB_EVENTS.attemptFailed
   const outcome = !failed ? 'succeeded' : body?.counted === false ? 'postponed' : 'failed'
-  const durationMs = numberIn(body, 'durationMs') ?? null
+  const durationMs = amountIn(body, 'durationMs') ?? null
   attempts.put(
     {
       ...(known ?? { ...begun, started_at_ms: nowMs - (durationMs ?? 0) }),

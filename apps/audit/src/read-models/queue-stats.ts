@@ -1,7 +1,7 @@
 import { JOB_EVENTS, parsePosition } from '@millrace/contracts'
 import type { Entry } from '../recorder/batch.ts'
 import type { JobRow, QueueStatsRow } from '../store/schema.ts'
-import { numberIn } from './members.ts'
+import { amountIn, plus } from './members.ts'
 import type { Rows } from './rows.ts'
 
 /** Lengths of the periods that are counted in, each begun at a multiple of itself since 1970, so in UTC. */
@@ -56,11 +56,11 @@ export function createQueueStats() {
       else counts[counted]++
       if (counted === 'started') {
         const waitMs = Math.max(0, nowMs - (before?.ready_at_ms ?? nowMs))
-        counts.wait_ms += waitMs
+        counts.wait_ms = plus(counts.wait_ms, waitMs)
         counts.max_wait_ms = Math.max(counts.max_wait_ms, waitMs)
       } else if (counted === 'succeeded' || counted === 'failed') {
-        const runMs = numberIn(fact.body, 'durationMs') ?? Math.max(0, nowMs - (before?.started_at_ms ?? nowMs))
-        counts.run_ms += runMs
+        const runMs = amountIn(fact.body, 'durationMs') ?? Math.max(0, nowMs - (before?.started_at_ms ?? nowMs))
+        counts.run_ms = plus(counts.run_ms, runMs)
         counts.max_run_ms = Math.max(counts.max_run_ms, runMs)
       }
     },
@@ -90,7 +90,7 @@ function sum(known: Counts | undefined, more: Counts): Counts {
   const counts = noCounts()
   for (const name of Object.keys(counts) as (keyof Counts)[]) {
     const before = known?.[name] ?? 0
-    counts[name] = name.startsWith('max_') ? Math.max(before, more[name]) : before + more[name]
+    counts[name] = name.startsWith('max_') ? Math.max(before, more[name]) : plus(before, more[name])
   }
   return counts
 }

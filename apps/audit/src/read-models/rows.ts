@@ -1,6 +1,7 @@
 import type { Key, TableAccess } from '../store/database.ts'
 import type { AuditDatabase } from '../store/schema.ts'
 import { TABLES } from '../store/tables.ts'
+import { together } from '../store/together.ts'
 
 /** The tables that are folds of the log. */
 export const MODEL_TABLES = ['jobs', 'attempts', 'schedules', 'ticks', 'subscriptions', 'gas', 'queue_stats'] as const
@@ -12,6 +13,8 @@ export class Rows<Name extends ModelTable> {
   readonly #access: TableAccess
   readonly #known = new Map<string, AuditDatabase[Name] | undefined>()
   readonly #changed = new Set<string>()
+  /** Keys that were looked up and had no row. */
+  readonly #missing = new Set<string>()
 
   constructor(table: Name, access: TableAccess) {
     this.#table = table
@@ -29,8 +32,11 @@ export class Rows<Name extends ModelTable> {
     for (const text of missing.keys()) this.#known.set(text, undefined)
     const names = TABLES[this.#table].key as readonly (keyof AuditDatabase[Name])[]
     for (const row of await this.#access.find(this.#table, [...missing.values()])) {
-      this.#known.set(textOf(names.map((name) => row[name] as string | number)), row)
+      const text = textOf(names.map((name) => row[name] as string | number))
+      this.#known.set(text, row)
+      missing.delete(text)
     }
+    for (const text of missing.keys()) this.#missing.add(text)
   }
 
   get(...key: Key): AuditDatabase[Name] | undefined {
@@ -47,8 +53,13 @@ export class Rows<Name extends ModelTable> {
     return [...this.#changed].map((text) => this.#known.get(text) as AuditDatabase[Name])
   }
 
-  save(): Promise<void> {
-    return this.#access.put(this.#table, this.changed())
+  /** Rows that were not there are inserted, which costs the database half of looking once more. */
+  async save(): Promise<void> {
+    const rowsOf = (keys: string[]) => keys.map((text) => this.#known.get(text) as AuditDatabase[Name])
+    const { fresh = [], known = [] } = Object.groupBy(this.#changed, (text) =>
+      this.#missing.has(text) ? 'fresh' : 'known',
+    )
+    await together([this.#access.insert(this.#table, rowsOf(fresh)), this.#access.put(this.#table, rowsOf(known))])
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@millrace/contracts'
 import type { Entry } from '../recorder/batch.ts'
 import type { ScheduleRow, TickRow } from '../store/schema.ts'
-import { numberIn, textIn, timeIn } from './members.ts'
+import { amountIn, numberIn, plus, textIn, timeIn } from './members.ts'
 import type { ModelRows } from './rows.ts'
 
 /** Fold what happened to schedules into schedules, their ticks, and the gas that those cost. */
@@ -24,7 +24,7 @@ export async function foldSchedules(entries: readonly Entry[], rows: ModelRows):
 }
 
 /** An event with the schedule and, where it is about one, the tick. */
-interface Fact {
+export interface Fact {
   readonly type: string
   readonly body: Entry['fact']['body']
   readonly namespace: string
@@ -34,10 +34,10 @@ interface Fact {
   readonly jobId: string
 }
 
-function placeOf({ event, fact }: Entry): Fact[] {
+export function placeOf({ event, fact }: Entry): Fact[] {
   const isTickJob = event.kind === 'job' && event.type === JOB_EVENTS.enqueued
   if (event.kind !== 'schedule' && !isTickJob) return []
-  const { kind, name } = parseQueueAddress(event.queue)
+  const { kind, name } = parseQueueAddress(fact.where.queue ?? '')
   if (kind !== 'schedule') return []
   const { body, namespace, entityId: jobId } = fact
   const place = { type: event.type, body, namespace, name, nowMs: parsePosition(event.position).ms, jobId }
@@ -89,11 +89,11 @@ function foldFact(fact: Fact, rows: ModelRows): void {
       putTick(fact, rows, fired(fact))
       break
     case SCHEDULE_EVENTS.skipped:
-      change({ skipped: known.skipped + (numberIn(body, 'count') ?? 1) })
+      change({ skipped: plus(known.skipped, amountIn(body, 'count') ?? 1) })
       putTick(fact, rows, passedOver(fact, 'skipped'))
       break
     case SCHEDULE_EVENTS.missed:
-      change({ missed: known.missed + (numberIn(body, 'count') ?? 1) })
+      change({ missed: plus(known.missed, amountIn(body, 'count') ?? 1) })
       putTick(fact, rows, passedOver(fact, 'missed'))
       break
     case JOB_EVENTS.enqueued:
@@ -113,7 +113,7 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 function fired({ type, body, nowMs }: Fact): Partial<TickRow> {
-  const late_ms = numberIn(body, 'lateMs') ?? 0
+  const late_ms = amountIn(body, 'lateMs') ?? 0
   return {
     kind: KINDS[type] ?? 'planned',
     state: late_ms > ON_TIME_MS ? 'late' : 'fired',
@@ -127,7 +127,7 @@ function passedOver({ body, nowMs }: Fact, state: 'skipped' | 'missed'): Partial
   const at_ms = timeIn(body, 'from') ?? numberIn(body, 'fromMs') ?? nowMs
   const until_ms = timeIn(body, 'to') ?? numberIn(body, 'toMs') ?? at_ms
   const reason = textIn(body, 'reason') ?? null
-  return { state, reason, at_ms, until_ms: until_ms === at_ms ? null : until_ms, count: numberIn(body, 'count') ?? 1 }
+  return { state, reason, at_ms, until_ms: until_ms === at_ms ? null : until_ms, count: amountIn(body, 'count') ?? 1 }
 }
 
 function putTick(fact: Fact, { ticks }: ModelRows, changes: Partial<TickRow>): void {
@@ -139,12 +139,12 @@ function putTick(fact: Fact, { ticks }: ModelRows, changes: Partial<TickRow>): v
 /** A tick is charged for once, whatever the log says twice. */
 function charge(fact: Fact, rows: ModelRows): void {
   const { namespace, name, body, nowMs, tick } = fact
-  const tokens = numberIn(body, 'tokens') ?? 0
+  const tokens = amountIn(body, 'tokens') ?? 0
   if (tick === undefined || (rows.ticks.get(namespace, name, tick)?.gas ?? null) !== null) return
   putTick(fact, rows, { gas: tokens, job_id: textIn(body, 'jobId') ?? null })
   const day = dayOf(nowMs)
   const known = rows.gas.get(namespace, day, name) ?? { namespace, day, schedule: name, tokens: 0, ticks: 0 }
-  rows.gas.put({ ...known, tokens: known.tokens + tokens, ticks: known.ticks + 1 }, namespace, day, name)
+  rows.gas.put({ ...known, tokens: plus(known.tokens, tokens), ticks: known.ticks + 1 }, namespace, day, name)
 }
 
 function newSchedule({ namespace, name, nowMs }: Fact): ScheduleRow {
@@ -162,6 +162,6 @@ function newTick({ namespace, name, nowMs }: Fact, id: string): TickRow {
   }
 }
 
-function dayOf(ms: number): string {
+export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10)
 }

@@ -23,30 +23,35 @@ export interface Batch {
 
 export interface ChainedBatch {
   readonly records: readonly RecordRow[]
-  /** The heads that moved. */
-  readonly heads: readonly HeadRow[]
+  /** The heads that moved, and those of chains that began. */
+  readonly moved: readonly HeadRow[]
+  readonly begun: readonly HeadRow[]
 }
 
 export type HeadOf = (namespace: string, entityId: string) => ChainHead | undefined
 
 const SALT_BYTES = 16
 
+/** What of a batch can be made before it is known where it goes. */
+export type Entries = Pick<Batch, 'entries' | 'salts'>
+
 /** `randomBytes` is handed in: one call serves the whole batch. */
-export function toBatch(
-  events: readonly LogEvent[],
-  { partition, from, randomBytes }: { partition: number; from: Cursor; randomBytes(count: number): Buffer },
-): Batch {
+export function readEntries(events: readonly LogEvent[], randomBytes: (count: number) => Buffer): Entries {
   const random = randomBytes(events.length * SALT_BYTES).toString('hex')
   return {
-    partition,
-    from,
-    to: {
-      position: events.at(-1)?.position ?? from.position,
-      entriesRead: from.entriesRead + events.filter(({ endsEntry }) => endsEntry).length,
-      seq: from.seq + events.length,
-    },
-    seq: from.seq,
     entries: events.map((event) => ({ event, fact: readFact(event) })),
     salts: events.map((_, index) => random.slice(index * SALT_BYTES * 2, (index + 1) * SALT_BYTES * 2)),
+  }
+}
+
+export function toBatch({ entries, salts }: Entries, { partition, from }: { partition: number; from: Cursor }): Batch {
+  return {
+    ...{ partition, from, entries, salts },
+    to: {
+      position: entries.at(-1)?.event.position ?? from.position,
+      entriesRead: from.entriesRead + entries.filter(({ event }) => event.endsEntry).length,
+      seq: from.seq + entries.length,
+    },
+    seq: from.seq,
   }
 }

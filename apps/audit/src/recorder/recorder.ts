@@ -6,8 +6,10 @@ import { hold, LOG_READERS, type LogReader, readStoreMemory, trimLog } from '@mi
 import type { AuditMetrics } from '../metrics.ts'
 import type { Cursor } from '../store/cursor.ts'
 import { type Appended, FencedError, type Trail } from '../store/trail.ts'
-import { toBatch } from './batch.ts'
+import { type Entries, toBatch } from './batch.ts'
+import { createBatchSize } from './batch-size.ts'
 import { partitionLabel } from './partition-label.ts'
+import { createReadAhead } from './read-ahead.ts'
 import type { Signals } from './signals.ts'
 
 /**
@@ -51,8 +53,6 @@ const LEASE_TTL_MS = 3000
 const RENEW_AFTER_MS = 1000
 /** A quiet recorder comes round this often, to renew. */
 export const READ_BLOCK_MS = 1000
-/** About 25 ms of folding: longer would make the API of this process wait, shorter would fsync more per event. */
-const BATCH_EVENTS = 1000
 const TRIM_EVERY_MS = 2000
 /**
  * From this share of `maxmemory` on nothing stays in the log that every group has read: it is what takes the room, and what is
@@ -90,6 +90,8 @@ class Recording {
   readonly pulse = new Pulse({ done: 'turned', everyMs: SILENT_MS, failingForMs: SILENT_MS })
   readonly #deps: RecorderDeps
   readonly #label: string
+  readonly #ahead: ReturnType<typeof createReadAhead>
+  readonly #size = createBatchSize()
   #cursor: Cursor | undefined
   #renewedAt = 0
   #trimmedAt = 0
@@ -97,6 +99,7 @@ class Recording {
   constructor(deps: RecorderDeps) {
     this.#deps = deps
     this.#label = partitionLabel(deps.reader.partition.number)
+    this.#ahead = createReadAhead({ reader: deps.reader, blockMs: READ_BLOCK_MS, randomBytes })
     deps.metrics.recorder.set({ partition: this.#label }, 0)
     deps.metrics.failures.labels({ partition: this.#label })
     deps.metrics.trimmed.labels({ partition: this.#label })
@@ -109,8 +112,8 @@ class Recording {
       if (!holds) this.pulse.beat()
       if (!holds) return
       const cursor = await this.#position()
-      const events = await this.#read(cursor, signal)
-      if (events.length > 0) await this.#record(cursor, events)
+      const read = await this.#read(cursor, signal)
+      if (read.entries.length > 0) await this.#record(cursor, read)
       this.#recovered()
       this.pulse.beat()
       await this.#trim()
@@ -185,23 +188,27 @@ class Recording {
     return cursor
   }
 
-  async #read(cursor: Cursor, signal: AbortSignal): Promise<LogEvent[]> {
+  async #read({ position }: Cursor, signal: AbortSignal): Promise<Entries> {
     try {
-      return await this.#deps.reader.read({ after: cursor.position, count: BATCH_EVENTS, blockMs: READ_BLOCK_MS })
+      return await this.#ahead.take({ after: position, count: this.#size.events })
     } catch (error) {
-      if (signal.aborted) return []
+      if (signal.aborted) return { entries: [], salts: [] }
       throw error
     }
   }
 
-  async #record(cursor: Cursor, events: LogEvent[]): Promise<void> {
-    const { reader, trail, metrics } = this.#deps
+  async #record(cursor: Cursor, read: Entries): Promise<void> {
+    const { reader, trail, metrics, clock } = this.#deps
     const stopTimer = metrics.foldDuration.labels({}).startTimer()
-    const batch = toBatch(events, { partition: reader.partition.number, from: cursor, randomBytes })
+    const startedAtMs = clock.now()
+    const batch = toBatch(read, { partition: reader.partition.number, from: cursor })
     for (const { event, fact } of batch.entries) if (!fact.body) this.#reportUnreadable(event)
+    // While the database writes, what follows is read from Redis and taken apart.
+    this.#ahead.begin({ after: batch.to.position, count: this.#size.events })
     const appended = await trail.append(batch)
     this.#cursor = appended.cursor
     stopTimer()
+    this.#size.took({ events: batch.entries.length, ms: clock.now() - startedAtMs })
     if (appended.obstructed) this.#reportObstructed()
     this.#announce(appended)
     await reader.commit(appended.cursor)

@@ -21,7 +21,7 @@ export async function createAside(scope: Scope, tables: readonly TableName[]): P
       const made = await db.executeQuery<{ sql: string }>(
         CompiledQuery.raw(`SELECT sql FROM sqlite_master WHERE type = 'table' AND name = '${name}'`),
       )
-      await run(db, String(made.rows[0]?.sql).replace(/^CREATE TABLE "?\w+"?/, `CREATE TABLE ${name}${ASIDE}`))
+      await run(db, String(made.rows[0]?.sql).replace(/^CREATE TABLE "?\w+"?/i, `CREATE TABLE ${name}${ASIDE}`))
       continue
     }
     await run(db, `CREATE TABLE ${name}${ASIDE} (LIKE ${name} INCLUDING DEFAULTS)`)

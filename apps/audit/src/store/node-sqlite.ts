@@ -19,16 +19,28 @@ export function asKyselyDatabase(database: DatabaseSync): SqliteDatabase {
   }
 }
 
+/** An error in a form that can be sent to another thread. */
+export interface Fault {
+  readonly message: string
+  /** Whether SQLite says so; anything else is a mistake of ours. */
+  readonly store: boolean
+  readonly isDouble: boolean
+}
+
 /** SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY. */
 const DOUBLE_CODES: readonly unknown[] = [2067, 1555]
+
+export function sqliteFault(error: unknown): Fault {
+  const { message, code, errcode } = error as Error & { code?: unknown; errcode?: unknown }
+  return { message, store: code === 'ERR_SQLITE_ERROR', isDouble: DOUBLE_CODES.includes(errcode) }
+}
 
 /** Run something that speaks to SQLite; its errors become `StoreError`s. */
 export function storeErrors<T>(run: () => T): T {
   try {
     return run()
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_SQLITE_ERROR') throw error
-    const isDouble = 'errcode' in error && DOUBLE_CODES.includes(error.errcode)
-    throw new StoreError(error.message, { cause: error, isDouble })
+    const { message, store, isDouble } = sqliteFault(error)
+    throw store ? new StoreError(message, { cause: error, isDouble }) : error
   }
 }

@@ -13,6 +13,6 @@ export interface Store extends Database {
  * `path`, which is made together with its folder.
  */
 export async function openStore({ path, url }: { path: string; url?: string | undefined }): Promise<Store> {
-  const database = url === undefined ? openSqlite(path) : await openPostgres(url)
+  const database = url === undefined ? await openSqlite(path) : await openPostgres(url)
   return { ...database, trail: createTrail(database) }
 }

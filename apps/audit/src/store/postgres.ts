@@ -1,8 +1,9 @@
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { ASIDE } from './aside.ts'
-import { createTurns, type Database, type TableAccess } from './database.ts'
-import { migratePostgres } from './migrate.ts'
+import { createTurns, type Database, type Key, type TableAccess } from './database.ts'
+import { migrate } from './migrate.ts'
+import { arrayText, COPY, copyIn, copySql, copyText } from './postgres-rows.ts'
 import type { AuditDatabase } from './schema.ts'
 import { StoreError } from './store-error.ts'
 import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
@@ -39,7 +40,7 @@ export async function openPostgres(url: string): Promise<Database> {
       }),
     )
   try {
-    await write(({ db }) => migratePostgres(db))
+    await write(({ db }) => migrate(db, 'postgres'))
   } catch (error) {
     await Promise.all([read.destroy(), writer.destroy()])
     throw error
@@ -99,44 +100,57 @@ function connect(
 /** A client whose queries reject with `StoreError`. */
 function withStoreErrors(client: pg.PoolClient): PostgresPoolClient {
   let broken: Error | undefined
-  const query = ((...args: Parameters<typeof client.query>) =>
-    (client.query(...args) as unknown as Promise<unknown>).catch((error) => {
+  let first: unknown
+  const run = (sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> =>
+    sql.startsWith(COPY) ? copyIn(client, sql, parameters[0] as string) : client.query(sql, [...parameters])
+  const query = ((sql: string, parameters: readonly unknown[]) =>
+    run(sql, parameters).catch((error) => {
       // What the server itself says has a code; anything else is a connection that cannot be used again.
       if (!(error instanceof pg.DatabaseError)) broken = error
-      return rethrow(error)
+      // What follows a failure in its transaction fails because of it, and that is what somebody wants to hear of.
+      if (!isAfterFailure(error)) first = error
+      return rethrow(first ?? error)
     })) as unknown as PostgresPoolClient['query']
   return { query, release: () => client.release(broken) }
 }
 
 const UNIQUE_VIOLATION = '23505'
+const IN_FAILED_TRANSACTION = '25P02'
+
+function isAfterFailure(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === IN_FAILED_TRANSACTION
+}
 
 function rethrow(error: unknown): never {
   const isDouble = error instanceof pg.DatabaseError && error.code === UNIQUE_VIOLATION
   throw new StoreError((error as Error).message, { cause: error, isDouble })
 }
 
-/** Many rows in one statement, each column as one array: the server plans once and answers once. */
+/** Many rows in one statement: the server plans once and answers once. */
 function tableAccess(db: Kysely<AuditDatabase>, suffix: string): TableAccess {
-  const save = async (table: Table, rows: readonly object[], onDouble: 'refuse' | 'replace') => {
-    if (rows.length === 0) return
-    const columns = columnsOf(table) as string[]
-    const values = `SELECT * FROM ${unnest(columns.map((column) => table.columns[column as never]))}`
-    const arrays = columns.map((column) => rows.map((row) => (row as Record<string, unknown>)[column]))
-    await db.executeQuery(
-      CompiledQuery.raw(insertSql(table, { into: `${table.name}${suffix}`, values, onDouble }), arrays),
-    )
-  }
+  const run = (sql: string, parameters: readonly string[]) => db.executeQuery(CompiledQuery.raw(sql, [...parameters]))
   return {
-    async find<Name extends TableName>(name: Name, keys: readonly (readonly (string | number)[])[]) {
+    async find<Name extends TableName>(name: Name, keys: readonly Key[]) {
       if (keys.length === 0) return []
       const { key, columns } = TABLES[name]
       const wanted = `${unnest(key.map((column) => columns[column]))} AS wanted (${key.join(', ')})`
-      const arrays = key.map((_, index) => keys.map((parts) => parts[index]))
+      const arrays = key.map((_, index) => arrayText(keys.map((parts) => parts[index]!)))
       const sql = `SELECT ${name}${suffix}.* FROM ${name}${suffix} JOIN ${wanted} USING (${key.join(', ')})`
-      return (await db.executeQuery<AuditDatabase[Name]>(CompiledQuery.raw(sql, arrays))).rows
+      return (await run(sql, arrays)).rows as AuditDatabase[Name][]
     },
-    insert: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse'),
-    put: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'replace'),
+    async insert(name, rows) {
+      if (rows.length === 0) return
+      const columns = columnsOf(TABLES[name])
+      await run(copySql({ into: `${name}${suffix}`, columns }), [copyText(columns, rows)])
+    },
+    async put(name, rows) {
+      if (rows.length === 0) return
+      const table = TABLES[name] as unknown as Table
+      const columns = columnsOf(table) as string[]
+      const values = `SELECT * FROM ${unnest(columns.map((column) => table.columns[column as never]))}`
+      const arrays = columns.map((column) => arrayText(rows.map((row) => row[column as never])))
+      await run(insertSql(table, { into: `${name}${suffix}`, values, onDouble: 'replace' }), arrays)
+    },
   }
 }
 

@@ -1,13 +1,15 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import type { AuditRecord } from '@millrace/engine'
 import { GENESIS_HASH } from '@millrace/engine'
 import { foldReadModels } from '../read-models/fold.ts'
-import type { Batch, HeadOf } from '../recorder/batch.ts'
-import { chainBatch } from '../recorder/chain-batch.ts'
+import type { Batch, ChainedBatch, HeadOf } from '../recorder/batch.ts'
+import { startChaining } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
 import type { Database, WriteTransaction } from './database.ts'
 import { foldTrailEvents } from './payloads.ts'
 import type { HeadRow, JobRow, RecordRow } from './schema.ts'
 import { StoreError } from './store-error.ts'
+import { together } from './together.ts'
 
 /** Another recorder has moved the cursor: what was about to be written is written already. */
 export class FencedError extends Error {
@@ -50,7 +52,7 @@ type Written = Omit<Appended, 'obstructed'>
 
 async function writeBatch(transaction: WriteTransaction, batch: Batch): Promise<Written> {
   await moveCursor(transaction, batch)
-  return save(transaction, batch, headIn(await transaction.find('heads', entitiesOf(batch))))
+  return save(transaction, batch, transaction.find('heads', entitiesOf(batch)).then(headIn))
 }
 
 /**
@@ -62,16 +64,39 @@ async function writeAround(transaction: WriteTransaction, batch: Batch): Promise
   const seq = Math.max(batch.from.seq, end ? end.seq + 1 : 0)
   const moved = { ...batch, seq, to: { ...batch.to, seq: seq + batch.entries.length } }
   await moveCursor(transaction, moved)
-  return save(transaction, moved, await headBehindRecords(transaction, moved))
+  return save(transaction, moved, headBehindRecords(transaction, moved))
 }
 
-async function save(transaction: WriteTransaction, batch: Batch, headOf: HeadOf): Promise<Written> {
-  const { records, heads } = chainBatch(batch, headOf)
-  await transaction.insert('records', records)
-  await transaction.put('heads', heads)
-  const jobs = await foldReadModels(transaction, batch.entries)
+/**
+ * The database works while we do: it looks up jobs while records are hashed, and writes the first of them while the next
+ * are made. It does what it is asked in that order, and nothing after a failure.
+ */
+async function save(transaction: WriteTransaction, batch: Batch, headOf: Promise<HeadOf>): Promise<Written> {
+  const [{ records }, jobs] = await together([
+    headOf.then((known) => saveRecords(transaction, batch, known)),
+    foldReadModels(transaction, batch.entries),
+  ])
   await foldTrailEvents(transaction, records)
   return { cursor: batch.to, records, jobs }
+}
+
+/** So many at a time that the database is not kept waiting for the first, and a statement is worth its while. */
+const RECORDS_A_STATEMENT = 500
+
+async function saveRecords(transaction: WriteTransaction, batch: Batch, headOf: HeadOf): Promise<ChainedBatch> {
+  const chain = startChaining(batch, headOf)
+  const written: Promise<void>[] = []
+  for (let from = 0; from < batch.entries.length; from += RECORDS_A_STATEMENT) {
+    const inserted = transaction.insert('records', chain.next(RECORDS_A_STATEMENT))
+    // It is waited for below; one that fails before that must not end the process.
+    inserted.catch(() => undefined)
+    written.push(inserted)
+    // What the database asks for is sent, and the API has its turn.
+    await turnOfOthers()
+  }
+  const chained = chain.end()
+  await together([...written, transaction.put('heads', chained.moved), transaction.insert('heads', chained.begun)])
+  return chained
 }
 
 function entitiesOf({ entries }: Batch): (readonly [string, string])[] {

@@ -1,16 +1,18 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { readRedisUrl } from '@millrace/contracts'
 import { isLoopback } from '@millrace/runtime'
-import { connect, whenReady } from '@millrace/streams'
+import { clusterServers, connect, whenReady } from '@millrace/streams'
 import type { Config } from '../config.ts'
 import { socketPath } from '../up/redis.ts'
 import { checkAccess, checkSigning } from './access-checks.ts'
 import { type App, checkApps } from './app-checks.ts'
 import { redisAheadMs } from './clock.ts'
+import { checkCluster } from './cluster-checks.ts'
 import { checkEndpoints } from './endpoint-checks.ts'
 import { type Finding, fail, ok, skipped } from './finding.ts'
 import { checkPrometheus } from './prometheus-checks.ts'
-import { checkRedis } from './redis-checks.ts'
+import { checkRedis, layout } from './redis-checks.ts'
 
 const REDIS_TIMEOUT_MS = 5000
 
@@ -43,8 +45,10 @@ async function examineRedis(config: Config): Promise<{ findings: Finding[]; redi
   const redis = connect({ url, role: 'doctor' })
   try {
     await whenReady(redis, { timeoutMs: REDIS_TIMEOUT_MS })
-    const isLocal = url.startsWith('unix:') || isLoopback(new URL(url).hostname)
-    const findings = await checkRedis(redis, { isLocal })
+    const servers = await clusterServers(url)
+    const findings = servers
+      ? [...(await checkCluster(redis, servers)), await layout(redis)]
+      : await checkRedis(redis, { isLocal: isLocal(url) })
     return { findings, redisAheadMs: await redisAheadMs(redis) }
   } catch (error) {
     const says = (error as Error).message
@@ -52,6 +56,15 @@ async function examineRedis(config: Config): Promise<{ findings: Finding[]; redi
   } finally {
     redis.disconnect()
   }
+}
+
+/** Nobody but this machine reaches it. */
+function isLocal(url: string): boolean {
+  const address = readRedisUrl(url)
+  if (url.startsWith('unix:')) return true
+  return address.kind === 'sentinel'
+    ? address.sentinels.every(({ host }) => isLoopback(host))
+    : isLoopback(new URL(url).hostname)
 }
 
 /** The file that a platform on one machine seals its secrets with. */

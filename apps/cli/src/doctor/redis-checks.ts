@@ -8,16 +8,23 @@ const MEMORY_FULL = 0.9
 
 /** What a Redis must be for Millrace to keep its word. `isLocal`: nobody but this machine can reach it. */
 export async function checkRedis(redis: Redis, { isLocal }: { isLocal: boolean }): Promise<Finding[]> {
+  return [...(await checkServer(redis, { isLocal, role: 'primary' })), await layout(redis)]
+}
+
+/** The same of one server, whatever is on it. A replica is to be fit for the day on which it is the primary. */
+export async function checkServer(
+  redis: Redis,
+  { isLocal, role: wanted }: { isLocal: boolean; role: 'primary' | 'replica' },
+): Promise<Finding[]> {
   const info = await redis.info()
   const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim() ?? ''
   return [
     version(field('valkey_version') || field('redis_version')),
-    role(field('role')),
+    ...(wanted === 'primary' ? [role(field('role'))] : []),
     eviction(field('maxmemory_policy'), Number(field('evicted_keys'))),
     await durability(redis),
     disk(field),
     memory(Number(field('used_memory')), Number(field('maxmemory'))),
-    await layout(redis),
     clockFinding('redis.clock', -(await redisAheadMs(redis)), 'this machine'),
     await password(redis, isLocal),
   ]
@@ -34,7 +41,7 @@ function version(found: string): Finding {
 
 function role(found: string): Finding {
   if (found === 'master') return ok('redis.role', 'takes writes')
-  return fail('redis.role', `is a ${found}: it refuses writes`, 'Let REDIS_URL name the primary.')
+  return fail('redis.role', `is a ${found}: it refuses writes`, 'Let REDIS_URL name the primary, or its sentinels.')
 }
 
 function eviction(policy: string, evicted: number): Finding {
@@ -93,7 +100,8 @@ function memory(used: number, limit: number): Finding {
   return unless(check, says, used / limit > MEMORY_FULL && fail(check, says, fix))
 }
 
-async function layout(redis: Redis): Promise<Finding> {
+/** What was fixed at first boot, by the server that has the registry. */
+export async function layout(redis: Redis): Promise<Finding> {
   const check = 'redis.layout'
   const stored = await readLayout(redis)
   if (!stored) {

@@ -178,5 +178,5 @@ export async function answers(url: string, name: string, logFile: string): Promi
 }
 
 function hidePassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//…@')
+  return url.replace(/\/\/[^@/]*@/, '//…@').replace(/(_password=)[^&]*/, '$1…')
 }

@@ -46,7 +46,9 @@ export function startRouter(deps: RouterDeps): Router {
   const retained: Retained = new Map()
   const sources = [...partitions.all, deps.registryPartition]
   const duties = sources.map((source) => {
-    const blocking = connectBlocking({ url: redisUrl, role: 'router', log: logger, blockMs: READ_BLOCK_MS })
+    const blocking = connectBlocking({
+      ...{ url: redisUrl, partition: source.number, role: 'router', log: logger, blockMs: READ_BLOCK_MS },
+    })
     const reader = createLogReader({ partition: source, blocking, group: LOG_READERS.router })
     const router = startPartitionRouter({
       ...deps,

@@ -55,7 +55,7 @@ function readPlatform(event: LogEvent, body: AuditFact['body']): Omit<EmittedFac
   return {
     who: actor === undefined ? PLATFORM_ACTOR : asName(actor),
     ...reason(body?.why),
-    where: event.queue ? { queue: asText(event.queue) } : {},
+    where: event.queue ? { queue: asName(event.queue) } : {},
     // `kind` says that the platform itself stated this fact: a service's emit has method and path here.
     how: { kind: asText(event.kind) },
   }

@@ -1,5 +1,5 @@
 import { readSubscription, withSubscription } from '@millrace/engine'
-import { changeService, logEnds, type Partitions, registryPartition } from '@millrace/streams'
+import { changeService, logEnds, type Partition, type Partitions } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
 import type { SubscriptionFields } from './subscription-fields.ts'
 
@@ -19,7 +19,7 @@ export interface DeclaredSubscription {
  * name; `sdk.queue_not_pulled` when there is no such service (yet).
  */
 export async function declareSubscription(
-  partitions: Partitions,
+  { partitions, registry }: { readonly partitions: Partitions; readonly registry: Partition },
   { namespace, name, fields }: DeclaredSubscription,
 ): Promise<void> {
   const read = readSubscription({ ...fields, name, delivery: 'pull' })
@@ -27,7 +27,6 @@ export async function declareSubscription(
     const mistakes = read.mistakes.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ')
     throw new MillraceError(`The subscription ${name} was refused: ${mistakes}`, { code: 'sdk.invalid_input' })
   }
-  const registry = registryPartition((partitions.all[0] as Partitions['all'][number]).redis)
   // Read before the subscription is there: what is published from then on is for it.
   const ends = await logEnds([...partitions.all, registry])
   // The service asks for it, and the audit trail says so.

@@ -1,17 +1,18 @@
-import { type QueueDefinition, queueAddress } from '@millrace/contracts'
+import { type QueueDefinition, queueAddress, REGISTRY_PARTITION } from '@millrace/contracts'
 import { createProgressLog, type PartitionDelivery, startPartitionDelivery } from '@millrace/delivery'
 import {
   checkServer,
-  connect,
+  checkSettings,
   connectSubscriber,
   createPartitions,
   followRegistry,
   fullAddress,
   isConnectionError,
+  openConnections,
   queuesOf,
   type RegistryView,
   readPartitionCount,
-  whenReady,
+  registryPartition,
 } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
 import { activeTracer } from '../traces/active-tracer.ts'
@@ -54,12 +55,13 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
   const queue = queueAddress(source.kind, source.name)
   const address = fullAddress(namespace, queue)
   const log = createDeliveryLog(options.log, tell)
-  const redis = connect({ url: options.redis, role: 'pull', log })
+  const connections = openConnections({ url: options.redis, role: 'pull', log })
+  const redis = connections.of(REGISTRY_PARTITION)
   const subscriber = connectSubscriber({ url: options.redis, role: 'pull-wake', log })
   let registry: RegistryView | undefined
   const disconnect = () => {
     registry?.stop()
-    redis.disconnect()
+    connections.disconnect()
     subscriber.disconnect()
   }
   // Closed while it starts: whatever it waits for ends with the connections.
@@ -68,7 +70,7 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
     if (!isConnectionError(error)) log.error({ event: 'background.failed', err: error }, 'background duty failed')
   }
   try {
-    await whenReady(redis, { timeoutMs: REDIS_DEADLINE_MS })
+    await connections.ready({ timeoutMs: REDIS_DEADLINE_MS })
     const count = await readPartitionCount(redis)
     if (count === undefined) {
       const message =
@@ -76,10 +78,16 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
       throw new MillraceError(message, { code: 'sdk.not_set_up' })
     }
     await checkServer(redis, { partitions: count })
-    const partitions = createPartitions(redis, count)
+    const partitions = createPartitions(connections.of, count)
     const partition = partitions.of(address)
-    if (source.declares)
-      await declareSubscription(partitions, { namespace, name: source.name, fields: source.declares })
+    // Of a cluster it needs its own partition; to declare a subscription it reads where all of the logs end.
+    for (const used of source.declares ? partitions.all : [partition]) connections.of(used.number)
+    await connections.ready({ timeoutMs: REDIS_DEADLINE_MS })
+    await checkSettings(partition.redis)
+    if (source.declares) {
+      const registry = registryPartition(connections.of)
+      await declareSubscription({ partitions, registry }, { namespace, name: source.name, fields: source.declares })
+    }
     registry = await followRegistry({ redis, subscriber, onError })
     const follow = followDeclaration(registry, { source, namespace, tell })
     const progress = createProgressLog({ homeOf: async () => ({ partition, address }), onError })

@@ -1,3 +1,4 @@
+import { readRedisUrl } from '@millrace/contracts/redis-url'
 import { MillraceError } from '../errors.ts'
 
 /** What a pino logger has; `debug` is called only while `isLevelEnabled('debug')` says so. */
@@ -19,7 +20,7 @@ export interface AttemptReport {
 }
 
 export interface ConsumeOptions {
-  /** `redis://`, `rediss://` or `unix://`: the Redis that the platform runs on. */
+  /** The Redis that the platform runs on, as its `REDIS_URL` has it: one server, a cluster, or one behind sentinels. */
   readonly redis: string
   /** The service that declared the queue. */
   readonly namespace: string
@@ -57,7 +58,8 @@ export function checkOptions(of: Readonly<Record<string, unknown>>, options: Con
     if (typeof name !== 'string' || name === '') refuse(field, 'a name', name)
   if (typeof handler !== 'function') refuse('handler', 'a function', handler)
   const { redis, namespace, concurrency = 1, leaseMs = 6000, closeTimeoutMs = 0, traces = 'joined' } = options
-  if (!/^(rediss?|unix):\/\//.test(redis)) refuse('redis', 'a redis://, rediss:// or unix:// URL', redis)
+  const address = readRedisUrl(redis)
+  if (address.kind === 'refused') refuse('redis', `a URL of Redis: ${address.reason}`, redis)
   if (typeof namespace !== 'string' || namespace === '') refuse('namespace', 'the name of the service', namespace)
   if (!Number.isInteger(concurrency) || concurrency < 1) refuse('concurrency', 'a whole number from 1', concurrency)
   if (!(leaseMs >= 500 && leaseMs <= 60_000)) refuse('leaseMs', '500 to 60,000 ms', leaseMs)

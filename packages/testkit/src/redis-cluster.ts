@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Redis } from 'ioredis'
+import { eventually } from './eventually.ts'
+import { findProgram } from './find-program.ts'
+import { type RedisServer, type RedisServerOptions, startRedis } from './redis-server.ts'
+
+const run = promisify(execFile)
+
+export interface RedisClusterOptions extends RedisServerOptions {
+  /** Primaries, 3 or more; each has one replica. */
+  readonly primaries?: number
+  /** A node that is silent for so long is taken for dead. */
+  readonly nodeTimeoutMs?: number
+}
+
+/** A Redis Cluster of the test's own: so many primaries, each with a replica, all on 127.0.0.1. */
+export interface RedisCluster {
+  /** `redis+cluster://127.0.0.1:<port>,…` with all nodes. */
+  readonly url: string
+  readonly nodes: readonly RedisServer[]
+  /** The node that is the primary of this key's slot now. */
+  primaryOf(key: string): Promise<RedisServer>
+  /** The nodes that are primaries with slots now. */
+  primaries(): Promise<RedisServer[]>
+  slotOf(key: string): Promise<number>
+  /**
+   * Moves a slot as `redis-cli --cluster reshard` does, key by key; `whileOpen` runs when all of its keys are still here, and again
+   * when the first one is over there.
+   */
+  moveSlot(slot: number, to: RedisServer, whileOpen?: () => Promise<void>): Promise<void>
+  /** Resolves when every node knows all the others, and every replica has what its primary has. */
+  untilJoined(): Promise<void>
+  stop(): Promise<void>
+}
+
+const JOIN_MS = 60_000
+const MIGRATE_MS = 30_000
+const MOVE_BATCH = 100
+
+/** @throws Error naming the install command when redis-cli is not on PATH. */
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+  const { primaries = 3, nodeTimeoutMs = 2000, ...server } = options
+  const cli = findProgram(
+    ['redis-cli', 'valkey-cli'],
+    'redis-cli is not on PATH, and a cluster is joined with it: it comes with redis-tools.',
+  )
+  const settings = {
+    'cluster-enabled': 'yes',
+    'cluster-node-timeout': String(nodeTimeoutMs),
+    // A replica that was cut off for a moment may still stand for election: here there is no other.
+    'cluster-replica-validity-factor': '0',
+    'repl-diskless-sync-delay': '0',
+    ...server.settings,
+  }
+  const nodes = await Promise.all(Array.from({ length: primaries * 2 }, () => startRedis({ ...server, settings })))
+  try {
+    const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`)
+    await run(cli, ['--cluster', 'create', ...hosts, '--cluster-replicas', '1', '--cluster-yes'])
+    const cluster = new RunningCluster(nodes)
+    await cluster.untilJoined()
+    return cluster
+  } catch (error) {
+    await Promise.all(nodes.map((node) => node.stop()))
+    throw error
+  }
+}
+
+class RunningCluster implements RedisCluster {
+  readonly url: string
+  readonly nodes: readonly RedisServer[]
+
+  constructor(nodes: readonly RedisServer[]) {
+    this.nodes = nodes
+    this.url = `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
+  }
+
+  async untilJoined(): Promise<void> {
+    await eventually(async () => (await Promise.all(this.nodes.map((node) => this.#isJoined(node)))).every(Boolean), {
+      ...{ timeoutMs: JOIN_MS, intervalMs: 50, what: 'the cluster to be joined' },
+    })
+  }
+
+  async #isJoined(node: RedisServer): Promise<boolean> {
+    const [state, role, slots] = await ask(node, (redis) =>
+      Promise.all([redis.cluster('INFO'), redis.info('replication'), redis.cluster('SLOTS')]),
+    )
+    // A node names a replica to clients once that has told it how far it is.
+    const named = new Set(slots.flatMap(([, , ...nodes]) => nodes.map(([, port]) => port)))
+    return (
+      /^cluster_state:ok/m.test(String(state)) &&
+      named.size === this.nodes.length &&
+      /^(master_link_status:up|slave0:.*state=online)/m.test(role)
+    )
+  }
+
+  async primaryOf(key: string): Promise<RedisServer> {
+    const slot = await this.slotOf(key)
+    const { ranges } = await this.#view()
+    const range = ranges.find(({ first, last }) => first <= slot && slot <= last)
+    return this.#nodeAt(range?.port)
+  }
+
+  async primaries(): Promise<RedisServer[]> {
+    const { ranges } = await this.#view()
+    return [...new Set(ranges.map(({ port }) => port))].map((port) => this.#nodeAt(port))
+  }
+
+  slotOf(key: string): Promise<number> {
+    return this.#askAny((redis) => redis.cluster('KEYSLOT', key))
+  }
+
+  async moveSlot(slot: number, to: RedisServer, whileOpen?: () => Promise<void>): Promise<void> {
+    const { ranges } = await this.#view()
+    const from = this.#nodeAt(ranges.find(({ first, last }) => first <= slot && slot <= last)?.port)
+    if (from === to) return
+    const [fromId, toId] = await Promise.all([idOf(from), idOf(to)])
+    await ask(to, (redis) => redis.cluster('SETSLOT', slot, 'IMPORTING', fromId))
+    await ask(from, (redis) => redis.cluster('SETSLOT', slot, 'MIGRATING', toId))
+    await whileOpen?.()
+    let open = whileOpen
+    for (;;) {
+      const keys = await ask(from, (redis) => redis.cluster('GETKEYSINSLOT', slot, open ? 1 : MOVE_BATCH))
+      if (keys.length === 0) break
+      await ask(from, (redis) => redis.migrate('127.0.0.1', to.port, '', 0, MIGRATE_MS, 'KEYS', ...(keys as string[])))
+      await open?.()
+      open = undefined
+    }
+    // The new owner first, then the old one, then everybody: the order that leaves no node without an answer.
+    for (const node of [to, from, ...(await this.primaries()).filter((each) => each !== to && each !== from)]) {
+      await ask(node, (redis) => redis.cluster('SETSLOT', slot, 'NODE', toId))
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()))
+  }
+
+  async #view() {
+    const reply = await this.#askAny((redis) => redis.cluster('SLOTS'))
+    return { ranges: reply.map(([first, last, primary]) => ({ first, last, port: primary?.[1] })) }
+  }
+
+  #nodeAt(port: number | undefined): RedisServer {
+    const found = this.nodes.find((node) => node.port === port)
+    if (!found) throw new Error(`No node of this cluster has port ${port}`)
+    return found
+  }
+
+  async #askAny<T>(question: (redis: Redis) => Promise<T>): Promise<T> {
+    let last: unknown
+    for (const node of this.nodes) {
+      try {
+        return await ask(node, question)
+      } catch (error) {
+        last = error
+      }
+    }
+    throw last
+  }
+}
+
+async function idOf(node: RedisServer): Promise<string> {
+  return (await ask(node, (redis) => redis.cluster('MYID'))) as string
+}
+
+async function ask<T>({ port }: RedisServer, question: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis({ host: '127.0.0.1', port, retryStrategy: null, enableReadyCheck: false })
+  redis.on('error', () => undefined)
+  try {
+    return await question(redis)
+  } finally {
+    redis.disconnect()
+  }
+}

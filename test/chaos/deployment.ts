@@ -1,0 +1,79 @@
+import { type Connections, openConnections } from '@millrace/streams'
+import { eventually, type RedisServer, startRedis, startRedisCluster } from '@millrace/testkit'
+import type { Random } from './random.ts'
+
+export const DEPLOYMENTS = ['single', 'cluster'] as const
+export type DeploymentKind = (typeof DEPLOYMENTS)[number]
+
+/** Redis as a run has it: one server, or several that take over from each other. */
+export interface Deployment {
+  readonly kind: DeploymentKind
+  /** As `REDIS_URL` has it. */
+  readonly url: string
+  readonly partitions: number
+  /** The one server, or any of several. */
+  readonly server: RedisServer
+  /** Connections for looking at what is there. */
+  look(): Connections
+  /** `kill -9` of a primary that has partitions; the answer starts it again, once another one has taken over and is told everything. */
+  killPrimary(random: Random): Promise<() => Promise<void>>
+  /** Moves the slot of a partition to another node, key by key, while work goes on. */
+  moveSlot(random: Random): Promise<void>
+  stop(): Promise<void>
+}
+
+const DURABLE = { appendonly: true, appendfsync: 'always' } as const
+const CLUSTER_PARTITIONS = 16
+/** A failover takes a second or two; a replica that has to read everything again takes as long as there is data. */
+const FAILOVER_MS = 60_000
+
+export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
+  return kind === 'cluster' ? startClustered() : startSingle()
+}
+
+async function startSingle(): Promise<Deployment> {
+  const server = await startRedis(DURABLE)
+  return {
+    ...{ kind: 'single', url: server.url, partitions: 1, server },
+    look: () => look(server.url),
+    async killPrimary() {
+      await server.kill()
+      return () => server.restart()
+    },
+    moveSlot: async () => undefined,
+    stop: () => server.stop(),
+  }
+}
+
+async function startClustered(): Promise<Deployment> {
+  const cluster = await startRedisCluster({ ...DURABLE, nodeTimeoutMs: 1000 })
+  const { url } = cluster
+  const anyLog = (random: Random) => `{p${Math.floor(random.between(0, CLUSTER_PARTITIONS - 0.001))}}:log`
+  return {
+    ...{ kind: 'cluster', url, partitions: CLUSTER_PARTITIONS, server: cluster.nodes[0] as RedisServer },
+    look: () => look(url),
+    async killPrimary(random) {
+      const log = anyLog(random)
+      const primary = await cluster.primaryOf(log)
+      await primary.kill()
+      return async () => {
+        await eventually(async () => (await cluster.primaryOf(log)) !== primary, {
+          ...{ timeoutMs: FAILOVER_MS, intervalMs: 50, what: 'the replica to take over' },
+        })
+        await primary.restart()
+        await cluster.untilJoined()
+      }
+    },
+    async moveSlot(random) {
+      const log = anyLog(random)
+      const from = await cluster.primaryOf(log)
+      const others = (await cluster.primaries()).filter((node) => node !== from)
+      await cluster.moveSlot(await cluster.slotOf(log), random.pick(others))
+    },
+    stop: () => cluster.stop(),
+  }
+}
+
+function look(url: string): Connections {
+  return openConnections({ url, role: 'witness' })
+}
