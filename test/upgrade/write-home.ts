@@ -1,12 +1,12 @@
+import { VERSION } from '@millrace/runtime'
 import { eventually, startReceiver } from '@millrace/testkit'
 import { findPlace, getJson, startUp } from '../e2e/platform.ts'
 import { type Content, pack, writtenVersions } from './home.ts'
 
 // Writes the data folder of this version, for all later ones to read: `node test/upgrade/write-home.ts`, once a release.
 
-const { version } = (await import('../../package.json', { with: { type: 'json' } })).default
-if (writtenVersions().includes(version)) {
-  console.error(`There is a data folder of ${version} already, and what a version wrote does not change.`)
+if (writtenVersions().includes(VERSION)) {
+  console.error(`There is a data folder of ${VERSION} already, and what a version wrote does not change.`)
   process.exit(1)
 }
 const place = await findPlace()
@@ -95,5 +95,5 @@ const content: Content = {
   ...{ manifest, signingSecret, succeeded, dead, waiting, large, byKey, scheduled, events, fired, records },
   erased: 'customer-7',
 }
-console.log(`wrote ${pack(version, place.home, content)}`)
+console.log(`wrote ${pack(VERSION, place.home, content)}`)
 place.remove()
