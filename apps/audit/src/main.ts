@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
-import fastifySse from '@fastify/sse'
 import { createAccess, guard, isGuarded } from '@millrace/access'
 import { ACCESS, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import {
   systemClock as clock,
   createHttpServer,
   createMetrics,
+  limitOpen,
   listen,
+  openEventStreams,
   type RunningService,
   runService,
   StartError,
@@ -32,11 +33,13 @@ import { addExportRoute } from './api/export-route.ts'
 import { addHistoryRoute } from './api/history-route.ts'
 import { addHoldRoutes } from './api/hold-routes.ts'
 import { addJobRoutes } from './api/job-routes.ts'
-import { addProgressRoutes, HEARTBEAT_MS } from './api/progress-routes.ts'
+import { addProgressRoutes } from './api/progress-routes.ts'
 import { addReadModelRoutes } from './api/read-model-routes.ts'
 import { addRebuildRoutes } from './api/rebuild-route.ts'
 import { storeProblem } from './api/store-problems.ts'
+import { addStreamRoute } from './api/stream-route.ts'
 import { addVerifyRoute } from './api/verify-route.ts'
+import { createChangeFeed } from './changes/change-feed.ts'
 import { type AuditConfig, readConfig } from './config.ts'
 import { startKeeping } from './keeping/keeping.ts'
 import { createAuditMetrics } from './metrics.ts'
@@ -152,12 +155,13 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     },
     onError: (error) => logger.warn({ event: 'feed.broken', err: error }, 'the log cannot be followed, streams end'),
   })
-  // The package's types name as default what is the module itself.
-  await server.register(fastifySse as unknown as typeof fastifySse.default, { heartbeatInterval: HEARTBEAT_MS })
-  addProgressRoutes(server, {
-    ...{ read, partitions, feed, readCursor: store.trail.readCursor, openStreams: metrics.openStreams.labels({}) },
-    ...{ maxStreams: config.MILLRACE_AUDIT_STREAMS, stopping: stopping.signal },
+  const openStreams = metrics.openStreams.labels({})
+  const streams = await openEventStreams(server, {
+    enter: limitOpen({ max: config.MILLRACE_AUDIT_STREAMS, onCount: (open) => openStreams.set(open) }),
+    stopping: stopping.signal,
   })
+  addProgressRoutes(server, { read, partitions, feed, readCursor: store.trail.readCursor, streams })
+  addStreamRoute(server, { feed: createChangeFeed(read), streams })
 
   const port = await listen(server, {
     host,

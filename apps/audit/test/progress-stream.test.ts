@@ -2,6 +2,7 @@ import { formatId } from '@millrace/contracts'
 import { cancel, emit, enqueue, openQueues } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { dataOf, type Message, openStream } from './sse-client.ts'
 import { type AuditApp, type Problem, type Rig, startRig } from './support.ts'
 
 const ADDRESS = 'shop/render'
@@ -33,56 +34,10 @@ const report = (id: string, data: string) =>
 const step = (progress: number) => `{"title":"Rendering","total":20,"progress":${progress}}`
 const end = (id: string) => cancel(rig.partition, { id, by: { who: 'ada' } })
 
-interface Message {
-  readonly id: string
-  readonly event: string
-  readonly data: string
-}
-
-/** A client as a browser's EventSource is one, without its reconnecting. */
 const listen = (id: string, options: { from?: AuditApp; seen?: string } = {}) =>
   open(`/v1/jobs/${id}/progress/stream`, options)
-
-async function open(path: string, { from = app, seen }: { from?: AuditApp; seen?: string } = {}) {
-  const leaving = new AbortController()
-  const response = await fetch(from.url + path, {
-    headers: { accept: 'text/event-stream', ...(seen !== undefined && { 'last-event-id': seen }) },
-    signal: leaving.signal,
-  })
-  const messages: Message[] = []
-  const comments: string[] = []
-  const read = async () => {
-    let text = ''
-    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      const blocks = (text + chunk).split('\n\n')
-      text = blocks.pop() as string
-      for (const block of blocks) {
-        if (block.startsWith(':')) comments.push(block)
-        else messages.push(toMessage(block))
-      }
-    }
-  }
-  const closed = response.status === 200 ? read().catch(() => undefined) : Promise.resolve()
-  return {
-    response,
-    messages,
-    comments,
-    closed,
-    leave: () => leaving.abort(),
-    /** Resolves with the nth message. */
-    message: (n: number) => eventually(() => messages[n - 1], { what: `message ${n}` }),
-  }
-}
-
-function toMessage(block: string): Message {
-  const fields = block.split('\n').map((line) => {
-    const colon = line.indexOf(': ')
-    return [line.slice(0, colon), line.slice(colon + 2)]
-  })
-  return Object.fromEntries(fields) as Message
-}
-
-const dataOf = (message: Message) => JSON.parse(message.data) as Record<string, unknown>
+const open = (path: string, { from = app, seen }: { from?: AuditApp; seen?: string } = {}) =>
+  openStream(from, path, { seen })
 
 describe('GET /v1/jobs/{id}/progress/stream', () => {
   it('says how the job stands, what is reported byte for byte, and how it ended, and closes', async () => {
@@ -221,7 +176,8 @@ describe('GET /v1/jobs/{id}/progress/stream', () => {
     expect((await stream.message(2)).data).toBe(step(4))
     expect(await second.process.stop()).toEqual({ code: 0, signal: null })
     await stream.closed
-    expect(stream.messages).toHaveLength(2)
+    expect(stream.messages).toHaveLength(3)
+    expect(stream.messages[2]).toMatchObject({ event: 'cut', data: expect.stringContaining('"reason":"stopping"') })
   })
 })
 

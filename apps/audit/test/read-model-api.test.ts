@@ -1,8 +1,11 @@
-import { emit } from '@millrace/streams'
-import { eventually } from '@millrace/testkit'
+import { emit, enqueue, openQueues } from '@millrace/streams'
+import { eventually, startProcess } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MODEL_TABLES } from '../src/read-models/rows.ts'
 import { logOf, type Said } from './log-events.ts'
-import { type AuditApp, DATABASES, type Problem, type Rig, recorded, startRig } from './support.ts'
+import { type AuditApp, appendEvents, DATABASES, type Problem, type Rig, recorded, startRig } from './support.ts'
+
+const MILLRACE = new URL('../../cli/bin/millrace.mjs', import.meta.url)
 
 let rig: Rig
 let app: AuditApp
@@ -133,6 +136,36 @@ describe.each(DATABASES)('the lists of the read models, with %s', (database) => 
       return answer.text.includes('ada') ? answer : undefined
     })
     expect(JSON.parse(text).data.events[0]).toMatchObject({ metadata: { who: 'ada', why: 'a mistake' } })
+  })
+
+  it('are made again by `millrace audit rebuild` to the same rows, while jobs come in', async () => {
+    const rows = async () => {
+      const tables = MODEL_TABLES.map((table) => rig.sql(`SELECT * FROM ${table} WHERE namespace = 'shop'`))
+      return (await Promise.all(tables)).map((found) => found.map((row) => JSON.stringify(row)).toSorted())
+    }
+    await appendEvents(rig.partition, 3000)
+    await openQueues(rig.partition, [{ address: 'live/orders' }])
+    const before = await rows()
+    await rig.sql("DELETE FROM jobs WHERE queue = 'orders'")
+    await rig.sql('UPDATE queue_stats SET started = 77')
+    const command = await startProcess({ file: MILLRACE, args: ['audit', 'rebuild', '--url', app.url, '--json'] })
+    let isOver = false
+    command.exited.finally(() => {
+      isOver = true
+    })
+    const jobs: string[] = []
+    do {
+      const data = { address: 'live/orders', lane: 'normal', data: '{}' } as const
+      jobs.push(...(await enqueue(rig.partition, new Array(20).fill(data))).map(({ id }) => id))
+      // Who asks is answered meanwhile, and what is emitted is recorded.
+      expect((await app.get('/v1/jobs?limit=1')).status).toBe(200)
+    } while (!isOver)
+    expect(await command.exited, command.output()).toEqual({ code: 0, signal: null })
+    expect(JSON.parse(command.stdout())).toMatchObject({ state: 'done' })
+    expect(await rows()).toEqual(before)
+    const live = async () => (await rig.sql("SELECT id FROM jobs WHERE namespace = 'live'")).map(({ id }) => id)
+    await eventually(async () => (await live()).length === jobs.length, { what: 'all live jobs to be recorded' })
+    expect(new Set(await live())).toEqual(new Set(jobs))
   })
 
   it('are made again by themselves when another version made them', async () => {

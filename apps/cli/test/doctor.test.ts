@@ -7,6 +7,7 @@ import {
   freePort,
   type Receiver,
   type RedisServer,
+  STEPPED_CLOCK,
   startProcess,
   startPrometheus,
   startReceiver,
@@ -135,6 +136,28 @@ describe('of Redis it finds', () => {
     await redis.client().call('ACL', 'SETUSER', 'tenant', 'on', '>secret', '~*', '&*', '+@all', '-config')
     const REDIS_URL = `redis://tenant:secret@127.0.0.1:${redis.port}`
     expect(await found('redis.durability', { env: { REDIS_URL } })).toMatchObject({ state: 'warn' })
+  })
+
+  it('no password where others reach it', async () => {
+    // A name of this machine that does not look like one: only the platform's own host is known to be out of reach.
+    const named = (user: string) => ({ env: { REDIS_URL: `redis://${user}LOCALHOST:${redis.port}` } })
+    expect(await found('redis.password', named(''))).toMatchObject({
+      ...{ state: 'fail', fix: expect.stringMatching(/^Set requirepass or ACL users/) },
+    })
+    await redis.client().call('ACL', 'SETUSER', 'guest', 'on', '>secret', '~*', '&*', '+@all')
+    expect(await found('redis.password', named('guest:secret@'))).toMatchObject({ state: 'ok' })
+  })
+
+  it('that its clock is not ours', async () => {
+    const run = await startProcess({
+      ...{ file: MILLRACE, args: ['doctor', '--json'], preload: STEPPED_CLOCK },
+      env: { ...env, TEST_CLOCK_AHEAD_MS: '30000' },
+    })
+    await run.exited
+    const { findings } = JSON.parse(run.stdout()) as { findings: Finding[] }
+    expect(findings.find(({ check }) => check === 'redis.clock')).toMatchObject({
+      ...{ state: 'warn', says: expect.stringMatching(/^the clock of this machine is (29|30)\.\d s ahead of/) },
+    })
   })
 
   it('a layout of another version', async () => {

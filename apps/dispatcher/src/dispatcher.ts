@@ -135,7 +135,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     clock,
   })
   addReplayRoutes(server, { registry, partitions, sources, history, views, clock })
-  addFeedRoutes(server, {
+  await addFeedRoutes(server, {
     sources,
     grants: config.MILLRACE_EVENT_GRANTS,
     maxReaders: config.MILLRACE_EVENT_READERS,

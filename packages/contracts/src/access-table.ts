@@ -124,6 +124,7 @@ export const ACCESS = {
     'GET /v1/jobs/:id/events': may(READERS, 'handler'),
     'GET /v1/jobs/:id/progress/stream': may(READERS, 'handler'),
     'GET /v1/progress/stream': may(READERS, 'query'),
+    'GET /v1/stream': may(['operator', 'auditor'], 'query'),
     'GET /v1/dead-letters': may(READERS, 'query'),
     'GET /v1/attempts': may(READERS, 'query'),
     'GET /v1/schedules': may(READERS, 'query'),

@@ -19,6 +19,16 @@ export {
   systemClock,
 } from '@millrace/time'
 export { ConfigError, commonConfig, parseConfig, portConfig, waitReplicasConfig } from './config.ts'
+export {
+  type CutReason,
+  type EventStream,
+  type EventStreams,
+  limitOpen,
+  openEventStreams,
+  SSE_ROUTE,
+  type StreamMessage,
+  shareLooks,
+} from './event-streams.ts'
 export { isLoopback } from './host-check.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'

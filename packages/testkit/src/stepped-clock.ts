@@ -1,5 +1,5 @@
 /**
- * Loaded into a process of a test with `--import`: its clock is the machine's until SIGWINCH, then `TEST_CLOCK_STEPS_MS`
+ * Loaded into a process of a test with `--import`: its clock is the machine's, `TEST_CLOCK_AHEAD_MS` off, until SIGWINCH, then `TEST_CLOCK_STEPS_MS`
  * (offsets with commas between) off, one after the other, and again from the first. Only what the process itself takes for the
  * time is off: `Date`, not its timers, as when somebody sets a clock. (SIGWINCH, because nothing else of a server listens to it, and a
  * process that has not come so far ignores it.)
@@ -8,7 +8,7 @@ const steps = (process.env.TEST_CLOCK_STEPS_MS ?? '5000,0').split(',').map(Numbe
 const RealDate = Date
 const realNow = Date.now
 let taken = 0
-let offsetMs = 0
+let offsetMs = Number(process.env.TEST_CLOCK_AHEAD_MS ?? 0)
 
 const now = () => realNow() + offsetMs
 

@@ -1,32 +1,19 @@
 import { namespaceSchema, ProblemError, problemSchema } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
-import type { FastifyReply } from 'fastify'
+import { type AppServer, type EventStreams, SSE_ROUTE } from '@millrace/runtime'
 import { z } from 'zod'
 import { openGroupProgress } from '../progress/group-progress.ts'
 import { openProgress, type ProgressDeps } from '../progress/job-progress.ts'
 import type { FeedKey } from '../progress/log-feed.ts'
-import type { ProgressMessage } from '../progress/outbox.ts'
 
 export interface ProgressRouteDeps extends ProgressDeps {
-  /** Streams that may be open at once in this process. */
-  readonly maxStreams: number
-  readonly openStreams: { set(count: number): void }
-  /** Fires when the process stops. */
-  readonly stopping: AbortSignal
+  readonly streams: EventStreams
 }
-
-/** Often enough for any proxy that cuts off quiet connections, and to find out soon who has gone without a word. */
-export const HEARTBEAT_MS = 5000
-const RETRY_AFTER_SECONDS = 5
 
 const responses = {
   200: z.string().describe('text/event-stream of state, progress and end'),
   404: problemSchema,
   503: problemSchema,
 }
-// The messages are JSON text already.
-const sse = { kind: 'manual', serializer: (data: unknown) => data as string } as const
-
 const groupSchema = z
   .strictObject({
     namespace: namespaceSchema,
@@ -41,28 +28,10 @@ const groupSchema = z
  * end gets 204, at which a browser's EventSource stops coming back.
  */
 export function addProgressRoutes(server: AppServer, deps: ProgressRouteDeps): void {
-  let open = 0
-  /** Counted against the limit while it runs; `over` fires when the client has gone or the process stops. */
-  const streaming = async <Sent>(reply: FastifyReply, run: (over: AbortSignal) => Promise<Sent>): Promise<Sent> => {
-    if (open >= deps.maxStreams) {
-      throw new ProblemError('stream.too_many', `${open} streams are open in this process, and more are not allowed.`, {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      })
-    }
-    const gone = new AbortController()
-    reply.raw.once('close', () => gone.abort())
-    deps.openStreams.set(++open)
-    try {
-      return await run(AbortSignal.any([gone.signal, deps.stopping]))
-    } finally {
-      deps.openStreams.set(--open)
-    }
-  }
-
   server.route({
     method: 'GET',
     url: '/v1/jobs/:id/progress/stream',
-    sse,
+    sse: SSE_ROUTE,
     schema: {
       summary: 'How far a job is, as Server-Sent Events, until it is at its end',
       params: z.object({ id: z.string() }),
@@ -72,17 +41,17 @@ export function addProgressRoutes(server: AppServer, deps: ProgressRouteDeps): v
     async handler(request, reply) {
       const { id } = request.params
       const seen = request.headers['last-event-id']
-      return streaming(reply, async (over) => {
+      return deps.streams.run(reply, async (stream) => {
         const progress = await openProgress(deps, id)
         if (!progress) throw new ProblemError('job.unknown', `There is no job ${id} in the trail.`)
         try {
           request.requireNamespace(progress.namespace)
           const first = progress.begin()
           if (first.kind === 'end' && first.id === seen) return reply.status(204).send(null)
-          begin(reply)
-          if (first.id !== seen) await send(reply, first, over)
+          stream.begin()
+          if (first.id !== seen) await stream.send(first)
           if (first.kind === 'end') return undefined
-          for await (const message of progress.following(over)) await send(reply, message, over)
+          for await (const message of progress.following(stream.over)) await stream.send(message)
         } finally {
           progress.close()
         }
@@ -93,7 +62,7 @@ export function addProgressRoutes(server: AppServer, deps: ProgressRouteDeps): v
   server.route({
     method: 'GET',
     url: '/v1/progress/stream',
-    sse,
+    sse: SSE_ROUTE,
     schema: {
       summary: 'What is reported of a process or for a user from now on, as Server-Sent Events',
       querystring: groupSchema,
@@ -102,35 +71,15 @@ export function addProgressRoutes(server: AppServer, deps: ProgressRouteDeps): v
     async handler(request, reply) {
       const { namespace, process, userId } = request.query
       const key: FeedKey = process === undefined ? `user:${namespace}/${userId}` : `process:${namespace}/${process}`
-      return streaming(reply, async (over) => {
+      return deps.streams.run(reply, async (stream) => {
         const progress = await openGroupProgress(deps, key)
         try {
-          begin(reply)
-          for await (const message of progress.following(over)) await send(reply, message, over)
+          stream.begin()
+          for await (const message of progress.following(stream.over)) await stream.send(message)
         } finally {
           progress.close()
         }
       })
     },
   })
-}
-
-function begin(reply: FastifyReply): void {
-  // A connection kept open after its stream would hold a stop up.
-  reply.header('connection', 'close')
-  reply.sse.sendHeaders()
-  // Node keeps headers back until the first byte of a body, which may be long in coming.
-  reply.raw.flushHeaders()
-}
-
-/** A write waits for a slow client; nobody waits for one that has gone. */
-async function send(reply: FastifyReply, { kind, id, data }: ProgressMessage, over: AbortSignal): Promise<void> {
-  const ended = Promise.withResolvers<void>()
-  const end = () => ended.resolve()
-  over.addEventListener('abort', end, { once: true })
-  if (over.aborted) end()
-  const sent = reply.sse.send({ event: kind, data, ...(id !== undefined && { id }) })
-  // It rejects only because the connection is closed, which `over` says as well.
-  await Promise.race([sent.catch(end), ended.promise])
-  over.removeEventListener('abort', end)
 }

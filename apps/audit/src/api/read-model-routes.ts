@@ -12,6 +12,15 @@ import {
 import { RESOLUTIONS, type Resolution } from '../read-models/queue-stats.ts'
 import type { Store } from '../store/open-store.ts'
 import { addListRoute } from './list-route.ts'
+import {
+  ATTEMPT_OUTCOMES,
+  showAttempt,
+  showGas,
+  showSchedule,
+  showStats,
+  showSubscription,
+  showTick,
+} from './row-views.ts'
 
 const namespace = namespaceSchema.optional()
 const queue = z.string().min(1).max(80).optional().describe('its address: send-mail, or schedule:nightly-sync')
@@ -27,8 +36,6 @@ const toPeriod = ({ since, until }: { since?: string | undefined; until?: string
   sinceMs: since === undefined ? undefined : Math.ceil(Date.parse(since)),
   untilMs: until === undefined ? undefined : Math.ceil(Date.parse(until)),
 })
-
-const ATTEMPT_OUTCOMES = ['running', 'succeeded', 'failed', 'postponed', 'taken_over'] as const
 
 /** The lists of the platform's read models, all of them folds of the log. Jobs have routes of their own. */
 export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'read'>): void {
@@ -48,12 +55,7 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findAttempts(read, { ...query, ...toPeriod(query), ...page }),
     keyOf: (row) => [row.started_at_ms, row.job_id, row.epoch],
-    show: (row) =>
-      present({
-        ...{ jobId: row.job_id, namespace: row.namespace, queue: row.queue, attempt: row.attempt, epoch: row.epoch },
-        ...{ outcome: row.outcome, startedAt: toTime(row.started_at_ms), finishedAt: toTime(row.finished_at_ms) },
-        ...{ durationMs: row.duration_ms, status: row.status, reason: row.reason, consumer: row.consumer },
-      }),
+    show: showAttempt,
   })
 
   addListRoute(server, {
@@ -68,14 +70,7 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findSchedules(read, { ...query, ...page }),
     keyOf: (row) => [row.namespace, row.name],
-    show: (row) =>
-      present({
-        ...{ namespace: row.namespace, name: row.name, rule: row.rule === null ? null : JSON.parse(row.rule) },
-        ...{ nextAt: toTime(row.next_at_ms), lastFiredAt: toTime(row.last_fired_at_ms) },
-        ...{ fired: row.fired, skipped: row.skipped, missed: row.missed },
-        ...{ pausedAt: toTime(row.paused_at_ms), pausedBy: row.paused_by, removedAt: toTime(row.removed_at_ms) },
-        updatedAt: toTime(row.updated_at_ms),
-      }),
+    show: showSchedule,
   })
 
   addListRoute(server, {
@@ -97,13 +92,7 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findTicks(read, { ...query, ...toPeriod(query), ...page }),
     keyOf: (row) => [row.at_ms, row.namespace, row.schedule, row.id],
-    show: (row) =>
-      present({
-        ...{ namespace: row.namespace, schedule: row.schedule, id: row.id, kind: row.kind, state: row.state },
-        ...{ reason: row.reason, at: toTime(row.at_ms), until: toTime(row.until_ms), count: row.count },
-        ...{ lateMs: row.late_ms, firedAt: toTime(row.fired_at_ms), jobId: row.job_id },
-        ...{ jobState: row.job_state, endedAt: toTime(row.job_finished_at_ms), gas: row.gas },
-      }),
+    show: showTick,
   })
 
   addListRoute(server, {
@@ -120,16 +109,7 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findSubscriptions(read, { ...query, ...page }),
     keyOf: (row) => [row.namespace, row.name],
-    show: (row) =>
-      present({
-        ...{ namespace: row.namespace, name: row.name, events: row.events, lastEventAt: toTime(row.last_event_at_ms) },
-        ...{ losses: row.losses, lostAt: toTime(row.lost_at_ms) },
-        ...{ movedAt: toTime(row.moved_at_ms), movedBy: row.moved_by, updatedAt: toTime(row.updated_at_ms) },
-        replay:
-          row.replay_id === null
-            ? null
-            : present({ id: row.replay_id, state: row.replay_state ?? 'running', replayed: row.replayed }),
-      }),
+    show: showSubscription,
   })
 
   addListRoute(server, {
@@ -149,7 +129,7 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findGas(read, { ...query, ...page }),
     keyOf: (row) => [row.day, row.namespace, row.schedule],
-    show: ({ schedule, ...row }) => ({ ...row, ...(schedule !== '' && { schedule }) }),
+    show: showGas,
   })
 
   addListRoute(server, {
@@ -170,26 +150,6 @@ export function addReadModelRoutes(server: AppServer, { read }: Pick<Store, 'rea
     }),
     find: (query, page) => findQueueStats(read, { ...query, ...toPeriod(query), ...page }),
     keyOf: (row) => [row.start_ms, row.namespace, row.queue],
-    show: ({ start_ms, resolution, wait_ms, max_wait_ms, run_ms, max_run_ms, ...row }) => ({
-      ...row,
-      start: toTime(start_ms),
-      waitMs: { mean: mean(wait_ms, row.started), max: max_wait_ms },
-      runMs: { mean: mean(run_ms, row.succeeded + row.failed + row.postponed), max: max_run_ms },
-    }),
+    show: showStats,
   })
-}
-
-function mean(sum: number, count: number): number {
-  return count === 0 ? 0 : Math.round((sum / count) * 10) / 10
-}
-
-function toTime<Ms extends number | null>(ms: Ms): Ms extends null ? null : string {
-  return (ms === null ? null : new Date(ms).toISOString()) as Ms extends null ? null : string
-}
-
-/** Without the members that are null. */
-function present<T extends Record<string, unknown>>(object: T): { [Name in keyof T]: Exclude<T[Name], null> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null)) as {
-    [Name in keyof T]: Exclude<T[Name], null>
-  }
 }

@@ -1,10 +1,8 @@
-/** One message of a progress stream. */
-export interface ProgressMessage {
+import type { StreamMessage } from '@millrace/runtime'
+
+/** One message of a progress stream; its `id` is the position in the log up to which it tells. */
+export interface ProgressMessage extends StreamMessage {
   readonly kind: 'state' | 'progress' | 'end'
-  /** The position in the log up to which it tells, where the client can come again with it. */
-  readonly id?: string
-  /** JSON text. */
-  readonly data: string
 }
 
 /**

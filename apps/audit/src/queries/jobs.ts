@@ -147,7 +147,8 @@ function memberOf(record: Pick<RecordRow, 'data'> | undefined, name: string): st
   return event.startsWith('{') ? rawMember(event, name) : undefined
 }
 
-function jobView(job: JobRow): Omit<JobView, 'data' | 'history'> {
+/** A job without its payload. */
+export function jobView(job: JobRow): Omit<JobView, 'data' | 'history'> {
   return {
     id: job.id,
     namespace: job.namespace,

@@ -29,7 +29,7 @@ export async function foldJobs(entries: readonly Entry[], rows: ModelRows): Prom
 }
 
 /** The delivery that an event is about and, of a takeover, the one before, which ends with it. */
-function epochsOf({ event, fact: { body } }: Entry): number[] {
+export function epochsOf({ event, fact: { body } }: Entry): number[] {
   const epoch = smallNumberIn(body, 'epoch')
   if (epoch === undefined) return []
   switch (event.type) {

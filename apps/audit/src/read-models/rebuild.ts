@@ -116,9 +116,9 @@ async function requireToken({ db }: WriteTransaction, token: number): Promise<vo
 }
 
 /** What services emit and publish is in no read model. */
-const FOLDED_KINDS: ReadonlySet<string> = new Set(['job', 'schedule', 'queue'] satisfies EventKind[])
+export const FOLDED_KINDS: ReadonlySet<string> = new Set(['job', 'schedule', 'queue'] satisfies EventKind[])
 
-type FoldedRow = Pick<
+export type FoldedRow = Pick<
   RecordRow,
   'seq' | 'partition' | 'event_id' | 'kind' | 'event_type' | 'namespace' | 'entity_id' | 'record' | 'data'
 >
@@ -135,7 +135,7 @@ function readPage(read: Database['read'], partition: number, fromSeq: number): P
 }
 
 /** The event as it stood in the log. A payload that was erased is missing, and what it said is not in the row then. */
-function toEntry(row: FoldedRow): Entry {
+export function toEntry(row: FoldedRow): Entry {
   const place = parseId(row.event_id)
   const { where } = JSON.parse(row.record) as AuditRecord
   const event: LogEvent = {

@@ -24,7 +24,7 @@ export async function foldSchedules(entries: readonly Entry[], rows: ModelRows):
 }
 
 /** An event with the schedule and, where it is about one, the tick. */
-interface Fact {
+export interface Fact {
   readonly type: string
   readonly body: Entry['fact']['body']
   readonly namespace: string
@@ -34,7 +34,7 @@ interface Fact {
   readonly jobId: string
 }
 
-function placeOf({ event, fact }: Entry): Fact[] {
+export function placeOf({ event, fact }: Entry): Fact[] {
   const isTickJob = event.kind === 'job' && event.type === JOB_EVENTS.enqueued
   if (event.kind !== 'schedule' && !isTickJob) return []
   const { kind, name } = parseQueueAddress(fact.where.queue ?? '')
@@ -162,6 +162,6 @@ function newTick({ namespace, name, nowMs }: Fact, id: string): TickRow {
   }
 }
 
-function dayOf(ms: number): string {
+export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10)
 }

@@ -13,11 +13,8 @@ const REPLAYS: Readonly<Record<string, string>> = {
 /** Fold what happened to subscriptions: how many events each was brought, what it lost, where it was moved. */
 export async function foldSubscriptions(entries: readonly Entry[], rows: ModelRows): Promise<void> {
   const facts = entries.flatMap((entry) => {
-    const { event, fact } = entry
-    const concerns = event.kind === 'queue' || (event.kind === 'job' && event.type === JOB_EVENTS.enqueued)
-    if (!concerns) return []
-    const { kind, name } = parseQueueAddress(fact.where.queue ?? '')
-    return kind === 'subscription' ? [{ entry, name, namespace: fact.namespace }] : []
+    const place = subscriptionOf(entry)
+    return place ? [{ entry, ...place }] : []
   })
   if (facts.length === 0) return
   await rows.subscriptions.load(facts.map(({ namespace, name }) => [namespace, name]))
@@ -27,6 +24,14 @@ export async function foldSubscriptions(entries: readonly Entry[], rows: ModelRo
     const changes = changesOf(known, entry, nowMs)
     if (changes) rows.subscriptions.put({ ...known, ...changes, updated_at_ms: nowMs }, namespace, name)
   }
+}
+
+/** The subscription that an event is about. */
+export function subscriptionOf({ event, fact }: Entry): { namespace: string; name: string } | undefined {
+  const concerns = event.kind === 'queue' || (event.kind === 'job' && event.type === JOB_EVENTS.enqueued)
+  if (!concerns) return undefined
+  const { kind, name } = parseQueueAddress(fact.where.queue ?? '')
+  return kind === 'subscription' ? { namespace: fact.namespace, name } : undefined
 }
 
 function changesOf(

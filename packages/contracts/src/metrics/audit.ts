@@ -65,7 +65,7 @@ export const AUDIT_METRICS = {
     name: 'millrace_audit_open_streams',
     type: 'gauge',
     unit: 'streams',
-    help: 'Progress streams that are open in this process',
+    help: 'Streams of server-sent events that are open in this process',
   },
   verified: {
     name: 'millrace_audit_verify_total',
