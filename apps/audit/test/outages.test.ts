@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +64,33 @@ it('survives crashes of PostgreSQL while it records, without a gap or a double',
   }
   await recorded(rig, 12_000)
   expect((await app.get<Everything>('/v1/verify')).body).toMatchObject({ records: 12_000, valid: true, broken: [] })
+  await rig.stop()
+})
+
+it('answers and takes emits while its disk is full, and records what came meanwhile', async () => {
+  const rig = await startRig({ database: 'SQLite' })
+  const app = await rig.startAudit()
+  await appendEvents(rig.partition, 50)
+  await recorded(rig, 50)
+  // Of this process alone: no file of it can be written beyond its first bytes.
+  const limitFiles = (bytes: string) =>
+    execFileSync('prlimit', ['--pid', String(app.process.pid), `--fsize=${bytes}:unlimited`], { stdio: 'ignore' })
+  limitFiles('1024')
+  await appendEvents(rig.partition, 1000)
+  const emitted = await app.post<Emitted>('/v1/events/emit', emitBody({ entityId: 'meanwhile' }))
+  expect([emitted.status, emitted.body.data]).toEqual([202, { eventId: expect.any(String) }])
+  await eventually(
+    async () => {
+      const { status, body } = await app.get<{ problems?: Record<string, string> }>('/readyz')
+      return status === 503 && /full|disk/.test(JSON.stringify(body.problems))
+    },
+    { what: '/readyz to name the disk' },
+  )
+  expect((await app.get<Everything>('/v1/verify')).body).toMatchObject({ records: 50, valid: true })
+  limitFiles('unlimited')
+  await recorded(rig, 1051)
+  expect((await app.get<Everything>('/v1/verify')).body).toMatchObject({ records: 1051, valid: true })
+  await eventually(async () => (await fetch(`${app.url}/readyz`)).ok, { what: '/readyz to be well again' })
   await rig.stop()
 })
 

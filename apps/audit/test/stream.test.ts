@@ -1,9 +1,10 @@
 import { claim, emit, enqueue, lease, openQueues, settle } from '@millrace/streams'
-import { eventually } from '@millrace/testkit'
+import { eventually, startProcess } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataOf, openStream } from './sse-client.ts'
 import { type AuditApp, DATABASES, type Problem, type Rig, startRig } from './support.ts'
 
+const MILLRACE = new URL('../../cli/bin/millrace.mjs', import.meta.url)
 const CONSUMER = 'd-1'
 let rig: Rig
 let app: AuditApp
@@ -112,14 +113,34 @@ describe.each(DATABASES)('GET /v1/stream with %s', (database) => {
   if (database === 'SQLite')
     it('goes on behind the last event seen without a gap, after the process was killed', async () => {
       const stream = await openStream(app, '/v1/stream?namespace=shop&models=jobs')
-      await stream.message(1)
+      const { id: begin } = await stream.message(1)
+      const tail = await startProcess({
+        ...{
+          file: MILLRACE,
+          args: [
+            'audit',
+            'tail',
+            '--url',
+            app.url,
+            '--namespace',
+            'shop',
+            '--models',
+            'jobs',
+            '--json',
+            '--after',
+            begin,
+          ],
+        },
+      })
       const before = await newJobs('shop/mail', 20)
       await told(stream, before.at(-1)!, 'waiting')
       const seen = stream.messages.at(5)!
+      await tail.waitForLine(new RegExp(before.at(-1)!))
       await app.process.killGroup()
       await stream.closed
+      await tail.waitForLine(/going on where it broke off/)
       const meanwhile = await newJobs('shop/mail', 700)
-      app = await rig.startAudit()
+      app = await rig.startAudit({ MILLRACE_AUDIT_PORT: new URL(app.url).port })
       const again = await openStream(app, '/v1/stream?namespace=shop&models=jobs', { seen: seen.id })
       const after = await newJobs('shop/mail', 5)
       await told(again, after.at(-1)!, 'waiting')
@@ -130,6 +151,11 @@ describe.each(DATABASES)('GET /v1/stream with %s', (database) => {
       // Nothing that was seen before comes again, unless it changed.
       expect(known(again.messages)).toHaveLength(before.length - 5 + 705)
       again.leave()
+      await tail.waitForLine(new RegExp(after.at(-1)!))
+      const lines = tail.stdout().trimEnd().split('\n')
+      const rows = lines.map((line) => (JSON.parse(line) as { row: { id: string } }).row.id)
+      expect(new Set(rows)).toEqual(new Set([...before, ...meanwhile, ...after]))
+      await tail.killGroup()
       const byCursor = await openStream(
         app,
         `/v1/stream?namespace=shop&models=jobs&cursor=${again.messages.at(-1)!.id}`,

@@ -63,6 +63,7 @@ export {
   readService,
   type ServiceChange,
 } from './registry.ts'
+export { NotReplicatedError } from './replicas.ts'
 export { restlessQueues } from './restless-queues.ts'
 export {
   type Behind,

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { call, ProblemAnswer } from '../http.ts'
 import { print, table } from '../output.ts'
 import { addExport, verifyExport } from './audit-export.ts'
+import { addTail } from './audit-tail.ts'
 import { VERDICTS, type Verdict, type Verified } from './audit-verdict.ts'
 import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
@@ -46,7 +47,7 @@ const POLL_MS = 250
 /** A trail may hold millions of records. */
 const VERIFY_TIMEOUT_MS = 600_000
 
-/** `millrace audit verify|export|erase|hold|release|holds`. */
+/** `millrace audit verify|export|erase|hold|release|holds|rebuild|tail`. */
 export function addAudit(program: Command): void {
   const audit = program.command('audit').description('the tamper-evident audit trail')
   withCommonOptions(audit.command('verify [entity]'), 'audit')
@@ -66,6 +67,7 @@ export function addAudit(program: Command): void {
   addExport(audit)
   addErase(audit)
   addHolds(audit)
+  addTail(audit)
 
   withCommonOptions(audit.command('rebuild'), 'audit')
     .description('make the read models (jobs, attempts, ticks, gas, statistics …) again from the records')
