@@ -32,6 +32,8 @@ const WORDS = {
   REDIS_URL:
     '`redis://`, `rediss://` or `unix:///path`; `redis+cluster://` and `redis+sentinel://` for [several servers](#redis). `millrace up` starts a server of its own when it is not set, and has no default then.',
   MILLRACE_PARTITIONS: 'How many partitions, 1 to 4094. Fixed at first boot; another number is refused later.',
+  MILLRACE_WAIT_REPLICAS:
+    'So many replicas, up to 5, have a job, an event or a fact before its producer is told that it is accepted. [scaling.md](scaling.md#waiting-for-replicas)',
   MILLRACE_HOST:
     'The address to listen on. One that others can reach needs authentication: see [access.md](access.md).',
   MILLRACE_HOME:

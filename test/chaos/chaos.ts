@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPartitions, fullAddress, LOG_READERS } from '@millrace/streams'
 import { type CheckName, type Evidence, judge } from './checks.ts'
-import { gatherEvidence, untilAtRest, untilRecorded } from './evidence.ts'
+import { gatherEvidence, unroutedEvents, untilAtRest, untilRecorded } from './evidence.ts'
 import { type Injected, injectFault } from './faults.ts'
 import { startLoad } from './load.ts'
 import { NAMESPACE } from './manifest.ts'
@@ -74,7 +74,10 @@ async function runOn(platform: Platform, service: Service, options: RunOptions):
   // Nothing new comes from here on, so everything must come to rest.
   await Promise.all(platform.of('scheduler').map((app) => app.stop()))
   const restFrom = Date.now()
-  const unrest = await untilAtRest(platform, REST_MS)
+  const unrest = await untilAtRest(platform, {
+    timeoutMs: REST_MS,
+    underWay: () => unroutedEvents({ told: load.told, service }),
+  })
   const restMs = Date.now() - restFrom
   await untilRecorded(platform, witness.seen, RECORDED_MS)
   await watching.stop()

@@ -1,8 +1,8 @@
 import { type Connections, openConnections } from '@millrace/streams'
-import { eventually, type RedisServer, startRedis, startRedisCluster } from '@millrace/testkit'
+import { eventually, type RedisServer, startRedis, startRedisCluster, startRedisSentinels } from '@millrace/testkit'
 import type { Random } from './random.ts'
 
-export const DEPLOYMENTS = ['single', 'cluster'] as const
+export const DEPLOYMENTS = ['single', 'cluster', 'sentinel'] as const
 export type DeploymentKind = (typeof DEPLOYMENTS)[number]
 
 /** Redis as a run has it: one server, or several that take over from each other. */
@@ -28,7 +28,16 @@ const CLUSTER_PARTITIONS = 16
 const FAILOVER_MS = 60_000
 
 export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
-  return kind === 'cluster' ? startClustered() : startSingle()
+  switch (kind) {
+    case 'single':
+      return startSingle()
+    case 'cluster':
+      return startClustered()
+    case 'sentinel':
+      return startWatched()
+    default:
+      return kind satisfies never
+  }
 }
 
 async function startSingle(): Promise<Deployment> {
@@ -71,6 +80,28 @@ async function startClustered(): Promise<Deployment> {
       await cluster.moveSlot(await cluster.slotOf(log), random.pick(others))
     },
     stop: () => cluster.stop(),
+  }
+}
+
+async function startWatched(): Promise<Deployment> {
+  const watched = await startRedisSentinels({ ...DURABLE, downAfterMs: 1000 })
+  const { url } = watched
+  return {
+    ...{ kind: 'sentinel', url, partitions: 1, server: watched.servers[0] as RedisServer },
+    look: () => look(url),
+    async killPrimary() {
+      const primary = await watched.primary()
+      await primary.kill()
+      return async () => {
+        await eventually(async () => (await watched.primary()) !== primary, {
+          ...{ timeoutMs: FAILOVER_MS, intervalMs: 50, what: 'the replica to take over' },
+        })
+        await primary.restart()
+        await watched.untilInStep()
+      }
+    },
+    moveSlot: async () => undefined,
+    stop: () => watched.stop(),
   }
 }
 

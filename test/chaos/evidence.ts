@@ -65,11 +65,22 @@ async function gather(
   }
 }
 
-/** Resolves when no queue has anything left to do, or says what is left. */
-export async function untilAtRest(platform: Platform, timeoutMs: number): Promise<string | undefined> {
+/** What is still to come of what producers were told: an event is no job yet while a router has not come to it. */
+export function unroutedEvents({ told, service }: Pick<Sources, 'told' | 'service'>): string[] {
+  return [...told.events].filter((id) => !service.eventJobs.has(id))
+}
+
+/** Resolves when no queue has anything left to do, and nothing is `underWay` besides, or says what is left. */
+export async function untilAtRest(
+  platform: Platform,
+  { timeoutMs, underWay = () => [] }: { timeoutMs: number; underWay?: () => readonly string[] },
+): Promise<string | undefined> {
   const url = platform.urlOf('dispatcher-1')
   let left: unknown
   const atRest = async () => {
+    // First, since what has arrived is in a queue, or was.
+    left = underWay()
+    if ((left as unknown[]).length > 0) return false
     const answer = await fetch(`${url}/queues?namespace=${NAMESPACE}`)
     const { queues } = (await answer.json()) as { queues: { waiting: number; scheduled: number; running: number }[] }
     left = queues.filter(({ waiting, scheduled, running }) => waiting + scheduled + running > 0)

@@ -6,7 +6,7 @@ export const FAULTS = {
   stop: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [300, 10_000] },
   'redis kill': { of: ['single'], forMs: [0, 3000] },
   // Lasts until another one has taken over and the old one is its replica.
-  'primary kill': { of: ['cluster'], forMs: [0, 1000] },
+  'primary kill': { of: ['cluster', 'sentinel'], forMs: [0, 1000] },
   'slot move': { of: ['cluster'], forMs: [0, 0] },
   // Past 5 s clients give their connections up.
   'redis stop': { of: ['single'], forMs: [200, 7000] },

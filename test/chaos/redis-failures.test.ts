@@ -172,7 +172,7 @@ describe('Redis that', { timeout: 240_000 }, () => {
     await platform.ready()
     await load.stop()
     await Promise.all(platform.of('scheduler').map((app) => app.stop()))
-    expect(await untilAtRest(platform, 60_000)).toBeUndefined()
+    expect(await untilAtRest(platform, { timeoutMs: 60_000 })).toBeUndefined()
     await untilRecorded(platform, witness.seen, 60_000)
     const evidence = await gatherEvidence({ platform, service, told: load.told, seen: witness.seen, surprises: [] })
     expect([...judge(evidence).values()].flat()).toEqual([])

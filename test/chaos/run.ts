@@ -16,8 +16,9 @@ A soak has a fault each minute, kills no process, and also judges whether the me
   --minutes <n>   how long faults come (5 unless told)
   --seed <n>      the same seed draws the same faults; a new one each time unless told
   --store <name>  sqlite or postgres; by the seed unless told
-  --redis <kind>  single, or cluster: three primaries with a replica each, one of which is killed or gives a slot away now and
-                  then. Nothing can stand between a process and a cluster, so its networks stay whole
+  --redis <kind>  single; cluster: three primaries with a replica each, one of which is killed or gives a slot away now and
+                  then; sentinel: a primary and a replica behind three sentinels. Several servers tell their own addresses,
+                  so nothing can stand between them and a process: its networks stay whole
   --help          this page
 
 Exit code 1, with the seed, when a promise was broken.`
@@ -51,7 +52,7 @@ const say = (line: string) =>
 console.log(`seed ${seed}`)
 const redis = DEPLOYMENTS.find((kind) => kind === values.redis)
 if (redis === undefined || (values.soak && redis !== 'single')) {
-  console.error(`--redis takes ${DEPLOYMENTS.join(' or ')}; a soak is on a single one. --help says more.`)
+  console.error(`--redis takes ${DEPLOYMENTS.join(', ')}; a soak is on a single one. --help says more.`)
   process.exit(2)
 }
 const memory = values.soak ? watchMemory(say) : undefined

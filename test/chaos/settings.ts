@@ -21,14 +21,18 @@ export const SHORT: Settings = {
 const NETWORKS: readonly string[] = ['cut', 'stall', 'half-open', 'slow']
 const onSeveral = FAULT_NAMES.filter((name) => !NETWORKS.includes(name))
 
+/** Without it, what a primary had acknowledged and not passed on would be lost with it, and that is no fault of ours. */
+const WAITING = { MILLRACE_WAIT_REPLICAS: '1' }
+
 /** On a cluster, two audit processes as well: `npm run chaos -- --redis cluster`. */
-export const LONG_ON_SEVERAL: Settings = { ...LONG, audits: 2, faults: onSeveral }
+export const LONG_ON_SEVERAL: Settings = { ...LONG, audits: 2, faults: onSeveral, env: WAITING }
 
 /** One death of a primary and one slot that moves, with two of everything at work. */
 export const SHORT_ON_SEVERAL: Settings = {
   ...{ dispatchers: 2, schedulers: 2, audits: 2, workers: 1, leaseMs: 1500 },
   faults: ['slot move', 'primary kill'],
   ...{ pauseMs: [0, 200], doublePercent: 0, scale: 0.15, perSecond: 20 },
+  env: WAITING,
 }
 
 /**

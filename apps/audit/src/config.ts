@@ -1,4 +1,4 @@
-import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
+import { commonConfig, parseConfig, portConfig, waitReplicasConfig } from '@millrace/runtime'
 import { z } from 'zod'
 import { parseRetention, type RetentionRule } from './keeping/retention.ts'
 
@@ -20,6 +20,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env) {
   return parseConfig(
     z.object({
       ...commonConfig,
+      ...waitReplicasConfig,
       MILLRACE_AUDIT_PORT: portConfig(7403),
       /** PostgreSQL instead of the SQLite file in MILLRACE_HOME. */
       DATABASE_URL: databaseUrl.optional(),

@@ -74,6 +74,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const appMetrics = createMetrics({ app: 'audit', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const { redis, partitions, problem, disconnect } = await openRedis({
     ...{ url, role: 'audit', partitions: MILLRACE_PARTITIONS, logger, timeoutMs: REDIS_TIMEOUT_MS },
+    waitReplicas: config.MILLRACE_WAIT_REPLICAS,
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })
   const store = await open(join(MILLRACE_HOME, 'audit', 'audit.sqlite'), config.DATABASE_URL)

@@ -1,6 +1,6 @@
 import { isGuarded, parseMasterKey } from '@millrace/access'
 import { STORE_LIMITS } from '@millrace/contracts'
-import { commonConfig, parseConfig, portConfig } from '@millrace/runtime'
+import { commonConfig, parseConfig, portConfig, waitReplicasConfig } from '@millrace/runtime'
 import { z } from 'zod'
 import { parseTargets } from './targets/open-ranges.ts'
 
@@ -41,6 +41,7 @@ const targets = z.string().check(({ value, issues }) => {
 
 const schema = z.object({
   ...commonConfig,
+  ...waitReplicasConfig,
   MILLRACE_DISPATCHER_PORT: portConfig(7401),
   MILLRACE_SERVICE_URL_TEMPLATE: z
     .string()

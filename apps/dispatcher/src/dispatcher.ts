@@ -55,6 +55,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   const appMetrics = createMetrics({ app: 'dispatcher', version: VERSION, maxNames: config.MILLRACE_METRICS_NAMES })
   const platform = await joinPlatform({
     ...{ url: config.REDIS_URL, role: 'dispatcher', partitions: config.MILLRACE_PARTITIONS, logger },
+    waitReplicas: config.MILLRACE_WAIT_REPLICAS,
     timeoutMs: REDIS_DEADLINE_MS,
     onReconnect: (connection) => appMetrics.own.reconnects.inc({ connection }),
   })

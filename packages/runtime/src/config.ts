@@ -84,6 +84,11 @@ export const commonConfig = {
   ...tracingConfig,
 } as const
 
+/** Of the apps that tell producers what is accepted. */
+export const waitReplicasConfig = {
+  MILLRACE_WAIT_REPLICAS: z.coerce.number('expected a number of replicas').int().min(0).max(5).default(0),
+} as const
+
 export function portConfig(fallback: number) {
   return z.coerce.number('expected a port number').int().min(0).max(65_535).default(fallback)
 }

@@ -18,7 +18,7 @@ export {
   startSteps,
   systemClock,
 } from '@millrace/time'
-export { ConfigError, commonConfig, parseConfig, portConfig } from './config.ts'
+export { ConfigError, commonConfig, parseConfig, portConfig, waitReplicasConfig } from './config.ts'
 export {
   type CutReason,
   type EventStream,

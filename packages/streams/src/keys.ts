@@ -178,6 +178,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
   {
+    pattern: '{pN}:mark',
+    type: 'string',
+    holds: 'nothing; written behind what producers are told of, where replicas are waited for',
+  },
+  {
     pattern: '{reg}:log',
     type: 'stream',
     holds: 'events of the registry: service.applied, and what became of API keys and signing secrets',
@@ -221,6 +226,7 @@ export function partitionKeys(partition: number) {
     tag,
     log: `${tag}:log`,
     wake: `${tag}:wake`,
+    mark: `${tag}:mark`,
     routed: `${tag}:routed`,
     subscribed: `${tag}:subscribed`,
     behind: `${tag}:behind`,

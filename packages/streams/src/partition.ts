@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { REGISTRY_PARTITION } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
+import { type Confirm, createReplicaWait } from './replicas.ts'
 
 /** One partition as the wrappers of the scripts take it: its number, its keys, and the connection to use. */
 export interface Partition {
@@ -10,6 +11,8 @@ export interface Partition {
   readonly hex: string
   readonly keys: PartitionKeys
   readonly redis: Redis
+  /** Where replicas are waited for: taken before a write that somebody is told of, called after it. */
+  readonly beginWrite?: () => Confirm
 }
 
 /** One connection for everything, or the one for each partition by its number: on a cluster each goes to another primary. */
@@ -31,6 +34,12 @@ export function registryPartition(connection: ConnectionOf): Partition {
   return createPartition(connection, REGISTRY_PARTITION)
 }
 
+/** The same partition, whose accepted writes so many replicas have before anybody is told. */
+export function withReplicas(partition: Partition, replicas: number): Partition {
+  const { number, hex, keys, redis } = partition
+  return { number, hex, keys, redis, beginWrite: createReplicaWait(redis, { mark: keys.mark, replicas }) }
+}
+
 /** All partitions of a platform, and which of them a queue or an entity lives in. */
 export interface Partitions {
   readonly all: readonly Partition[]
@@ -38,8 +47,13 @@ export interface Partitions {
   byNumber(number: number): Partition | undefined
 }
 
-export function createPartitions(connection: ConnectionOf, count: number): Partitions {
-  const all = Array.from({ length: count }, (_, number) => createPartition(connection, number))
+export function createPartitions(
+  connection: ConnectionOf,
+  count: number,
+  { waitReplicas = 0 }: { waitReplicas?: number } = {},
+): Partitions {
+  const plain = Array.from({ length: count }, (_, number) => createPartition(connection, number))
+  const all = waitReplicas > 0 ? plain.map((partition) => withReplicas(partition, waitReplicas)) : plain
   return {
     all,
     of: (key) => all[crc32(key) % count] as Partition,

@@ -16,6 +16,8 @@ export interface RedisOptions {
   /** What the connection is called in Redis and in the log: the app's name. */
   readonly role: string
   readonly partitions: number
+  /** So many replicas must have what producers are told is accepted; none unless told. */
+  readonly waitReplicas?: number
   readonly logger: PlatformLog
   /** How long a Redis that is still starting is waited for. */
   readonly timeoutMs: number
@@ -44,7 +46,7 @@ export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
     ...{ url, role, log: logger, onReconnect: () => options.onReconnect?.('commands') },
   })
   const redis = connections.of(REGISTRY_PARTITION)
-  const partitions = createPartitions(connections.of, options.partitions)
+  const partitions = createPartitions(connections.of, options.partitions, options)
   const all = new Set([redis, ...partitions.all.map((partition) => partition.redis)])
   await connections.ready({ timeoutMs })
   const facts = await checkServer(redis, { partitions: options.partitions })

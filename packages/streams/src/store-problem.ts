@@ -1,5 +1,6 @@
 import { ProblemError } from '@millrace/contracts'
 import { isConnectionError, isOutOfMemory } from './connection.ts'
+import { NotReplicatedError } from './replicas.ts'
 
 /** What a request is told when Redis could not do its part; undefined for errors that are not Redis's. */
 export function toStoreProblem(error: unknown): ProblemError | undefined {
@@ -11,6 +12,13 @@ export function toStoreProblem(error: unknown): ProblemError | undefined {
         retryAfterSeconds: 5,
         cause: error,
       },
+    )
+  }
+  if (error instanceof NotReplicatedError) {
+    return new ProblemError(
+      'store.unavailable',
+      `It is written, and a failover could lose it: ${error.message}. Send it again with the same Idempotency-Key.`,
+      { retryAfterSeconds: 1, cause: error },
     )
   }
   if (!isConnectionError(error)) return undefined

@@ -11,12 +11,14 @@ import {
   fullAddress,
   isConnectionError,
   joinPlatform,
+  NotReplicatedError,
   openQueues,
   type Partition,
   type Platform,
   readCounts,
   readLogRange,
   rememberType,
+  toStoreProblem,
   UnfitServerError,
   whenReady,
 } from '../src/index.ts'
@@ -37,8 +39,8 @@ afterAll(async () => {
   await cluster?.stop()
 })
 
-function join(partitions = PARTITIONS): Promise<Platform> {
-  return joinPlatform({ url: cluster.url, role: 'test', partitions, logger: silent, timeoutMs: 60_000 })
+function join(partitions = PARTITIONS, waitReplicas = 0): Promise<Platform> {
+  return joinPlatform({ url: cluster.url, role: 'test', partitions, waitReplicas, logger: silent, timeoutMs: 60_000 })
 }
 
 const job = { address: ADDRESS, lane: 'normal', data: '{}' } as const
@@ -105,6 +107,47 @@ it('names its servers', async () => {
   const servers = await clusterServers(cluster.url)
   expect(servers?.map(({ role }) => role)).toEqual([...Array(3).fill('primary'), ...Array(3).fill('replica')])
   expect(await clusterServers('redis://127.0.0.1:1')).toBeUndefined()
+})
+
+describe('waiting for replicas', () => {
+  it('says that nothing is accepted which no replica has, whoever wrote it', async () => {
+    const waiting = await join(PARTITIONS, 1)
+    const partition = waiting.partitions.all[7] as Partition
+    const once = { ...job, idempotency: { key: 'one', fingerprint: 'f' } }
+    await Promise.all([1, 2, 3].map(() => enqueue(partition, [job])))
+
+    const primary = await cluster.primaryOf(partition.keys.log)
+    const replication = await primary.client().info('replication')
+    const port = Number(/^slave0:ip=[^,]*,port=(\d+)/m.exec(replication)?.[1])
+    const replica = cluster.nodes.find((node) => node.port === port) as typeof primary
+    process.kill(replica.pid, 'SIGSTOP')
+    await expect(enqueue(partition, [once])).rejects.toThrow(NotReplicatedError)
+    // It is there, and whoever asks again gets the same job, and the same answer.
+    await expect(enqueue(partition, [once])).rejects.toThrow('0 of 1 replicas')
+    expect(toStoreProblem(new NotReplicatedError('0 of 1 replicas'))).toMatchObject({ code: 'store.unavailable' })
+    process.kill(replica.pid, 'SIGCONT')
+    await eventually(async () => {
+      const [again] = await enqueue(partition, [once]).catch(() => [])
+      return again?.kind === 'replayed'
+    })
+    expect(await readCounts(partition, [ADDRESS])).toMatchObject([{ accepted: 6, waiting: 6 }])
+    waiting.close()
+  })
+
+  it('takes no word of a server for what was written on another connection', async () => {
+    const waiting = await join(PARTITIONS, 1)
+    const partition = waiting.partitions.all[7] as Partition
+    const confirm = partition.beginWrite?.()
+    partition.redis.disconnect(true)
+    await eventually(() =>
+      enqueue(partition, [job]).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await expect(confirm?.()).rejects.toThrow('the connection was lost')
+    waiting.close()
+  })
 })
 
 describe('a slot that is moved', () => {

@@ -30,4 +30,5 @@ export { type PrometheusSample, type PrometheusServer, promtool, startPrometheus
 export { type Receiver, startReceiver } from './receiver.ts'
 export type { Behaviour, ReceivedRequest, ScriptedBehaviour } from './receiver-behaviour.ts'
 export { type RedisCluster, type RedisClusterOptions, startRedisCluster } from './redis-cluster.ts'
+export { type RedisSentinels, startRedisSentinels } from './redis-sentinels.ts'
 export { type RedisServer, type RedisServerOptions, startRedis } from './redis-server.ts'

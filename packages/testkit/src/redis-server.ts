@@ -130,7 +130,7 @@ class RunningRedis implements RedisServer {
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    return end(this.#child, signal)
+    return endServer(this.#child, signal)
   }
 
   async restart(options?: Parameters<RedisServer['restart']>[0]): Promise<void> {
@@ -173,7 +173,8 @@ function serverArguments(setup: {
   ])
 }
 
-async function startServer(setup: {
+/** Starts a server with these arguments and resolves when it answers PING as `isUp` says; its folder goes when it does. */
+export async function startServer(setup: {
   readonly binary: string
   readonly args: readonly string[]
   readonly port: number
@@ -197,7 +198,7 @@ async function startServer(setup: {
     timeoutMs: READY_TIMEOUT_MS,
     what: `${binary} on port ${port} to answer PING`,
   }).catch(async (error: unknown) => {
-    await end(child, 'SIGKILL')
+    await endServer(child, 'SIGKILL')
     throw error
   })
   if (hasEnded(child)) throw new Error(`${binary} ended before it was ready. Its output:\n${log}`)
@@ -215,7 +216,7 @@ function answerToPing(port: number): Promise<string> {
   })
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+export async function endServer(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (hasEnded(child)) return
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   child.kill(signal)

@@ -28,6 +28,8 @@ export async function emit(partition: Partition, facts: readonly Fact[]): Promis
   for (const { kind, type, namespace, queue, entityId, idempotencyKey, data } of facts) {
     args.push(kind, type, namespace, queue ?? '', entityId, idempotencyKey ?? '', data)
   }
+  const confirm = partition.beginWrite?.()
   const reply = (await runScript(partition, script, args)) as [Emitted['kind'], string][]
+  await confirm?.()
   return reply.map(([kind, position]) => ({ kind, position }))
 }

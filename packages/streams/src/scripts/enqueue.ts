@@ -77,7 +77,9 @@ export async function enqueue(
     }
     next += Math.max(1, run)
   }
+  const confirm = partition.beginWrite?.()
   const reply = (await runScript(partition, script, args)) as Reply[]
+  await confirm?.()
   return reply.flatMap((one) => readReply(one, partition.number))
 }
 
