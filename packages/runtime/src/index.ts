@@ -23,6 +23,7 @@ export {
   type CutReason,
   type EventStream,
   type EventStreams,
+  endOf,
   limitOpen,
   openEventStreams,
   SSE_ROUTE,

@@ -117,6 +117,7 @@ export { type LeasedPolicy, type SettleCall, type Settled, type Settlement, sett
 export { type LeasedJob, mayReport, readLeased, settleLeased, type WorkerWord } from './scripts/settle_leased.ts'
 export { skipBehind } from './scripts/skip_behind.ts'
 export { type SubscriptionStart, syncSubscriptions } from './scripts/sync_subscriptions.ts'
+export { type TakeLogged, type Taken, takeLogged } from './scripts/take_logged.ts'
 export { type EndedJob, MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
 export {
   type BackfillAdvance,

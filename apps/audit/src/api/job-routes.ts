@@ -8,7 +8,7 @@ import {
   REQUEST_LIMITS,
   timeSchema,
 } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
+import { type AppServer, endOf } from '@millrace/runtime'
 import type { Partitions } from '@millrace/streams'
 import type { Kysely } from 'kysely'
 import { z } from 'zod'
@@ -108,10 +108,8 @@ export function addJobRoutes(server: AppServer, deps: JobDeps): void {
     },
     async handler(request, reply) {
       const { id } = request.params
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      const abort = AbortSignal.any([gone.signal, deps.stopping])
-      const job = await waitForFinal(deps, { id, timeoutMs: request.query.wait ?? 0, abort })
+      const { over } = endOf(reply, deps.stopping)
+      const job = await waitForFinal(deps, { id, timeoutMs: request.query.wait ?? 0, abort: over })
       if (!job) throw unknownJob(id)
       request.requireNamespace(job.namespace)
       return reply.type(JSON_TYPE).send(jobText(job, await findJobRecords(read, job)) as never)

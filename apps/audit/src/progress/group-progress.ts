@@ -58,7 +58,7 @@ export async function openGroupProgress(
     throw error
   }
   return {
-    following: (signal) => outbox.messages(AbortSignal.any([signal, broken.signal])),
+    following: (signal) => outbox.messages(signal, broken.signal),
     close,
   }
 }

@@ -132,7 +132,7 @@ class JobProgress implements ProgressStream {
   }
 
   async *following(signal: AbortSignal): AsyncGenerator<ProgressMessage> {
-    for await (const message of this.#outbox.messages(AbortSignal.any([signal, this.#broken]))) {
+    for await (const message of this.#outbox.messages(signal, this.#broken)) {
       yield message
       if (message.kind === 'end') return
     }

@@ -30,9 +30,9 @@ export class Outbox {
     this.#messages.clear()
   }
 
-  /** Messages as they come, until `over` fires. */
-  async *messages(over: AbortSignal): AsyncGenerator<ProgressMessage> {
-    while (!over.aborted) {
+  /** Messages as they come, until one of the signals fires. */
+  async *messages(...over: readonly AbortSignal[]): AsyncGenerator<ProgressMessage> {
+    while (!over.some(({ aborted }) => aborted)) {
       for (const [name, message] of [...this.#messages]) {
         // A newer one may have taken its place while the one before was sent.
         if (this.#messages.get(name) !== message) continue
@@ -43,15 +43,15 @@ export class Outbox {
     }
   }
 
-  #news(over: AbortSignal): Promise<void> {
+  #news(over: readonly AbortSignal[]): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
-        over.removeEventListener('abort', done)
+        for (const signal of over) signal.removeEventListener('abort', done)
         resolve()
       }
       this.#wake = done
-      over.addEventListener('abort', done, { once: true })
-      if (over.aborted) done()
+      for (const signal of over) signal.addEventListener('abort', done, { once: true })
+      if (over.some(({ aborted }) => aborted)) done()
     })
   }
 }

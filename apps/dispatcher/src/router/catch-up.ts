@@ -3,6 +3,7 @@ import { type Loop, startLoop } from '@millrace/runtime'
 import {
   type Behind,
   type Counts,
+  type FannedOut,
   fanOut,
   logStart,
   type Partition,
@@ -12,6 +13,8 @@ import {
   readRouted,
   skipBehind,
   splitAddress,
+  type Taken,
+  takeLogged,
 } from '@millrace/streams'
 import type { History } from '../events/history.ts'
 import { missingBehind, readPast } from '../events/past-log.ts'
@@ -112,16 +115,44 @@ async function withoutRoom(
   )
 }
 
-async function step(
-  { source, maxWaiting, metrics, views, history }: CatchUpDeps,
-  {
-    one,
-    subscription,
-    view,
-    common,
-  }: { one: Behind; subscription: Subscription; view: SubscriptionView; common: string },
-): Promise<Turn> {
-  if (!history.isThere && (await skipTrimmed({ source, metrics }, subscription.partition, one))) return 'more'
+/** Whom a step is for: the subscription, where it is, and where the common cursor is. */
+interface Reading {
+  readonly one: Behind
+  readonly subscription: Subscription
+  readonly view: SubscriptionView
+  readonly common: string
+}
+
+async function step(deps: CatchUpDeps, reading: Reading): Promise<Turn> {
+  const { source, metrics, views, history } = deps
+  if (!history.isThere && (await skipTrimmed({ source, metrics }, reading.subscription.partition, reading.one)))
+    return 'more'
+  const taken = await takeWhereItLies(deps, reading)
+  // What is not in the log any more, or has to be looked at, is read.
+  const put = taken.kind === 'past' || taken.kind === 'choose' ? await readAndPut(deps, reading) : taken
+  if (put.kind === 'stale') views.outdated()
+  if (put.kind === 'full') return 'full'
+  if (put.kind !== 'routed') return 'done'
+  metrics.routed.inc({}, put.jobs)
+  if (put.left > 0) return 'full'
+  return put.atEnd ? 'done' : 'more'
+}
+
+/** Whoever asks for types alone, in a log of its own partition, gets them without their being sent to us. */
+async function takeWhereItLies(
+  { source, maxWaiting }: CatchUpDeps,
+  { one, subscription, view }: Reading,
+): Promise<Taken> {
+  const { isByTypeAlone, partition, types } = subscription
+  if (!isByTypeAlone || partition !== source) return { kind: 'choose' }
+  const { address: alone, position: from } = one
+  return takeLogged(source, { from, revision: view.revision, alone, maxWaiting, count: BATCH_EVENTS, types })
+}
+
+async function readAndPut(
+  { source, maxWaiting, history }: CatchUpDeps,
+  { one, subscription, view, common }: Reading,
+): Promise<Exclude<FannedOut, { kind: 'routed' }> | Extract<Taken, { kind: 'routed' }>> {
   const page = await readPast(history, source, {
     after: one.position,
     count: BATCH_EVENTS,
@@ -143,12 +174,7 @@ async function step(
     maxWaiting,
     events: routeAlone(events, { subscription, view }),
   })
-  if (result.kind === 'stale') views.outdated()
-  if (result.kind === 'full') return 'full'
-  if (result.kind !== 'routed') return 'done'
-  metrics.routed.inc({}, result.jobs)
-  if (result.left > 0) return 'full'
-  return atEnd ? 'done' : 'more'
+  return result.kind === 'routed' ? { ...result, atEnd } : result
 }
 
 /** It asks for what the log no longer has, and there is nobody to ask for it: it begins with the log, and that is said. */

@@ -30,6 +30,8 @@ export interface Subscription {
   readonly partition: Partition
   readonly types: readonly string[]
   readonly matches: Matches
+  /** Its types say all that it asks for, and nothing of an event has to be looked at to make a job of it. */
+  readonly isByTypeAlone: boolean
   /** What of a log it never asks for. */
   readonly passOver: PassOver
 }
@@ -83,14 +85,17 @@ export function toSubscription(
   const { subscription } = definition
   if (!subscription) return []
   const address = fullAddress(namespace, queueAddress(definition.kind, definition.name))
+  const { types } = subscription
+  const matches = matcherOf(subscription)
   return [
     {
       namespace,
       definition: { ...definition, subscription },
       address,
       partition: partitions.of(address),
-      types: subscription.types,
-      matches: matcherOf(subscription),
+      types,
+      matches,
+      isByTypeAlone: matches === MATCHES_ALL && definition.keyConcurrency === undefined && !hearsPlatform(types),
       passOver: passOver(indexSubscriptions([subscription])),
     },
   ]

@@ -31,7 +31,7 @@ export type FannedOut =
   | { readonly kind: 'stale' | 'full' }
 
 // Without a flag, as `enqueue`: a Redis without memory takes no new work, and the cursor stays where it is.
-const script = loadScript('fan_out', 'allow-oom')
+const script = loadScript('fan_out', 'allow-oom', ['prelude_fan_out'])
 
 /** Put events into the queues of the subscriptions of one partition, and move the cursor of the log that they are from. */
 export async function fanOut(partition: Partition, call: FanOut): Promise<FannedOut> {

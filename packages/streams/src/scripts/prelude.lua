@@ -94,10 +94,11 @@ local function facts_of(kind, type, ns, queue, on_entry)
 end
 
 -- `job_` + 11 hex digits of ms + 5 of sequence + partition; the same text as formatId in contracts.
-local function job_id(position)
+local function id_of(kind, position)
   local ms, seq = split_position(position)
-  return string.format('job_%011x%05x%s', tonumber(ms), seq, PARTITION)
+  return string.format('%s_%011x%05x%s', kind, tonumber(ms), seq, PARTITION)
 end
+local function job_id(position) return id_of('job', position) end
 
 local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
 local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end

@@ -30,12 +30,12 @@ export interface LogPage {
 
 type Reply = [through: string, entries: number, atEnd: number, entries: (string | string[])[]]
 
-const script = loadScript('read_log', 'no-writes')
+const script = loadScript('read_log', 'no-writes', ['prelude_log'])
 
 /** The next facts of a log behind a position, which may be in the middle of an entry. Never blocks. */
 export async function readLogPage(partition: Partition, { after, to, count, passOver }: LogRange): Promise<LogPage> {
   const { kinds = [], types = [] } = passOver ?? {}
-  const args = [after, to ?? '+', count, between(kinds), between(types)]
+  const args = [after, to ?? '+', count, linesOf(kinds), linesOf(types)]
   const [last, entries, atEnd, found] = (await runScript(partition, script, args)) as Reply
   const events: LogEvent[] = []
   for (let at = 0; at < found.length; at += 2) {
@@ -49,6 +49,7 @@ export async function readLogPage(partition: Partition, { after, to, count, pass
   return { events, through: isBeyond ? to : looked, entries, atEnd: atEnd === 1 || isBeyond }
 }
 
-function between(names: readonly string[]): string {
+/** A line for each name, as `is_among` in prelude_log.lua takes them. */
+export function linesOf(names: readonly string[]): string {
   return `\n${names.join('\n')}\n`
 }
