@@ -29,7 +29,8 @@ export async function gatherEvidence(sources: Sources): Promise<Evidence> {
   for (const { number } of partitions.all) connections.of(number)
   await connections.ready({ timeoutMs: READY_MS })
   try {
-    return await gather(sources, partitions)
+    // Servers of a cluster that stood still for a while may take each other for dead once more.
+    return await eventually(() => gather(sources, partitions), { timeoutMs: READY_MS, what: 'the evidence to be read' })
   } finally {
     connections.disconnect()
   }

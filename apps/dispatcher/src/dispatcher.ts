@@ -234,8 +234,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     /** Stop taking requests and claiming, let running deliveries end, settle, hand the rest over. */
     async stop() {
       phase = 'draining'
-      await Promise.all([collector.stop(), closer.stop(), redriver?.stop(), router.stop()])
-      await Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
+      // Claiming ends at once, whatever else takes its time to stop.
+      const drained = Promise.all(dispatchers.map((dispatcher) => dispatcher.drain(config.MILLRACE_DRAIN_MS)))
+      await Promise.all([drained, collector.stop(), closer.stop(), redriver?.stop(), router.stop()])
       await server.close()
       await progress.flush().catch(onError)
       await sender.close()

@@ -147,7 +147,9 @@ describe('SIGTERM', () => {
   })
 
   it('lets requests under way finish, claims no more, and exits 0', async () => {
-    const first = await start()
+    // Nobody is to be taken for dead here, however long it stands still.
+    const lease = { MILLRACE_LEASE_MS: '60000' }
+    const first = await start(lease)
     await applyTo(first.client, 'shop', [{ name: 'mail', retries: 0, concurrency: 1 }], receiver.url)
     const gate = gated(1)
     const running = await first.client.enqueue('shop', 'mail', { data: 1 })
@@ -161,7 +163,7 @@ describe('SIGTERM', () => {
     expect(await typesOf(redis, running)).toEqual(['job.enqueued', 'job.started', 'job.succeeded'])
     expect(attemptsOf(waiting), 'the waiting job was left to others').toEqual([])
 
-    const second = await start()
+    const second = await start(lease)
     await second.client.until('shop', 'mail', { succeeded: 2, running: 0 })
     expect(attemptsOf(waiting)).toEqual([['1', '1']])
     await expectBalance(second.client)

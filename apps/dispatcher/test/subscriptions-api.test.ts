@@ -1,5 +1,5 @@
 import type { SubscriptionView } from '@millrace/contracts'
-import { BY } from '@millrace/testkit'
+import { BY, eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dataAt, eventsPath, publish, subscribeTo } from './event-fixture.ts'
 import { type Rig, startRig } from './fixture.ts'
@@ -68,6 +68,9 @@ describe('the Subscriptions API', () => {
   })
 
   it('changes nothing when it is asked for the same again', async () => {
+    // A queue that closes is a change of the service when it is closed.
+    const closing = async () => (await call<{ closing: unknown[] }>('GET', '/services/shop')).body.closing
+    await eventually(async () => (await closing()).length === 0)
     await call('POST', '/subscriptions', request('same'))
     const version = async () => (await call<{ version: number }>('GET', '/services/shop')).body.version
     const before = await version()

@@ -122,7 +122,12 @@ class RunningCluster implements RedisCluster {
     for (;;) {
       const keys = await ask(from, (redis) => redis.cluster('GETKEYSINSLOT', slot, open ? 1 : MOVE_BATCH))
       if (keys.length === 0) break
-      await ask(from, (redis) => redis.migrate('127.0.0.1', to.port, '', 0, MIGRATE_MS, 'KEYS', ...(keys as string[])))
+      // A cluster that has just lost a primary takes no command until it has another.
+      await eventually(
+        () =>
+          ask(from, (redis) => redis.migrate('127.0.0.1', to.port, '', 0, MIGRATE_MS, 'KEYS', ...(keys as string[]))),
+        { intervalMs: 100, what: `${keys.length} keys to be moved` },
+      )
       await open?.()
       open = undefined
     }

@@ -107,8 +107,8 @@ export function createSubscriptionStore(deps: SubscriptionStoreDeps) {
       return { service, event: { version, url, ...by, change: `${change} subscription ${name}` } }
     })
     await registry.refresh()
-    // Once a removal is answered, nothing more goes into the subscription.
-    if (!definition) await deps.views.current(registry.revision())
+    // Once a change is answered, nothing more is matched as it was before; a new one begins where it was read to begin.
+    if (change !== 'make') await deps.views.current(registry.revision())
     return service
   }
 
