@@ -67,6 +67,36 @@ describe('the Subscriptions API', () => {
     expect((await call('GET', '/subscriptions/shop.hook')).status).toBe(404)
   })
 
+  it('matches by a change as soon as that is answered, whether the API or a manifest makes it', async () => {
+    const filters = (subject: string) => [{ exact: { subject } }]
+    await call('POST', '/subscriptions', request('swift', { filters: filters('none') }))
+    const changes = {
+      '/hooks/swift': (subject: string) =>
+        call('PUT', '/subscriptions/shop.swift', request('swift', { filters: filters(subject) })),
+      [eventsPath('haste', 'swift')]: (subject: string) =>
+        subscribeTo(rig.client, 'haste', {
+          subscriptions: [{ name: 'swift', types: ['api.*'], filters: filters(subject) }],
+          url: rig.receiver.url,
+        }),
+    }
+    const redis = rig.redis.client()
+    for (const [path, change] of Object.entries(changes)) {
+      for (let n = 0; n < 30; n++) {
+        await change(`s${n}`)
+        // What a partition was told of is what a router must match by: with anything older it is turned away.
+        const [told, current] = await Promise.all([
+          redis.hget('{p0}:routed', 'revision'),
+          redis.hget('{reg}:meta', 'revision'),
+        ])
+        expect([n, told]).toEqual([n, current])
+      }
+      await publish(rig.client, 'api.sent', { subject: 's29', data: path })
+      await rig.receiver.waitFor(path, 1)
+      expect(dataAt(rig.receiver, path)).toEqual([path])
+      await change('none')
+    }
+  })
+
   it('changes nothing when it is asked for the same again', async () => {
     // A queue that closes is a change of the service when it is closed.
     const closing = async () => (await call<{ closing: unknown[] }>('GET', '/services/shop')).body.closing

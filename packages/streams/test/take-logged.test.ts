@@ -1,8 +1,6 @@
 import { idFromPosition } from '@millrace/contracts'
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import {
-  createPartitions,
   emit,
   imbalance,
   logEnd,
@@ -16,17 +14,13 @@ import {
   type TakeLogged,
   takeLogged,
 } from '../src/index.ts'
+import { useBench } from './fixture.ts'
 
 const ADDRESS = 'shop/subscription:orders'
-let server: RedisServer
+const bench = useBench({ consumer: 'c1' })
 let partition: Partition
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
 beforeEach(async () => {
-  await server.flush()
-  partition = createPartitions(server.client(), 1).of('')
+  partition = bench.partition
   await openQueues(partition, [{ address: ADDRESS }])
 })
 

@@ -68,8 +68,8 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
       }
       const { kind: result, service } = await apply(deps, declaration, request.body)
       await deps.registry.refresh()
-      // Once this is answered, nothing more goes into a subscription that was taken out.
-      if (service.closing.some(({ kind }) => kind === 'subscription'))
+      // Once this is answered, nothing more is matched as it was before, nor goes into a subscription that was taken out.
+      if ([...declaredQueues(service), ...service.closing].some(({ kind }) => kind === 'subscription'))
         await deps.views.current(deps.registry.revision())
       const names = (kind: string) =>
         declaredQueues(service)
