@@ -37,9 +37,9 @@ export async function beginBackfill(
   const advance = { id, to: JSON.stringify(state), running: true, event }
   const [result] = await tick(partition, [{ address, advance }], { keep })
   if (result?.kind === 'done') return { begun: true, state }
-  const known = await findBackfill(schedule, id)
-  if (!known) throw new ProblemError('schedule.unknown', `Schedule "${address}" is no longer declared.`)
-  return { begun: false, state: sameAs(known.state, state) }
+  const known = await readBackfill(partition, id)
+  if (known === undefined) throw new ProblemError('schedule.unknown', `Schedule "${address}" is no longer declared.`)
+  return { begun: false, state: sameAs(JSON.parse(known) as BackfillState, state) }
 }
 
 function newBackfill(
@@ -61,7 +61,10 @@ function sameAs(known: BackfillState, asked: BackfillState): BackfillState {
   const plan = ({ namespace, schedule, from, to, ratePerSecond, again }: BackfillState) =>
     JSON.stringify([namespace, schedule, from, to, ratePerSecond, again])
   if (plan(known) === plan(asked)) return known
-  throw new ProblemError('backfill.conflict', `The backfill "${known.id}" is of another schedule, range or rate.`)
+  throw new ProblemError(
+    'backfill.conflict',
+    `The backfill "${known.id}" is of another schedule, range or rate. Choose another backfillId, or leave it out.`,
+  )
 }
 
 export async function findBackfill(

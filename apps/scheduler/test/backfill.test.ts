@@ -38,6 +38,11 @@ describe('a backfill', () => {
       status: 409,
       body: { code: 'backfill.conflict' },
     })
+    await planned('other', hourly)
+    expect(await post('other/s/backfills', request)).toMatchObject({
+      status: 409,
+      body: { code: 'backfill.conflict' },
+    })
     await rig.receiver.waitFor(pathOf('filled', 's'), 12)
     const second = await post<Backfill>('filled/s/backfills', { ...range, ratePerSecond: 100 })
     await eventually(async () => {

@@ -187,8 +187,8 @@ describe('an expression that is edited again and again while its times are due',
 describe('GET /__scheduled', () => {
   it('fires every schedule that has the cron, and says when none has', async () => {
     await planned('local-a', { name: 'a', cron: '7 7 7 7 *' })
-    await planned('local-b', { name: 'b', cron: '7 7 7 7 *' })
-    const query = `?cron=${encodeURIComponent('7 7 7 7 *')}`
+    await planned('local-b', { name: 'b', cron: ' 7 7  7 7 *' })
+    const query = `?cron=${encodeURIComponent('7 7 7  7 *')}`
     const { status, body } = await rig.client.call<{ fired: { id: string }[] }>('GET', `/__scheduled${query}`)
     expect(status).toBe(202)
     expect(body.fired).toHaveLength(2)

@@ -10,7 +10,9 @@ export const CLOUD_EVENT_BATCH_TYPE = 'application/cloudevents-batch+json'
 
 export const MAX_BATCH_EVENTS = STORE_LIMITS.batchEvents.value
 
-const NAME = /^[a-z0-9]{1,64}$/
+/** Names of attributes; the standard says that they should be short, not that they must be. */
+export const ATTRIBUTE_NAME = /^[a-z0-9]{1,64}$/
+export const ATTRIBUTE_NAMES = '1 to 64 of a-z and 0-9'
 /** RFC 3986: the characters of a URI reference, with whole percent escapes. */
 const URI_REFERENCE = /^(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/
 const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:./
@@ -57,14 +59,17 @@ const extension = z.union(
   'must be a string, true or false, or a whole number of 32 bits',
 )
 
+/** Extensions that mean something here: by `partitionkey` events keep their order, so it has to be a key. */
+const known = { partitionkey: optional(filled(1024)) }
+
 /** One CloudEvent 1.0 in the JSON format, attributes and data. Extensions are what else there is. */
 export const cloudEventSchema = z
-  .object({ ...attributes, data: z.unknown().optional(), data_base64: optional(z.base64()) })
+  .object({ ...attributes, ...known, data: z.unknown().optional(), data_base64: optional(z.base64()) })
   .catchall(optional(extension))
   .check(({ value, issues }) => {
     for (const name of Object.keys(value)) {
-      if (NAME.test(name) || name === 'data_base64') continue
-      const message = 'is no name of an attribute: 1 to 64 of a-z and 0-9'
+      if (ATTRIBUTE_NAME.test(name) || name === 'data_base64') continue
+      const message = `is no name of an attribute: ${ATTRIBUTE_NAMES}`
       issues.push({ code: 'custom', input: value, path: [name], message })
     }
     if (value.data !== undefined && value.data !== null && value.data_base64 !== undefined)

@@ -43,6 +43,8 @@ export {
 } from './audit-api.ts'
 export { bySchema, destructiveBySchema } from './by.ts'
 export {
+  ATTRIBUTE_NAME,
+  ATTRIBUTE_NAMES,
   CLOUD_EVENT_BATCH_TYPE,
   CLOUD_EVENT_TYPE,
   type CloudEvent,
@@ -187,6 +189,7 @@ export {
   type Dst,
   type DstPolicy,
   type DstPreset,
+  dstPolicySchema,
   dstSchema,
   RUN_OVERLAPS,
   type RunOverlap,

@@ -10,7 +10,7 @@ const GAPS = ['skip', 'end', 'shift', 'auto'] as const
 const OVERLAPS = ['first', 'last', 'both', 'auto'] as const
 const INTERVALS = ['vixie', 'cronos'] as const
 
-const dstPolicySchema = z.strictObject({
+export const dstPolicySchema = z.strictObject({
   gap: z
     .enum(GAPS)
     .default('auto')

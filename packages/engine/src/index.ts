@@ -110,7 +110,7 @@ export {
   stopBackfill,
 } from './schedule/backfill.ts'
 export { checkTimezone } from './schedule/check-timezone.ts'
-export { checkCron, parseDuration } from './schedule/cron-expression.ts'
+export { checkCron, cronText, parseDuration } from './schedule/cron-expression.ts'
 export { runsInOrder } from './schedule/definition.ts'
 export { describeRule } from './schedule/describe.ts'
 export { DST_POLICIES } from './schedule/dst.ts'

@@ -2,6 +2,7 @@ import {
   backoffSchema,
   batchSchema,
   catchUpSchema,
+  dstPolicySchema,
   type Limit,
   rateLimitSchema,
   STORE_LIMITS,
@@ -23,6 +24,7 @@ const NESTED_FIELDS: Record<string, readonly string[]> = {
   rateLimit: Object.keys(rateLimitSchema.shape),
   keyRateLimit: Object.keys(rateLimitSchema.shape),
   catchUp: Object.keys(catchUpSchema.shape),
+  dst: Object.keys(dstPolicySchema.shape),
 }
 
 type List = 'queues' | 'schedules' | 'subscriptions' | 'events'

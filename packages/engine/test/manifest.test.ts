@@ -172,6 +172,13 @@ describe('a refused manifest names line, field and fix', () => {
       /did you mean "maxDelayMs"/,
     ],
     [
+      'a misspelt field of a policy',
+      schedule('      cron: "0 2 * * *"\n      dst:\n        overlapp: last\n'),
+      13,
+      '/spec/schedules/0/dst/overlapp',
+      /did you mean "overlap"/,
+    ],
+    [
       'a wrong type',
       queue('      concurrency: "ten"\n'),
       11,

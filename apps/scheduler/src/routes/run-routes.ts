@@ -7,7 +7,7 @@ import {
   schedulePauseSchema,
   triggerRequestSchema,
 } from '@millrace/contracts'
-import { traceOf } from '@millrace/engine'
+import { cronText, traceOf } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import { type By, type Partitions, pauseSchedule, type RegistryView, storeTime } from '@millrace/streams'
 import { z } from 'zod'
@@ -68,7 +68,14 @@ export function addRunRoutes(server: AppServer, deps: RunRouteDeps): void {
     },
     async (request, reply) => {
       const { cron } = request.query
-      const matching = schedulesOf(deps.registry, deps.partitions).filter(({ rule }) => rule.cron === cron)
+      const asked = cronText(cron)
+      const find = () => schedulesOf(deps.registry, deps.partitions).filter(({ rule }) => cronText(rule.cron) === asked)
+      let matching = find()
+      if (matching.length === 0) {
+        // It may have been applied a moment ago.
+        await deps.registry.refresh()
+        matching = find()
+      }
       if (matching.length === 0)
         throw new ProblemError(
           'schedule.unknown',

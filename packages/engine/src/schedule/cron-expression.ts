@@ -101,12 +101,17 @@ export function parseDuration(text: string): number | undefined {
   return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + ms
 }
 
+/** An expression with single spaces: however it is spaced, it says the same. */
+export function cronText(expression: string): string {
+  return expression.trim().split(/\s+/).join(' ')
+}
+
 /** Parse an expression that `checkCron` accepts. */
 export function parseCron(expression: string): ParsedCron {
   const trimmed = expression.trim()
   if (trimmed.startsWith('@every'))
     return { kind: 'every', everyMs: parseDuration(trimmed.slice('@every'.length).trim()) as number }
-  const text = (NICKNAMES[trimmed] ?? trimmed).split(/\s+/).join(' ')
+  const text = cronText(NICKNAMES[trimmed] ?? trimmed)
   const [minute, hour] = text.split(' ') as [string, string]
   const cron = wallCron(text)
   return { kind: 'fields', minute, hour, text, nextWall: (after) => cron.nextRun(new Date(after))?.getTime() }

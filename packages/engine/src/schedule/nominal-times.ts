@@ -6,7 +6,7 @@
  * same for every time in between.
  */
 import type { Dst } from '@millrace/contracts'
-import { type CronFields, type ParsedCron, parseCron } from './cron-expression.ts'
+import { type CronFields, cronText, type ParsedCron, parseCron } from './cron-expression.ts'
 import { type ResolvedDst, resolveDst } from './dst.ts'
 import { offsetAt, segmentAt, type ZoneSegment } from './zone.ts'
 
@@ -196,5 +196,5 @@ function plannerOf(rule: CronRule): Planner {
 export function ruleText({ cron, timezone, dst, at, startAt, endAt }: CronRule): string {
   const extras = { dst: dst === 'vixie' ? undefined : dst, at, startAt, endAt }
   const text = JSON.stringify(extras)
-  return `${cron.trim().split(/\s+/).join(' ')} ${timezone}${text === '{}' ? '' : ` ${text}`}`
+  return `${cronText(cron)} ${timezone}${text === '{}' ? '' : ` ${text}`}`
 }
