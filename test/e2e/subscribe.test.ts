@@ -133,6 +133,11 @@ describe('subscribe', () => {
     expect(() =>
       subscribe('wrong', 7 as unknown as string, () => undefined, { redis: rig.redis.url, namespace: 'shop' }),
     ).toThrow(/filter must be/)
+    const slip = { types: ['a'], startFrom: 'evt_fffffffffff00000000' }
+    await expect(start('slip', slip, () => undefined, { onError: () => undefined })).rejects.toMatchObject({
+      code: 'sdk.invalid_input',
+      message: expect.stringContaining('is the id of no event'),
+    })
     expect(() => subscribe('', 'a', () => undefined, { redis: rig.redis.url, namespace: 'shop' })).toThrow(
       /^group must be a name/,
     )

@@ -104,6 +104,7 @@ describe('GET /events', () => {
     'after=czz.zzzzzzzzzzzzzzzzzz.0',
     'after=c0.zzzzzzzzzz',
     'after=2026-13-01T00:00:00Z',
+    'after=evt_fffffffffff00000000',
     'limit=0',
     'types=a%20b',
     'wait=1000',

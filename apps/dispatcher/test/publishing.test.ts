@@ -114,6 +114,14 @@ describe('an event that is published', () => {
   it.each([
     ['no event at all', '{}', { 'content-type': 'application/json' }, 422, '/type'],
     ['a field that is unknown', '{"type":"a","subjekt":"b"}', { 'content-type': 'application/json' }, 422, '/subjekt'],
+    ['a time that is none', '{"type":"a","time":"today"}', { 'content-type': 'application/json' }, 422, '/time'],
+    [
+      'an order without a key',
+      '{"specversion":"1.0","id":"1","source":"/a","type":"b","partitionkey":""}',
+      STRUCTURED,
+      422,
+      '/partitionkey',
+    ],
     ["the platform's own type", '{"type":"job.dead_lettered"}', { 'content-type': 'application/json' }, 422, '/type'],
     ['a broken text', '{', STRUCTURED, 400, undefined],
     ['an event without id', '{"specversion":"1.0","source":"/a","type":"b"}', STRUCTURED, 422, '/id'],
@@ -124,6 +132,15 @@ describe('an event that is published', () => {
     expect(answer.status).toBe(status)
     expect(answer.body.errors?.[0]?.pointer).toBe(pointer)
     expect(answer.headers.get('content-type')).toContain('application/problem+json')
+  })
+
+  it('is refused when body and address say different namespaces', async () => {
+    const body = { type: 'a', namespace: 'plain' }
+    const { status, body: problem } = await rig.client.call('POST', '/events?namespace=modes', { body })
+    expect([status, problem.errors?.[0]?.pointer]).toEqual([422, '/namespace'])
+    expect((await rig.client.call('POST', '/events?namespace=plain', { body })).body).toMatchObject({
+      namespace: 'plain',
+    })
   })
 
   it('is refused when it is too large', async () => {
@@ -152,6 +169,8 @@ describe('an event that is published', () => {
       '/data/cents',
     ])
     expect(await publish(rig.client, 'typed.strict', { data: { cents: 1 } })).toMatchObject({ namespace: 'typed' })
+    const { body: told } = await rig.client.call<{ events: unknown[] }>('GET', '/events?types=typed.strict')
+    expect(told.events).toMatchObject([{ source: '/typed' }])
     const strict = { specversion: '1.0', id: 'bytes', source: '/typed', type: 'typed.strict' }
     const bytes = await rig.client.call('POST', '/events', {
       text: JSON.stringify({ ...strict, data_base64: 'AAAA' }),
@@ -167,6 +186,11 @@ describe('an event that is published', () => {
       headers: { 'content-type': 'application/cloudevents-batch+json' },
     })
     expect([half.status, half.body.errors?.[0]?.pointer]).toEqual([422, '/1/data'])
+    const alone = await rig.client.call('POST', '/events', {
+      text: JSON.stringify(batch.slice(1)),
+      headers: { 'content-type': 'application/cloudevents-batch+json' },
+    })
+    expect([alone.status, alone.body.errors?.[0]?.pointer]).toEqual([422, '/0/data'])
     expect(await publish(rig.client, 'typed.loose', { data: {} })).toMatchObject({
       namespace: 'typed',
       warnings: [{ pointer: '/data', detail: expect.stringContaining('cents') }],

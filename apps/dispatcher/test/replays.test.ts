@@ -132,5 +132,13 @@ describe('a replay', () => {
     expect(await refused('/subscriptions/again.mail/move', { to: 'then' })).toEqual([422, 'request.invalid'])
     expect(await refused('/subscriptions/again.mail/replay', { from: 'now' })).toEqual([422, 'request.invalid'])
     expect(await refused('/replays/none/stop', {})).toEqual([404, 'replay.unknown'])
+    // A slip in an id would pass over everything until the time that its digits say.
+    const slip = 'evt_fffffffffff00000000'
+    expect(await refused('/subscriptions/again.mail/move', { to: slip })).toEqual([422, 'request.invalid'])
+    expect(await refused('/subscriptions/again.mail/replay', { from: slip })).toEqual([422, 'request.invalid'])
+    expect(await refused('/subscriptions/again.mail/replay', { from: 'earliest', to: slip })).toEqual([
+      422,
+      'request.invalid',
+    ])
   })
 })

@@ -11,7 +11,10 @@ export type Lane = (typeof LANES)[number]
 export const MAX_DELAY_MS = 10 * 365 * 86_400_000
 
 /** RFC 3339 with an offset or Z. */
-export const timeSchema = z.iso.datetime({ offset: true })
+export const timeSchema = z.iso.datetime({
+  offset: true,
+  error: 'must be a time with an offset or Z, such as 2026-01-31T12:00:00Z',
+})
 
 export const idempotencyKeySchema = z.string().min(1).max(255)
 

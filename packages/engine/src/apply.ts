@@ -20,7 +20,12 @@ export type ApplyDecision =
 export function decideApply({ current, declaration, url, who, at, ends = {} }: ApplyInput): ApplyDecision {
   const { namespace, events, manifest } = declaration
   const version = (current?.version ?? 0) + 1
-  const queues = declaration.queues.map((queue) => begin(queue, { known: current?.queues, version, ends }))
+  // What was made through the API goes on from where it is when the manifest takes it over.
+  const known = [...(current?.queues ?? []), ...(current?.subscriptions ?? [])]
+  const declared = declaration.queues.filter(({ subscription }) => subscription)
+  const queues = declaration.queues.map((queue) =>
+    begin(queue, { known, version, ends, pointer: `/spec/subscriptions/${declared.indexOf(queue)}/startFrom` }),
+  )
   const subscriptions = current?.subscriptions?.filter((made) => !queues.some((queue) => isSame(queue, made)))
   const closing = current ? stillToClose(current, [...queues, ...(subscriptions ?? [])]) : []
   const next: Service = {
@@ -58,7 +63,7 @@ export function withSubscription(
   { ends, who, at }: { ends: Positions; who: string; at: string },
 ): Service {
   const version = service.version + 1
-  const begun = begin(queue, { known: service.subscriptions, version, ends })
+  const begun = begin(queue, { known: service.subscriptions, version, ends, pointer: '/config/startFrom' })
   const known = service.subscriptions?.find((made) => isSame(made, queue))
   if (known && JSON.stringify(known) === JSON.stringify(begun)) return service
   const others = (service.subscriptions ?? []).filter((made) => made !== known)
@@ -83,13 +88,16 @@ interface Beginning {
   readonly known: readonly QueueDefinition[] | undefined
   readonly version: number
   readonly ends: Positions
+  /** Where it says so, for what is wrong with it. */
+  readonly pointer: string
 }
 
 /** A subscription goes on from where it is; a new one begins where it says. `startFrom` has a meaning only then. */
-function begin(queue: QueueDefinition, { known = [], version, ends }: Beginning): QueueDefinition {
+function begin(queue: QueueDefinition, { known = [], version, ends, pointer }: Beginning): QueueDefinition {
   if (!queue.subscription) return queue
   const before = known.find((other) => isSame(other, queue))?.subscription
-  const { since, starts } = before ?? { since: version, starts: startPositions(queue.subscription.startFrom, ends) }
+  const { startFrom } = queue.subscription
+  const { since, starts } = before ?? { since: version, starts: startPositions(startFrom, ends, pointer) }
   return { ...queue, subscription: { ...queue.subscription, since, starts: { ...starts } } }
 }
 

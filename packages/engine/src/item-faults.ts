@@ -1,4 +1,4 @@
-import { manifestQueueSchema } from '@millrace/contracts'
+import { isPlatformEvent, manifestQueueSchema } from '@millrace/contracts'
 import { faultOfSchema } from './event-schema.ts'
 import { compileFilters } from './filter/filters.ts'
 import { faultsOfSchedule } from './schedule/manifest-faults.ts'
@@ -16,6 +16,7 @@ export function faultsOfItem(raw: Raw, { list, routes }: { list: string; routes:
   const faults: [field: string, detail: string | undefined][] = [
     // Whoever subscribes may well do so at a public address; that is only warned of.
     ['endpoint', list === 'subscriptions' ? undefined : faultOfEndpoint(raw.endpoint, routes)],
+    ['type', list === 'events' ? faultOfType(raw.type) : undefined],
     ['schema', list === 'events' ? faultOfSchema(raw.schema) : undefined],
     ['endpoint', faultOfDelivery(raw, list)],
     [
@@ -54,6 +55,12 @@ function faultsOfFilters(filters: unknown): ItemFault[] {
       .map((part) => (/^\d+$/.test(part) ? Number(part) : part))
     return { path: ['filters', ...inner], detail }
   })
+}
+
+/** Here and not in the schema, by which stored services are read too: a later version may publish more types itself. */
+function faultOfType(type: unknown): string | undefined {
+  if (typeof type !== 'string' || !isPlatformEvent(type)) return undefined
+  return `"${type}" is a type that only the platform itself publishes: choose another, or subscribe to it`
 }
 
 const ENDPOINTS: Readonly<Record<string, string>> = {

@@ -1,6 +1,8 @@
 import {
   type Backoff,
+  comparePositions,
   type ManifestSubscription,
+  ProblemError,
   parseId,
   parsePosition,
   type QueueDefinition,
@@ -76,17 +78,27 @@ const LAST_SEQUENCE = Number.MAX_SAFE_INTEGER
 /**
  * Behind which position of each log reading begins. `ends` are the positions that the logs have now; they also say which
  * partitions there are. An id and a time are included.
+ *
+ * @throws ProblemError, with the pointer given, for an id that no event has: its digits would be read as a time, and one that
+ *   was mistyped may lie centuries ahead.
  */
-export function startPositions(startFrom: string, ends: Positions): Positions {
+export function startPositions(startFrom: string, ends: Positions, pointer: string): Positions {
   if (startFrom === 'now') return ends
   if (startFrom === 'earliest') return all(ends, () => BEGINNING)
   const id = parseId(startFrom)
   if (id) {
     const { ms, seq } = id
+    const end = ends[String(id.partition)]
+    if (end === undefined || comparePositions(`${ms}-${seq}`, end) > 0) throw noEvent(startFrom, pointer)
     const before = seq > 0 ? `${ms}-${seq - 1}` : beforeTime(ms)
     return all(ends, (partition) => (partition === String(id.partition) ? before : beforeTime(ms)))
   }
   return all(ends, () => beforeTime(Date.parse(startFrom)))
+}
+
+function noEvent(id: string, pointer: string): ProblemError {
+  const detail = `"${id}" is the id of no event that was published; GET /events and POST /events name those that were`
+  return new ProblemError('request.invalid', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] })
 }
 
 /** The position behind which an entry has the time given, or a later one. */

@@ -86,6 +86,9 @@ describe('a subscription in a manifest', () => {
       { pointer: '/spec/events/1/type', detail: expect.stringContaining('declared twice') },
     ])
     expect(mistakes('  events:\n    - {type: a, schema: {requierd: [b]}}\n')).toHaveLength(1)
+    expect(mistakes('  events:\n    - {type: job.enqueued}\n')).toMatchObject([
+      { pointer: '/spec/events/0/type', detail: expect.stringContaining('only the platform itself publishes') },
+    ])
   })
 })
 
@@ -108,6 +111,14 @@ describe('applying a subscription', () => {
     expect(later.queues[0]?.subscription).toMatchObject({ since: 1, starts: ENDS })
   })
 
+  it('is refused where it would begin at an event that is not there, unless it has begun', () => {
+    const errors = [{ pointer: '/spec/subscriptions/0/startFrom', detail: expect.stringContaining('no event') }]
+    const late = '{name: mail, endpoint: /internal/a, startFrom: evt_fffffffffff00000001}'
+    expect(() => apply(late)).toThrow(expect.objectContaining({ errors }))
+    const first = apply('{name: mail, endpoint: /internal/a}')
+    expect(apply(late, { current: first }).queues[0]?.subscription).toMatchObject({ since: 1, starts: ENDS })
+  })
+
   it('begins anew when it was taken out in between', () => {
     const first = apply('{name: mail, endpoint: /internal/a}')
     const without = apply('{name: other, endpoint: /internal/a}', { current: first })
@@ -127,6 +138,9 @@ describe('applying a subscription', () => {
     const applied = apply('{name: other, endpoint: /internal/a}', { current: service })
     expect(applied.subscriptions).toEqual(service.subscriptions)
     expect(applied.closing.map(({ name }) => name)).toEqual(['mail'])
+    const takenOver = apply('{name: api-made, endpoint: /internal/c}', { current: service, ends: { '0': '9000-0' } })
+    expect(takenOver).toMatchObject({ queues: [{ subscription: { since: 2, starts: { '0': '0-0', '1': '0-0' } } }] })
+    expect(takenOver.subscriptions).toBeUndefined()
     const removed = withoutSubscription(applied, 'api-made', by)
     expect(removed.subscriptions).toEqual([])
     expect(removed.closing.map(({ name }) => name)).toEqual(['mail', 'api-made'])
@@ -141,8 +155,19 @@ describe('where a subscription starts', () => {
     // The event itself is the first: 1500-3 in partition 1.
     ['evt_000000005dc00003001', { '0': '1499-9007199254740991', '1': '1500-2' }],
     ['evt_000000005dc00000001', { '0': '1499-9007199254740991', '1': '1499-9007199254740991' }],
+    // The last of its partition.
+    ['evt_000000007d000000001', { '0': '1999-9007199254740991', '1': '1999-9007199254740991' }],
   ])('%s', (startFrom, expected) => {
-    expect(startPositions(startFrom, ENDS)).toEqual(expected)
+    expect(startPositions(startFrom, ENDS, '/to')).toEqual(expected)
+  })
+
+  it.each([
+    ['whose time has not come', 'evt_fffffffffff00000001'],
+    ['that would come right behind the last one', 'evt_000000007d000001001'],
+    ['of a partition that is not there', 'evt_000000005dc00000002'],
+  ])('not at an event %s: nothing would be read until then', (_what, startFrom) => {
+    const errors = [{ pointer: '/to', detail: expect.stringContaining('is the id of no event') }]
+    expect(() => startPositions(startFrom, ENDS, '/to')).toThrow(expect.objectContaining({ errors }))
   })
 })
 

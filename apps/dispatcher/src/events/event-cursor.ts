@@ -20,7 +20,7 @@ export function parseAfter(after: string, ends: Positions): Positions {
     // A log that the cursor does not know is one that it has read nothing of.
     return { ...Object.fromEntries(Object.keys(ends).map((partition) => [partition, '0-0'])), ...cursor }
   }
-  if (startFromSchema.safeParse(after).success) return startPositions(after, ends)
+  if (startFromSchema.safeParse(after).success) return startPositions(after, ends, '/after')
   const detail = 'must be a cursor that an answer had, now, earliest, a time, or the id of an event'
   throw new ProblemError('request.invalid', `after ${detail}.`, { errors: [{ pointer: '/after', detail }] })
 }

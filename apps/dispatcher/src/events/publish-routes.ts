@@ -86,12 +86,19 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
           body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
         }
         const { namespace } = request.query
+        const isBatch = bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch')
         const complete = decodeEvents(incoming)
         const { traceparent, tracestate } = request.headers as TraceCarrier
         const headers = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
         const published = await traces({ namespace, complete, headers }, async (carrier) => {
-          const read: readonly EventToPublish[] = complete ?? [readPlain(incoming, deps.clock, carrier)]
-          const events = read.map((event) => ({ ...event, ...(namespace && { namespace }) }))
+          const read: readonly EventToPublish[] = complete ?? [
+            readPlain(incoming, { ...deps, carrier, asked: namespace }),
+          ]
+          const events = read.map((event, index) => ({
+            ...event,
+            ...(namespace && { namespace }),
+            ...(isBatch && { pointer: `/${index}` }),
+          }))
           for (const { json } of events) measure.bytes.observe(checkSize(json, deps.maxEventBytes))
           return deps.publisher.publish(events, (each) => request.requireNamespace(each))
         })
@@ -99,8 +106,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const seconds = (performance.now() - startedAt) / 1000
         deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds)
         for (const one of published) count(deps, one)
-        if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
-          return reply.status(202).send({ ...stated, events: published })
+        if (isBatch) return reply.status(202).send({ ...stated, events: published })
         const [one] = published as [Published]
         return reply.status(one.deduplicated ? 200 : 202).send({ ...one, ...stated })
       },
@@ -108,8 +114,17 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
   })
 }
 
+interface PlainContext extends Pick<PublishDeps, 'clock' | 'publisher'> {
+  readonly carrier: TraceCarrier
+  /** The namespace that the address says. */
+  readonly asked: string | undefined
+}
+
 /** `{type, data, subject?, …}`: what a CloudEvent needs besides is filled in; the data stays as it was written. */
-function readPlain({ contentType, body }: EventRequest, clock: Clock, carrier: TraceCarrier): EventToPublish {
+function readPlain(
+  { contentType, body }: EventRequest,
+  { clock, publisher, carrier, asked }: PlainContext,
+): EventToPublish {
   if (!/^application\/(?:[\w.+-]+\+)?json$/.test(bareMediaType(contentType))) {
     throw new ProblemError(
       'request.unsupported_media_type',
@@ -124,11 +139,17 @@ function readPlain({ contentType, body }: EventRequest, clock: Clock, carrier: T
       errors,
     })
   }
-  const { namespace, id = randomUUID(), source, time, data, ...named } = parsed.data
+  const { namespace = asked, id = randomUUID(), source, time, data, ...named } = parsed.data
+  if (asked !== undefined && namespace !== asked) {
+    const detail = `is "${namespace}", and the address says "${asked}": leave one of the two out`
+    throw new ProblemError('request.invalid', `The event: /namespace ${detail}.`, {
+      errors: [{ pointer: '/namespace', detail }],
+    })
+  }
   const attributes = {
     specversion: '1.0',
     id,
-    source: source ?? `/${namespace ?? 'default'}`,
+    source: source ?? `/${namespace ?? publisher.namespaceOf(named.type)}`,
     ...carrier,
     ...named,
     time: time ?? new Date(clock.now()).toISOString(),

@@ -13,6 +13,8 @@ const MAX_EVENTS_PER_CALL = 500
 export interface EventToPublish extends IncomingEvent {
   /** Whose event it is, where the request says so. */
   readonly namespace?: string
+  /** Where it stands in a batch, `/0`. */
+  readonly pointer?: string
   /** Made here, so that it cannot have been published before. */
   readonly fresh?: boolean
 }
@@ -26,6 +28,8 @@ export interface Published {
 }
 
 export interface Publisher {
+  /** Whose an event is when the request does not say so: the service's that declares its type. */
+  namespaceOf(type: string): string
   /**
    * Append events to the log. Throws ProblemError, before anything is published, when one does not fit its schema;
    * `requireNamespace` throws for whose events the sender may not publish.
@@ -75,14 +79,17 @@ export function createPublisher({
     }
   }
 
+  const namespaceOf = (type: string) => schemas.ownerOf(type) ?? DEFAULT_NAMESPACE
+
   return {
+    namespaceOf,
     async publish(events, requireNamespace) {
-      const checked = events.map((event, index) => {
+      const checked = events.map((event) => {
         const type = String(event.attributes.type)
-        const namespace = event.namespace ?? schemas.ownerOf(type) ?? DEFAULT_NAMESPACE
+        const namespace = event.namespace ?? namespaceOf(type)
         requireNamespace(namespace)
-        const pointer = events.length > 1 ? `/${index}` : ''
-        return { event, namespace, warnings: schemas.check({ namespace, type, json: event.json, pointer }) }
+        const { json, pointer = '' } = event
+        return { event, namespace, warnings: schemas.check({ namespace, type, json, pointer }) }
       })
       return Promise.all(checked.map(({ event, namespace, warnings }) => append(event, namespace, warnings)))
     },

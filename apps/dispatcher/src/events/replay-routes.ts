@@ -57,7 +57,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       const { id } = request.params
       const { to, who, why } = request.body
       const { address, partition } = await find(deps, id)
-      const positions = startPositions(to, await logEnds(deps.sources))
+      const positions = startPositions(to, await logEnds(deps.sources), '/to')
       await checkReach(deps, positions)
       // Until the partition has been told of it, a subscription that was made just now cannot be moved.
       await deps.views.current()
@@ -82,7 +82,7 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       const { id } = request.params
       const { address, partition } = await find(deps, id)
       const logs = await logEnds(deps.sources)
-      const range = { positions: startPositions(from, logs), ends: startPositions(to, logs) }
+      const range = { positions: startPositions(from, logs, '/from'), ends: startPositions(to, logs, '/to') }
       checkOrder(range)
       await checkReach(deps, range.positions)
       if (dryRun) return reply.status(200).send(await countMatching(deps, address, range))

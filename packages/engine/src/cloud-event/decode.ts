@@ -1,4 +1,5 @@
 import {
+  ATTRIBUTE_NAMES,
   CLOUD_EVENT_BATCH_TYPE,
   CLOUD_EVENT_TYPE,
   cloudEventSchema,
@@ -22,7 +23,7 @@ export interface IncomingEvent {
 }
 
 /** The parser passes over it, where it finds all others that are no names. */
-const NO_NAME: FieldError = { pointer: '/__proto__', detail: 'is no name of an attribute: 1 to 64 of a-z and 0-9' }
+const NO_NAME: FieldError = { pointer: '/__proto__', detail: `is no name of an attribute: ${ATTRIBUTE_NAMES}` }
 
 const MAX_DEPTH = REQUEST_LIMITS.jsonLevels.value
 

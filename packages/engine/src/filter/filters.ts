@@ -1,4 +1,4 @@
-import type { FieldError } from '@millrace/contracts'
+import { ATTRIBUTE_NAME, ATTRIBUTE_NAMES, type FieldError } from '@millrace/contracts'
 import { type Attributes, attributeOf, evaluateCesql } from './cesql/evaluate.ts'
 import { parseCesql } from './cesql/parser.ts'
 import { CesqlSyntaxError } from './cesql/tokens.ts'
@@ -14,7 +14,6 @@ export type CompiledFilters =
 export const FILTER_DIALECTS = ['exact', 'prefix', 'suffix', 'all', 'any', 'not', 'sql'] as const
 type Dialect = (typeof FILTER_DIALECTS)[number]
 
-const ATTRIBUTE = /^[a-z0-9]{1,20}$/
 /** Filters stand in manifests that people write; more of them than this is a mistake. */
 const MAX_FILTERS = 200
 const MAX_DEPTH = 10
@@ -91,10 +90,10 @@ class Compiler {
     if (wanted.length === 0)
       return this.#refuse(pointer, 'must be an object of attributes and their values, such as {type: order.paid}')
     for (const [name, text] of wanted) {
-      if (!ATTRIBUTE.test(name) || name === 'data')
+      if (!ATTRIBUTE_NAME.test(name) || name === 'data')
         this.#refuse(
           `${pointer}/${name}`,
-          'is no attribute of a CloudEvent: names are 1 to 20 of a-z and 0-9, and not data',
+          `is no attribute of a CloudEvent: names are ${ATTRIBUTE_NAMES}, and not data`,
         )
       if (typeof text !== 'string' || text === '')
         this.#refuse(`${pointer}/${name}`, 'must be a string that is not empty')

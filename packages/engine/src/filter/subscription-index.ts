@@ -46,7 +46,7 @@ export function indexSubscriptions<Item extends TypePatterns>(subscriptions: Ite
       }
       if (size === 0) return found
       add(type)
-      for (let dot = type.indexOf('.'); dot > 0; dot = type.indexOf('.', dot + 1)) add(`${type.slice(0, dot)}.*`)
+      for (let dot = type.indexOf('.'); dot >= 0; dot = type.indexOf('.', dot + 1)) add(`${type.slice(0, dot)}.*`)
       if (!isPlatformEvent(type)) add(EVERYTHING)
       if (remembered.size >= MAX_REMEMBERED) remembered.clear()
       remembered.set(type, found)

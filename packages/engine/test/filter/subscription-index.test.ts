@@ -18,6 +18,7 @@ describe('the index of subscriptions', () => {
     [['*'], contracts.JOB_EVENTS.deadLettered, false],
     [['job.*'], contracts.JOB_EVENTS.deadLettered, true],
     [['*'], 'job.posted', true],
+    [['.net.*'], '.net.started', true],
   ])('%j fits %s: %s', (types, type, expected) => {
     expect(fitsTypes(types, type)).toBe(expected)
   })

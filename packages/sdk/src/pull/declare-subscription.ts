@@ -1,4 +1,5 @@
-import { readSubscription, withSubscription } from '@millrace/engine'
+import { ProblemError, type QueueDefinition, type Service } from '@millrace/contracts'
+import { type Positions, readSubscription, withSubscription } from '@millrace/engine'
 import { changeService, logEnds, type Partition, type Partitions } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
 import type { SubscriptionFields } from './subscription-fields.ts'
@@ -37,11 +38,22 @@ export async function declareSubscription(
       const message = `The manifest of ${namespace} declares a subscription ${name}: leave the filter undefined here, or take it out there`
       throw new MillraceError(message, { code: 'subscription.declared' })
     }
-    const service = withSubscription(current, read.queue, { ends, ...by })
+    const service = kept(current, read.queue, { ends, ...by })
     if (service === current) return { service }
     const { version, url } = service
     return { service, event: { version, url, who: by.who, change: `subscribe subscription ${name}` } }
   })
+}
+
+function kept(current: Service, queue: QueueDefinition, change: { ends: Positions; who: string; at: string }): Service {
+  try {
+    return withSubscription(current, queue, change)
+  } catch (error) {
+    // Where it is to begin there is no event.
+    if (!(error instanceof ProblemError)) throw error
+    const message = `The subscription ${queue.name} was refused: ${error.message}`
+    throw new MillraceError(message, { code: 'sdk.invalid_input', cause: error })
+  }
 }
 
 export function noService(namespace: string): string {

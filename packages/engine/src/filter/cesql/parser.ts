@@ -1,3 +1,4 @@
+import { ATTRIBUTE_NAME, ATTRIBUTE_NAMES } from '@millrace/contracts'
 import { type CesqlFunction, findFunction } from './functions.ts'
 import { type LikePattern, likePattern } from './like-pattern.ts'
 import { CesqlSyntaxError, type Token, tokenize } from './tokens.ts'
@@ -41,7 +42,6 @@ const BINDING: Readonly<Record<string, number>> = {
   '%': 5,
 }
 const KEYWORDS = new Set(['AND', 'OR', 'XOR', 'NOT', 'LIKE', 'IN', 'EXISTS', 'TRUE', 'FALSE'])
-const ATTRIBUTE = /^[a-z0-9]{1,20}$/
 /** A filter is written by people; nobody nests this deep, and recursion must have an end. */
 const MAX_DEPTH = 100
 
@@ -215,8 +215,8 @@ class Parser {
     const { kind, text, position } = this.#token
     if (kind !== 'word' && kind !== 'integer') throw this.#unexpected('the name of an attribute')
     if (KEYWORDS.has(text.toUpperCase())) throw this.#unexpected('the name of an attribute')
-    if (!ATTRIBUTE.test(text))
-      throw new CesqlSyntaxError(`"${text}" is no attribute: names are 1 to 20 of a-z and 0-9`, position)
+    if (!ATTRIBUTE_NAME.test(text))
+      throw new CesqlSyntaxError(`"${text}" is no attribute: names are ${ATTRIBUTE_NAMES}`, position)
     if (text === 'data') throw new CesqlSyntaxError('data is no attribute: filters see the attributes only', position)
     this.#at++
     return text
