@@ -126,6 +126,26 @@ describe('subscriptions', () => {
     await publish(rig.client, 'dying.sent', { data: 2 })
     await rig.client.until('dying', 'subscription:mail', { waiting: 1, running: 0 })
   })
+
+  it('are drained: what comes meanwhile is theirs after the resume, in order', async () => {
+    const [drained, other] = [eventsPath('drained', 'mail'), eventsPath('drained', 'other')]
+    const types = ['drained.sent']
+    await subscribeTo(rig.client, 'drained', {
+      subscriptions: [
+        { name: 'mail', types, concurrency: 1 },
+        { name: 'other', types },
+      ],
+      url: rig.receiver.url,
+    })
+    const command = (word: string) => rig.client.call('POST', `/queues/drained/subscription:mail/${word}`, { body: {} })
+    expect((await command('drain')).body).toEqual({ result: 'draining' })
+    for (const data of [1, 2, 3]) await publish(rig.client, 'drained.sent', { data, subject: 's' })
+    await rig.receiver.waitFor(other, 3)
+    expect(rig.receiver.requests(drained)).toHaveLength(0)
+    expect((await command('resume')).body).toEqual({ result: 'resumed' })
+    await rig.receiver.waitFor(drained, 3)
+    expect(dataAt(rig.receiver, drained)).toEqual([1, 2, 3])
+  })
 })
 
 it('leaves queues alone that a manifest had before', async () => {

@@ -103,6 +103,15 @@ describe('a handler', () => {
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(395)
   })
 
+  it('that throws what only looks like RetryAfter has failed as by any other error', async () => {
+    await pulling.rig.declare('lookalike', { retries: 1 })
+    await start('lookalike', (job) => {
+      if (job.attempt === 1) throw { name: 'RetryAfter', delayMs: Number.NaN }
+    })
+    await pulling.rig.add('lookalike', [1])
+    await pulling.rig.until('lookalike', { succeeded: 1 })
+  })
+
   it('that says "not now" with counts: false keeps its attempts', async () => {
     await pulling.rig.declare('not-now', { retries: 0 })
     const attempts: number[] = []

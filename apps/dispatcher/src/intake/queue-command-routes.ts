@@ -88,12 +88,12 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
     async (request) => {
       const { who, why } = request.body
       const { address, definition } = await find(deps, request.params)
-      if (definition.kind !== 'queue') {
+      if (definition.kind === 'schedule') {
         throw new ProblemError(
           'request.invalid',
           'The jobs of a schedule are its ticks; nobody else puts any in. Pause it instead.',
           {
-            errors: [{ pointer: '/name', detail: 'must be a queue that producers enqueue into' }],
+            errors: [{ pointer: '/name', detail: 'must be a queue that producers enqueue into, or a subscription' }],
           },
         )
       }

@@ -186,7 +186,8 @@ function toFailure(thrown: unknown): HandlerFailure {
   if (typeof thrown !== 'object' || thrown === null) return { reason: 'worker_failed', error }
   const { noRetry, name, delayMs, counts } = thrown as Record<string, unknown>
   if (noRetry === true) return { reason: 'no_retry', error }
-  if (name !== 'RetryAfter' || typeof delayMs !== 'number') return { reason: 'worker_failed', error }
+  // What is no time to wait would be none for the store either.
+  if (name !== 'RetryAfter' || typeof delayMs !== 'number' || !(delayMs >= 0)) return { reason: 'worker_failed', error }
   return { reason: 'worker_failed', error, retryAfterMs: delayMs, counts: counts !== false }
 }
 
