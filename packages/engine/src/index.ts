@@ -134,7 +134,7 @@ export {
   type SkippedGap,
   skippedGaps,
 } from './schedule/nominal-times.ts'
-export { type Preview, type PreviewTime, previewRule, wallText } from './schedule/preview.ts'
+export { type Preview, type PreviewTime, previewRule, previewSteps, wallText } from './schedule/preview.ts'
 export { createSigningKey, type SignedContent, type SigningKey } from './signature.ts'
 export {
   beforeTime,

@@ -1,5 +1,6 @@
+import { setImmediate as turnOfOthers } from 'node:timers/promises'
 import { type FieldError, ProblemError, previewRequestSchema, previewSchema, problemSchema } from '@millrace/contracts'
-import { checkCron, checkTimezone, previewRule } from '@millrace/engine'
+import { checkCron, checkTimezone, previewSteps } from '@millrace/engine'
 import type { AppServer, Clock } from '@millrace/runtime'
 
 /** `POST /schedules/preview`: nothing is declared, nothing fires. */
@@ -20,7 +21,13 @@ export function addPreviewRoute(server: AppServer, { clock }: { clock: Clock }):
         ['/timezone', timezone, checkTimezone(timezone)],
       ])
       const fromMs = from === undefined ? clock.now() : Date.parse(from)
-      return previewRule({ cron, timezone, dst }, { fromMs, count })
+      const steps = previewSteps({ cron, timezone, dst }, { fromMs, count })
+      for (;;) {
+        const step = steps.next()
+        if (step.done) return step.value
+        // Ticks are due meanwhile.
+        await turnOfOthers()
+      }
     },
   )
 }

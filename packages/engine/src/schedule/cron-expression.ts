@@ -114,7 +114,22 @@ export function parseCron(expression: string): ParsedCron {
   const text = cronText(NICKNAMES[trimmed] ?? trimmed)
   const [minute, hour] = text.split(' ') as [string, string]
   const cron = wallCron(text)
-  return { kind: 'fields', minute, hour, text, nextWall: (after) => cron.nextRun(new Date(after))?.getTime() }
+  const find = (after: number) => cron.nextRun(new Date(after))?.getTime()
+  return { kind: 'fields', minute, hour, text, nextWall: rememberingLast(find) }
+}
+
+/**
+ * The next match is the same for every time up to it. What is asked about one nominal time is mostly asked several times over,
+ * and for a fifth Monday of a February the library looks through decades.
+ */
+function rememberingLast(find: (after: number) => number | undefined): (after: number) => number | undefined {
+  let last: { from: number; next: number | undefined } | undefined
+  return (after) => {
+    if (last && after >= last.from && after < (last.next ?? Number.POSITIVE_INFINITY)) return last.next
+    const next = find(after)
+    last = { from: after, next }
+    return next
+  }
 }
 
 // Day of the month OR weekday, as Vixie cron has it; AND as soon as one of the two begins with a star. So `*/2` in one

@@ -91,11 +91,19 @@ function nextOfFields(cron: CronFields, search: Search): NominalTime | undefined
   for (;;) {
     const found = firstIn(segment, cron, search)
     if (found) return found
-    const wallMs = cron.nextWall(segment.endMs + segment.offsetMs - NEAR_MS)
-    if (wallMs === undefined) return undefined
-    // Years may pass until the next match: go to just before it rather than through all changes in between.
-    segment = segmentAt(timezone, Math.max(segment.endMs, wallMs - NEAR_MS))
+    const later = laterSegment(timezone, segment, cron)
+    if (!later) return undefined
+    segment = later
   }
+}
+
+/**
+ * The next segment in which, or at whose start, there may be a match; undefined when there is none any more. Years may pass
+ * until then: it is found from just before the match rather than through all changes in between.
+ */
+function laterSegment(timezone: string, { endMs, offsetMs }: ZoneSegment, cron: CronFields): ZoneSegment | undefined {
+  const wallMs = cron.nextWall(endMs + offsetMs - NEAR_MS)
+  return wallMs === undefined ? undefined : segmentAt(timezone, Math.max(endMs, wallMs - NEAR_MS))
 }
 
 function firstIn(segment: ZoneSegment, cron: CronFields, search: Search): NominalTime | undefined {
@@ -145,9 +153,8 @@ export function skippedGaps(rule: CronRule, { afterMs, untilMs }: { afterMs: num
   const { cron } = plannerOf(rule)
   if (cron.kind === 'every' || resolveDst(rule.dst, cron).gap !== 'skip') return []
   const gaps: SkippedGap[] = []
-  let segment = segmentAt(rule.timezone, afterMs)
-  while (segment.endMs <= untilMs) {
-    segment = segmentAt(rule.timezone, segment.endMs)
+  let segment = laterSegment(rule.timezone, segmentAt(rule.timezone, afterMs), cron)
+  for (; segment && segment.startMs <= untilMs; segment = laterSegment(rule.timezone, segment, cron)) {
     const walls = wallsIn(cron, segment.startMs + segment.beforeMs, segment.startMs + segment.offsetMs)
     if (walls.length === 0) continue
     gaps.push({

@@ -21,17 +21,36 @@ export interface Preview {
   readonly presets: Readonly<Record<DstPreset, PreviewTime[]>>
 }
 
+interface Asked {
+  readonly fromMs: number
+  readonly count: number
+}
+
 /** The next nominal times of a rule after a time, with what each preset would make of them. */
-export function previewRule(rule: CronRule, { fromMs, count }: { fromMs: number; count: number }): Preview {
-  const presets = DST_PRESETS.map((dst) => [dst, timesOf({ ...rule, dst }, { fromMs, count })] as const)
+export function previewRule(rule: CronRule, asked: Asked): Preview {
+  const steps = previewSteps(rule, asked)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/**
+ * The same, with a stop behind each time. A hundred fifth Mondays of a February lie a thousand years apart: whoever has
+ * other things to do at their time does them in between.
+ */
+export function* previewSteps(rule: CronRule, asked: Asked): Generator<undefined, Preview> {
+  const times = yield* timesOf(rule, asked)
+  const presets: [DstPreset, PreviewTime[]][] = []
+  for (const dst of DST_PRESETS) presets.push([dst, yield* timesOf({ ...rule, dst }, asked)])
   return {
-    times: timesOf(rule, { fromMs, count }),
+    times,
     description: describeRule(rule),
     presets: Object.fromEntries(presets) as Record<DstPreset, PreviewTime[]>,
   }
 }
 
-function timesOf(rule: CronRule, { fromMs, count }: { fromMs: number; count: number }): PreviewTime[] {
+function* timesOf(rule: CronRule, { fromMs, count }: Asked): Generator<undefined, PreviewTime[]> {
   const times: PreviewTime[] = []
   let afterMs = fromMs
   while (times.length < count) {
@@ -39,6 +58,7 @@ function timesOf(rule: CronRule, { fromMs, count }: { fromMs: number; count: num
     if (!time) break
     times.push(toPreview(rule, time, skippedGaps(rule, { afterMs, untilMs: time.atMs })))
     afterMs = time.atMs
+    yield
   }
   return times
 }

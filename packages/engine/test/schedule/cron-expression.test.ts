@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { checkCron, checkTimezone, describeRule, parseDuration, previewRule, ruleText } from '../../src/index.ts'
+import {
+  checkCron,
+  checkTimezone,
+  describeRule,
+  parseDuration,
+  previewRule,
+  previewSteps,
+  ruleText,
+} from '../../src/index.ts'
 
 describe('a cron expression', () => {
   it.each([
@@ -133,6 +141,17 @@ describe('a preview', () => {
     expect(times[0]).toMatchObject({ offset: '-04:00', note: 'this wall-clock time comes twice: the first' })
     expect(presets.go.map(({ offset }) => offset)).toEqual(['-04:00', '-05:00'])
     expect(presets.go[1]?.note).toBe('this wall-clock time comes twice: the second')
+  })
+
+  it('stops behind each time, so that others get their turn', () => {
+    const rule = { cron: '0 0 * 2 1#5', timezone: 'America/New_York' }
+    const steps = previewSteps(rule, { fromMs: Date.parse('2026-03-07T12:00:00Z'), count: 3 })
+    let step = steps.next()
+    let stops = 0
+    for (; !step.done; step = steps.next()) stops++
+    expect(step.value.times.map(({ local }) => local.slice(0, 4))).toEqual(['2044', '2072', '2112'])
+    // The rule itself, and each of the presets.
+    expect(stops).toBe(3 * (1 + Object.keys(step.value.presets).length))
   })
 
   it('of a rule that never fires is empty', () => {

@@ -124,6 +124,16 @@ describe('daylight saving, New York 2026', () => {
     expect(skippedGaps(newYork('30 4 * * *', 'go'), days)).toEqual([])
   })
 
+  it('finds the gaps of a rule that has a time a year, and passes by all other changes', () => {
+    const decades = { afterMs: UTC('2026-01-01'), untilMs: UTC('2100-01-01') }
+    const gaps = skippedGaps(newYork('30 2 8 3 *', 'go'), decades)
+    // The clocks go forward on the second Sunday of March.
+    const years = Array.from({ length: 74 }, (_, index) => 2026 + index)
+    const expected = years.filter((year) => new Date(Date.UTC(year, 2, 8)).getUTCDay() === 0)
+    expect(gaps.map(({ atMs }) => new Date(atMs).getUTCFullYear())).toEqual(expected)
+    expect(gaps.every(({ count }) => count === 1)).toBe(true)
+  })
+
   it('says which times a change made special', () => {
     expect(nextTime(newYork('30 2 * * *'), UTC(spring[0]))?.case).toBe('gap_end')
     expect(nextTime(newYork('30 2 * * *', 'shift'), UTC(spring[0]))?.case).toBe('gap_shift')
