@@ -1,4 +1,4 @@
-import { planAfter } from '@millrace/engine'
+import { planAfter, ruleOfText, timesLeft } from '@millrace/engine'
 import type { Logger } from '@millrace/runtime'
 import {
   limitsOf,
@@ -15,6 +15,7 @@ import {
   type StoredPlan,
   splitAddress,
   storeTime,
+  type TimesDue,
 } from '@millrace/streams'
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
@@ -86,10 +87,10 @@ async function planPartition(partition: Partition, schedules: Schedule[], deps: 
   const nowMs = await storeTime(partition)
   for (const schedule of schedules) await planOne(schedule, plans.get(schedule.address), { nowMs, deps })
   const declared = new Set(schedules.map(({ address }) => address))
-  for (const address of plans.keys()) {
+  for (const [address, known] of plans) {
     // A namespace that this view has not seen yet is not one that was removed.
     if (declared.has(address) || !deps.registry.service(splitAddress(address).namespace)) continue
-    if ((await removePlan(partition, address)) === 'removed')
+    if ((await removePlan(partition, address, timesDue(known, nowMs))) === 'removed')
       deps.logger.info({ event: 'schedule.removed', schedule: address }, 'schedule removed')
   }
   const [current, successes, pauses] = await Promise.all([
@@ -129,7 +130,7 @@ async function openNew(partition: Partition, schedules: Schedule[], opened: Map<
 async function planOne(
   schedule: Schedule,
   known: StoredPlan | undefined,
-  { nowMs, deps: { logger, tz } }: { nowMs: number; deps: PlannerDeps },
+  { nowMs, deps: { logger, metrics, tz } }: { nowMs: number; deps: PlannerDeps },
 ): Promise<void> {
   const { partition, address, rule, ruleText } = schedule
   const isKnown = known?.rule === ruleText
@@ -137,12 +138,22 @@ async function planOne(
   // Another database: what was the first time after that same point, with what is known now?
   const next = isKnown ? planFrom(schedule, known.afterMs, tz) : firstPlan(schedule, nowMs, tz)
   const moved = isKnown ? { movedFromMs: known.nominalMs ?? ('never' as const) } : {}
-  const result = await plan(partition, { address, rule: ruleText, plan: next, ...moved })
+  const due = isKnown ? undefined : timesDue(known, nowMs)
+  const result = await plan(partition, { address, rule: ruleText, plan: next, due, ...moved })
   if (result !== 'planned' && result !== 'moved') return
+  if (due) metrics.ticks.inc({ ...labelsOf(schedule), result: 'missed' }, due.count)
   const nextAt = next.nominalMs && new Date(next.nominalMs).toISOString()
   const fields = { schedule: address, cron: rule.cron, timezone: rule.timezone, nextAt, tz }
   if (result === 'planned') logger.info({ event: 'schedule.planned', ...fields }, 'schedule planned')
   else logger.warn({ event: 'schedule.moved', ...fields, from: known?.tz }, 'another time-zone database moved a tick')
+}
+
+/** What is due by a plan that ends: the ledger is to say that nobody fires it any more. */
+function timesDue(known: StoredPlan | undefined, nowMs: number): TimesDue | undefined {
+  const { rule = '', nominalMs } = known ?? {}
+  const old = ruleOfText(rule)
+  if (!old || nominalMs === undefined || nominalMs > nowMs) return undefined
+  return timesLeft(old, { plannedMs: nominalMs, nowMs })
 }
 
 /** A single time that has passed is planned all the same: how late it may fire is the catch-up's to say, and the ledger's to keep. */

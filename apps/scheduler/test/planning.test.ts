@@ -93,6 +93,8 @@ describe('a declared schedule', () => {
     expect(await schedulesOf('gone')).toEqual([])
     expect(await partition.redis.hexists(partition.keys.schedules, 'gone/schedule:nightly')).toBe(0)
     expect(await eventsOf(partition, 'schedule.removed', 'gone')).toHaveLength(1)
+    const kept = await client.call('GET', '/schedules/gone/nightly/ledger')
+    expect(kept, 'nothing was ever in it').toMatchObject({ status: 404, body: { code: 'schedule.unknown' } })
     await declare(redis, 'gone', [{ name: 'nightly', cron: '0 2 * * *' }])
     await planned('gone/schedule:nightly')
   })

@@ -74,6 +74,36 @@ describe('the ledger', () => {
     expect(cursorless).toMatchObject({ status: 422, body: { errors: [{ pointer: '/cursor' }] } })
   })
 
+  it('has all that was due of a rule that was edited, or taken out, while no scheduler ran', async () => {
+    const address = await planned('edited', minutely)
+    await rig.stopSchedulers()
+    const first = Math.floor(Date.now() / MINUTE) * MINUTE - 20 * MINUTE
+    await makeDue(rig.partition, address, first)
+    await declare(rig.redis, 'edited', [{ ...minutely, cron: '0 * * * *' }], rig.receiver.url)
+    await rig.startSchedulers()
+    const edited = await eventually(async () => (await ledger('edited', '?reason=changed')).entries[0])
+    expect(edited).toMatchObject({ at: new Date(first).toISOString(), state: 'missed' })
+    expect(edited.count).toBeGreaterThanOrEqual(21)
+    expect(Date.parse(edited.until ?? '')).toBe(first + ((edited.count ?? 0) - 1) * MINUTE)
+    const counted = { namespace: 'edited', result: 'missed' }
+    expect(await metricOf(rig.client, 'millrace_schedule_ticks_total', counted)).toBe(edited.count)
+
+    await rig.stopSchedulers()
+    const hour = Math.floor(Date.now() / (60 * MINUTE)) * 60 * MINUTE - 120 * MINUTE
+    await makeDue(rig.partition, address, hour)
+    await declare(rig.redis, 'edited', [], rig.receiver.url)
+    await rig.startSchedulers()
+    const rows = await eventually(async () => {
+      const { entries } = await ledger('edited', '?reason=changed')
+      return entries.length === 2 ? entries : undefined
+    })
+    const removed = rows.find(({ at }) => at === new Date(hour).toISOString())
+    expect(removed?.count).toBeGreaterThanOrEqual(3)
+    expect((await rig.client.call<{ schedules: { namespace: string }[] }>('GET', '/schedules')).body.schedules).toEqual(
+      expect.not.arrayContaining([expect.objectContaining({ namespace: 'edited' })]),
+    )
+  })
+
   it('says of a gap which wall-clock times it left out', async () => {
     const address = await planned('gaps', { name: 's', cron: '30 2 * * *', timezone: 'America/New_York', dst: 'go' })
     const { redis: store, keys } = rig.partition

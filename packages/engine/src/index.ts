@@ -123,6 +123,7 @@ export {
   type PlannedTime,
   planAfter,
   type TickDecision,
+  timesLeft,
 } from './schedule/due-tick.ts'
 export { jitterOf } from './schedule/jitter.ts'
 export {
@@ -130,6 +131,7 @@ export {
   type NominalTime,
   nextNominalTime,
   nextTime,
+  ruleOfText,
   ruleText,
   type SkippedGap,
   skippedGaps,

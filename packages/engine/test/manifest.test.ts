@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decideApply, parseManifest } from '../src/index.ts'
+import { parseManifest } from '../src/index.ts'
 
 const header = `apiVersion: backstage.io/v1alpha1
 kind: Component
@@ -277,29 +277,5 @@ describe('a refused manifest names line, field and fix', () => {
     for (const [name, of] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf'].map((pair) => [pair[0], pair[1]]))
       lines.push(`${name}: &${name} [${Array(9).fill(`*${of}`).join(',')}]`)
     expect(mistakes(lines.join('\n'))[0]?.detail).toMatch(/could not be expanded/)
-  })
-})
-
-describe('applying', () => {
-  const input = { url: 'http://x', who: 'ada', at: '2026-01-01T00:00:00.000Z' }
-  const first = decideApply({ ...input, declaration: accept(full).declaration }).service
-
-  it('the same again changes nothing, not even the version', () => {
-    const again = decideApply({
-      ...input,
-      at: '2027-01-01T00:00:00.000Z',
-      who: 'bob',
-      current: first,
-      declaration: accept(full).declaration,
-    })
-    expect(again).toEqual({ kind: 'unchanged', service: first })
-  })
-
-  it('a change raises the version, and a queue no longer declared is kept to be drained', () => {
-    const fewer = accept(full.replace(/ {4}- name: process-claim\n.*\n/, '')).declaration
-    const changed = decideApply({ ...input, current: first, declaration: fewer })
-    expect(changed).toMatchObject({ kind: 'changed', service: { version: 2, closing: [{ name: 'process-claim' }] } })
-    const back = decideApply({ ...input, current: changed.service, declaration: accept(full).declaration })
-    expect(back.service.closing).toEqual([])
   })
 })

@@ -105,7 +105,16 @@ export { type BreakerNote, noteBreaker } from './scripts/note_breaker.ts'
 export { type Limits, limitsOf, openQueues, type QueueToOpen, type Rate } from './scripts/open_queue.ts'
 export { pause } from './scripts/pause.ts'
 export { pauseSchedule, readSchedulePauses } from './scripts/pause_schedule.ts'
-export { type Plan, type Planned, plan, planText, readPlans, removePlan, type StoredPlan } from './scripts/plan.ts'
+export {
+  type Plan,
+  type Planned,
+  plan,
+  planText,
+  readPlans,
+  removePlan,
+  type StoredPlan,
+  type TimesDue,
+} from './scripts/plan.ts'
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
 export { putSecrets, readAllSecrets, readSecrets, type SecretsChange } from './scripts/put_secrets.ts'

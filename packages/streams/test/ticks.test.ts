@@ -46,6 +46,27 @@ describe('a plan', () => {
     expect(await ticks.run(due(1000, 2000)), 'the old rule fires no more').toEqual({ kind: 'stale' })
   })
 
+  it('has all that was due of it in the ledger when it changes and when it ends, as it was counted for that plan', async () => {
+    const { partition } = ticks
+    await ticks.planned(1000)
+    const due = { fromMs: 1000, toMs: 5000, count: 5 }
+    await plan(partition, { address, rule: 'b', plan: planOf(2000), due })
+    expect(await ticks.rows()).toMatchObject([{ atMs: 1000, toMs: 5000, count: 5, state: 'missed', reason: 'changed' }])
+    expect(await removePlan(partition, address, due), 'that was counted for another one').toBe('removed')
+    expect(await ticks.rows()).toMatchObject([{ atMs: 1000 }, { atMs: 2000, state: 'missed', reason: 'changed' }])
+    expect((await ticks.rows())[1]).not.toHaveProperty('count')
+  })
+
+  it('that waits for its jitter when its rule changes is missed, and one that is to come is not', async () => {
+    const { partition } = ticks
+    const nowMs = Date.now()
+    const waiting = { ...planOf(nowMs - 60_000), fireMs: nowMs + 60_000 }
+    await plan(partition, { address, rule: 'a', plan: waiting })
+    await ticks.planned(nowMs + 60_000, 'b')
+    await ticks.planned(nowMs + 90_000, 'c')
+    expect(await ticks.rows()).toMatchObject([{ atMs: nowMs - 60_000, state: 'missed', reason: 'changed' }])
+  })
+
   it('as earlier versions kept it is read, planned anew and fires', async () => {
     const { redis, keys } = ticks.partition
     await redis.hset(keys.schedules, address, 'a')

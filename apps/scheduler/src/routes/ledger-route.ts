@@ -4,9 +4,17 @@ import {
   ledgerQuerySchema,
   ProblemError,
   problemSchema,
+  queueAddress,
 } from '@millrace/contracts'
 import type { AppServer } from '@millrace/runtime'
-import { type LedgerRow, type NamedRow, type Partitions, type RegistryView, readLedger } from '@millrace/streams'
+import {
+  fullAddress,
+  type LedgerRow,
+  type NamedRow,
+  type Partitions,
+  type RegistryView,
+  readLedger,
+} from '@millrace/streams'
 import { z } from 'zod'
 import { findSchedule } from '../schedules.ts'
 import { scheduleParams } from './run-routes.ts'
@@ -14,11 +22,13 @@ import { scheduleParams } from './run-routes.ts'
 /** Rows read at once while looking for those that are meant. */
 const CHUNK = 500
 
+export interface LedgerRouteDeps {
+  readonly registry: RegistryView
+  readonly partitions: Partitions
+}
+
 /** `GET /schedules/{ns}/{name}/ledger`: what became of each nominal time, the latest first. */
-export function addLedgerRoute(
-  server: AppServer,
-  deps: { readonly registry: RegistryView; readonly partitions: Partitions },
-): void {
+export function addLedgerRoute(server: AppServer, deps: LedgerRouteDeps): void {
   server.get(
     '/schedules/:namespace/:name/ledger',
     {
@@ -34,7 +44,7 @@ export function addLedgerRoute(
       },
     },
     async (request) => {
-      const { partition, address } = await findSchedule(deps, request.params)
+      const { partition, address } = await findLedger(deps, request.params)
       const { state, reason, limit, cursor } = request.query
       const isMeant = ({ row }: NamedRow) =>
         (state === undefined || row.state === state) && (reason === undefined || row.reason === reason)
@@ -52,6 +62,14 @@ export function addLedgerRoute(
       return { entries: page.map(({ row }) => toEntry(row)), ...(last && { cursor: writeCursor(last) }) }
     },
   )
+}
+
+/** Where a ledger is. That of a schedule which is declared no more is kept for a while, and asked for most of all. */
+async function findLedger(deps: LedgerRouteDeps, { namespace, name }: { namespace: string; name: string }) {
+  const address = fullAddress(namespace, queueAddress('schedule', name))
+  const partition = deps.partitions.of(address)
+  const hasRows = (await readLedger(partition, { address, count: 1 })).length > 0
+  return hasRows ? { partition, address } : findSchedule(deps, { namespace, name })
 }
 
 function toEntry({ atMs, toMs, firedAtMs, endedAtMs, tz, ...row }: LedgerRow): LedgerEntry {

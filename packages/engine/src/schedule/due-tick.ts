@@ -137,10 +137,24 @@ function splitAtWindow(
 }
 
 function stretchOf(rule: CronRule, reason: PassedOver['reason'], { fromMs, toMs }: Stretch): PassedOver {
-  let count = 1
-  for (let at = fromMs; at < toMs && count < MAX_COUNTED; count++) at = nextNominalTime(rule, at) as number
+  const count = countOf(rule, { fromMs, toMs })
   const atLeast = count === MAX_COUNTED
   return { state: stateOf(reason), reason, fromMs, toMs, count, ...(atLeast && { atLeast }) }
+}
+
+function countOf(rule: CronRule, { fromMs, toMs }: Stretch): number {
+  let count = 1
+  for (let at = fromMs; at < toMs && count < MAX_COUNTED; count++) at = nextNominalTime(rule, at) as number
+  return count
+}
+
+/** The nominal times from a planned one up to now: what of a rule that ends nobody will fire any more. */
+export function timesLeft(
+  rule: CronRule,
+  { plannedMs, nowMs }: { plannedMs: number; nowMs: number },
+): { fromMs: number; toMs: number; count: number } {
+  const toMs = timesUntil(rule, { fromMs: plannedMs, untilMs: nowMs, atLeast: 1 }).at(-1) ?? plannedMs
+  return { fromMs: plannedMs, toMs, count: countOf(rule, { fromMs: plannedMs, toMs }) }
 }
 
 /** The last nominal time before one of them, not before `fromMs`. */

@@ -6,7 +6,8 @@
  * same for every time in between.
  */
 import type { Dst } from '@millrace/contracts'
-import { type CronFields, cronText, type ParsedCron, parseCron } from './cron-expression.ts'
+import { checkTimezone } from './check-timezone.ts'
+import { type CronFields, checkCron, cronText, type ParsedCron, parseCron } from './cron-expression.ts'
 import { type ResolvedDst, resolveDst } from './dst.ts'
 import { offsetAt, segmentAt, type ZoneSegment } from './zone.ts'
 
@@ -204,4 +205,13 @@ export function ruleText({ cron, timezone, dst, at, startAt, endAt }: CronRule):
   const extras = { dst: dst === 'vixie' ? undefined : dst, at, startAt, endAt }
   const text = JSON.stringify(extras)
   return `${cronText(cron)} ${timezone}${text === '{}' ? '' : ` ${text}`}`
+}
+
+/** The rule that such a text says; undefined where it says none that can be read. */
+export function ruleOfText(text: string): CronRule | undefined {
+  const match = /^(.+?) ([^ {]+)(?: (\{.*\}))?$/.exec(text)
+  if (!match) return undefined
+  const [, cron = '', timezone = '', extras = '{}'] = match
+  if (checkTimezone(timezone) || (checkCron(cron) && !cron.startsWith('@at '))) return undefined
+  return { cron, timezone, ...(JSON.parse(extras) as Partial<CronRule>) }
 }

@@ -6,6 +6,7 @@ import {
   parseDuration,
   previewRule,
   previewSteps,
+  ruleOfText,
   ruleText,
 } from '../../src/index.ts'
 
@@ -52,6 +53,19 @@ describe('a cron expression', () => {
     ['@every 400d', /a year is the longest/],
   ])('%s is refused with the field and the fix', (cron, message) => {
     expect(checkCron(cron)).toMatch(message)
+  })
+
+  it.each([
+    { cron: '0 2 * * MON-FRI', timezone: 'America/Denver' },
+    { cron: '@every 90s', timezone: 'UTC', startAt: '2026-01-01T00:00:00Z' },
+    { cron: '@daily', timezone: 'UTC', dst: { gap: 'skip', overlap: 'both', interval: 'vixie' } as const },
+    { cron: '@at 2026-12-24T18:00:00Z', timezone: 'UTC', at: '2026-12-24T18:00:00Z' },
+  ])('can be read from its text: $cron', (rule) => {
+    expect(ruleOfText(ruleText(rule))).toEqual(rule)
+  })
+
+  it.each(['', 'a', '0 2 * * *', '0 2 * * * Mars/Base', '61 * * * * UTC'])('is none in the text %j', (text) => {
+    expect(ruleOfText(text)).toBeUndefined()
   })
 
   it('has one text per rule, so that spacing is no change, and the text of earlier versions', () => {

@@ -2,9 +2,10 @@
 -- KEYS[1] log
 -- ARGV[2] address  ARGV[3] rule ('' removes the schedule)  ARGV[4] the plan {rule, nominalMs, fireMs, afterMs, tz} as JSON (no
 --   nominalMs = never)  ARGV[5] the nominal ms that another time-zone database had computed ('' = this is not about that)  ARGV[6] how long the
---   ledger of a removed schedule stays, ms
+--   ledger of a removed schedule stays, ms  ARGV[7] the times of the old rule that are due, as the caller counted them, {fromMs, toMs, count}
+--   as JSON; '' = not counted
 -- Returns 'planned', 'unchanged', 'moved' or 'removed'. Applying an unchanged manifest again does not move the next time.
--- When a rule changes while a time of the old one is due, that time is recorded as missed: nobody will fire it any more.
+-- When a rule changes or ends while times of it are due, they are recorded as missed: nobody will fire them any more.
 -- {rule, nominalMs, fireMs, afterMs, tz}; without a nominal time it never fires again. Nil when nothing was ever planned.
 local function read_plan(address)
   local text = redis.call('HGET', TAG .. ':schedules', address)
@@ -19,8 +20,25 @@ local address, rule, planned, moved_from = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local ns, queue = split_address(address)
 local known = read_plan(address)
 
+local function time_text(ms) return ms and whole(ms) or 'null' end
+
+-- From its nominal time on: one that still waits for its jitter fires no more either, and the new rule is planned from now.
+local function record_missed()
+  if not known or not known.nominalMs or known.nominalMs > now_ms() then return end
+  local from, to, count = known.nominalMs, known.nominalMs, 1
+  local counted = ARGV[7] ~= '' and cjson.decode(ARGV[7])
+  -- Counted for the plan that the caller saw; where another fired meanwhile, the next one alone is known.
+  if counted and counted.fromMs == from then to, count = counted.toMs, counted.count end
+  local row = { atMs = from, kind = 'planned', state = 'missed', reason = 'changed', tz = known.tz }
+  if count > 1 then row.toMs, row.count = to, count end
+  record(address, 'changed~' .. whole(from), whole(from), cjson.encode(row))
+  append('schedule', 'schedule.missed', ns, queue, queue,
+    '{"count":' .. whole(count) .. ',"reason":"changed","fromMs":' .. whole(from) .. ',"toMs":' .. whole(to) .. '}')
+end
+
 if rule == '' then
   if not known then return 'unchanged' end
+  record_missed()
   redis.call('HDEL', TAG .. ':schedules', address)
   redis.call('ZREM', TAG .. ':ticks', address)
   redis.call('HDEL', TAG .. ':schedule-pauses', address)
@@ -32,7 +50,6 @@ if rule == '' then
 end
 
 local plan = cjson.decode(planned)
-local function time_text(ms) return ms and whole(ms) or 'null' end
 
 local function write_plan()
   redis.call('HSET', TAG .. ':schedules', address, planned)
@@ -53,12 +70,7 @@ if known and known.rule == rule then
   return 'moved'
 end
 
-if known and known.fireMs and known.fireMs <= now_ms() then
-  local name = 'changed~' .. whole(known.nominalMs)
-  local row = { atMs = known.nominalMs, kind = 'planned', state = 'missed', reason = 'changed', tz = known.tz }
-  record(address, name, whole(known.nominalMs), cjson.encode(row))
-  append('schedule', 'schedule.missed', ns, queue, queue, '{"count":1,"reason":"changed","fromMs":' .. whole(known.nominalMs) .. ',"toMs":' .. whole(known.nominalMs) .. '}')
-end
+record_missed()
 redis.call('PERSIST', ledger_key(address))
 redis.call('PERSIST', rows_key(address))
 write_plan()

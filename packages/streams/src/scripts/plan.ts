@@ -23,6 +23,13 @@ export function planText({ rule, nominalMs, fireMs, afterMs, tz }: StoredPlan): 
   return JSON.stringify({ rule, nominalMs, fireMs, afterMs, tz })
 }
 
+/** Nominal times of a rule that are due, and not fired. */
+export interface TimesDue {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly count: number
+}
+
 export type Planned = 'planned' | 'unchanged' | 'moved' | 'removed'
 
 /** The ledger of a schedule that is no longer declared is still of interest for a while. */
@@ -36,15 +43,32 @@ const script = loadScript('plan', undefined, ['prelude_ledger'])
  */
 export async function plan(
   partition: Partition,
-  { address, rule, plan, movedFromMs }: { address: string; rule: string; plan: Plan; movedFromMs?: number | 'never' },
+  {
+    address,
+    rule,
+    plan,
+    movedFromMs,
+    due,
+  }: {
+    address: string
+    rule: string
+    plan: Plan
+    movedFromMs?: number | 'never'
+    /** Of the rule before, where it is another one. */
+    due?: TimesDue | undefined
+  },
 ): Promise<Planned> {
-  const args = [address, rule, planText({ ...plan, rule }), movedFromMs ?? '', LEDGER_AFTER_REMOVAL_MS]
+  const args = [address, rule, planText({ ...plan, rule }), movedFromMs ?? '', LEDGER_AFTER_REMOVAL_MS, dueText(due)]
   return (await runScript(partition, script, args)) as Planned
 }
 
 /** Forget the plan of a schedule that is no longer declared. */
-export async function removePlan(partition: Partition, address: string): Promise<Planned> {
-  return (await runScript(partition, script, [address, '', '{}', '', LEDGER_AFTER_REMOVAL_MS])) as Planned
+export async function removePlan(partition: Partition, address: string, due?: TimesDue | undefined): Promise<Planned> {
+  return (await runScript(partition, script, [address, '', '{}', '', LEDGER_AFTER_REMOVAL_MS, dueText(due)])) as Planned
+}
+
+function dueText(due: TimesDue | undefined): string {
+  return due === undefined ? '' : JSON.stringify(due)
 }
 
 /** All plans of a partition by address. */
