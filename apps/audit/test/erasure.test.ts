@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { EraseResult, Hold } from '@millrace/contracts'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -156,4 +158,26 @@ describe.each(DATABASES)('with %s', (database) => {
     expect(await verdictOn('taken', 'bob')).toMatchObject({ verdict: 'tampered', level: 'payload', eventId: taken })
     expect(await verdictOn('taken', 'ann')).toMatchObject({ verdict: 'intact', erased: 1 })
   })
+})
+
+it('an erased payload is in no file of SQLite any more, the journal included', async () => {
+  const rig = await startRig({ database: 'SQLite' })
+  const app = await rig.startAudit()
+  const emit = async (entityId: string, data: unknown) =>
+    expect((await app.post('/v1/events/emit', emitBody({ entityId, data }))).status).toBe(201)
+  // Some lie in their page, some are too long for one and go on in others.
+  const payloadOf = (n: number) => `marked-${n}-${'q'.repeat(n % 5 === 0 ? 20_000 : 300 + n)}-marked-${n}-`
+  const marked = (n: number) => emit(n % 4 === 3 ? 'kept' : 'gone', payloadOf(n))
+  for (let n = 0; n < 200; n += 20) await Promise.all(Array.from({ length: 20 }, (_, index) => marked(n + index)))
+  const folder = join(rig.home, 'audit')
+  const inFiles = () => {
+    const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+    return new Set(texts.flatMap((text) => [...text.matchAll(/marked-(\d+)-/g)].map(([, n]) => Number(n))))
+  }
+  expect(inFiles().size).toBe(200)
+  expect((await app.post('/v1/subjects/gone/erase', BY)).body).toMatchObject({ erased: 150 })
+  await eventually(() => inFiles().size === 50)
+  expect([...inFiles()].every((n) => n % 4 === 3)).toBe(true)
+  expect((await app.get<Everything>('/v1/verify')).body).toMatchObject({ valid: true })
+  await rig.stop()
 })

@@ -61,7 +61,12 @@ describe.each(DATABASES)('the lists of the read models, with %s', (database) => 
       data: JSON.stringify({ lane: 'normal', data: { customer, note: 'a \u0000 b' } }),
     }))
     await emit(rig.partition, enqueued)
-    await recorded(rig, 16)
+    await openQueues(rig.partition, [{ address: 'shop/sync' }])
+    const unique = { mode: 'debounce', key: 'k', periodMs: 60_000 } as const
+    const meta = { unique: { mode: 'debounce', key: 'k' } } as const
+    for (const data of ['{"n":1}', '{"n":2}'])
+      await enqueue(rig.partition, [{ address: 'shop/sync', lane: 'normal', data, unique, meta }])
+    await recorded(rig, 18)
   })
   afterAll(() => rig.stop())
 
@@ -93,6 +98,13 @@ describe.each(DATABASES)('the lists of the read models, with %s', (database) => 
   ])('find jobs by what their payload says: %s', async (query, count) => {
     const found = (await list(`/v1/jobs?queue=orders&${query}`)).jobs as unknown[]
     expect(found).toHaveLength(count)
+  })
+
+  it('show a debounced job with its last payload, and find it by that alone', async () => {
+    const found = async (filter: string) => (await list(`/v1/jobs?queue=sync${filter}`)).jobs
+    expect(await found('')).toMatchObject([{ state: 'scheduled', data: { n: 2 } }])
+    expect(await found('&field=n&equals=2')).toHaveLength(1)
+    expect(await found('&field=n&equals=1')).toEqual([])
   })
 
   it('say what gas a namespace has used, by day and by schedule', async () => {

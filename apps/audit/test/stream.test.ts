@@ -98,6 +98,26 @@ describe.each(DATABASES)('GET /v1/stream with %s', (database) => {
     stream.leave()
   })
 
+  it('tells of the statistics of a queue by the minute, where they are asked for', async () => {
+    const stream = await openStream(app, '/v1/stream?namespace=bank&models=queue_stats&cursor=s')
+    const unasked = await openStream(app, '/v1/stream?namespace=bank')
+    await unasked.message(1)
+    const [id] = (await newJobs('bank/pay')) as [string]
+    await deliver('bank/pay', 'dead')
+    const list = async () =>
+      (await app.get<{ stats: { dead: number; start: string }[] }>('/v1/stats/queues?namespace=bank&queue=pay')).body
+    const listed = await eventually(async () => (await list()).stats.find(({ dead }) => dead > 0))
+    expect(listed.start).toMatch(/:00\.000Z$/)
+    await eventually(() => {
+      expect(dataOf(stream.messages.at(-1)!)).toEqual(listed)
+      return true
+    })
+    expect(new Set(stream.messages.map(({ event }) => event))).toEqual(new Set(['begin', 'queue_stats']))
+    expect((await told(unasked, id, 'dead')).map(({ event }) => event)).not.toContain('queue_stats')
+    stream.leave()
+    unasked.leave()
+  })
+
   it('shows only a state that is asked for, of one queue', async () => {
     await deliver('shop/mail', 'succeeded')
     const stream = await openStream(app, '/v1/stream?namespace=shop&queue=mail&models=jobs&state=dead')

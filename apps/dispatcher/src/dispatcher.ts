@@ -154,7 +154,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   addQueueRoutes(server, { registry, partitions })
   addDeadLetterRoutes(server, { registry, partitions, metrics, wakeRedriver: () => redriver?.poke() })
   addRedriveRoutes(server, { registry, partitions })
-  addJobCommandRoutes(server, { registry, partitions, clock, metrics, logger })
+  addJobCommandRoutes(server, { registry, partitions, clock, metrics, logger, signer, targets })
   const progress = createProgressLog({ homeOf: (id) => homeOf(partitions, id), onError })
   addWorkerRoutes(server, { partitions, progress, metrics, logger, random: Math.random })
   addQueueCommandRoutes(server, { registry, partitions, clock, metrics })

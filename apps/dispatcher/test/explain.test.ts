@@ -3,7 +3,7 @@ import type { JobPlace } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { explain as explainPlace } from '../src/intake/explain.ts'
-import { expectBalance, pathOf, type Rig, startRig } from './fixture.ts'
+import { expectBalance, metricOf, pathOf, type Rig, startRig } from './fixture.ts'
 
 let rig: Rig
 beforeAll(async () => {
@@ -65,6 +65,47 @@ describe('explain of a rate limit', () => {
     expect(reasons[0]?.detail).toContain(whose)
     expect(Date.parse(at as string) - Date.now()).toBeGreaterThan(30_000)
     await post(`/jobs/${second}/cancel`)
+  })
+})
+
+describe('explain of a circuit', () => {
+  it('says so of every queue that it stops, also of one whose answers did not open it', async () => {
+    const down = 'http://127.0.0.1:1'
+    const namespace = await rig.service([{ name: 'mail', retries: 9, retryDelayMs: 1 }, { name: 'other' }], down)
+    const neighbour = await rig.service([{ name: 'mail' }], `${down}/below`)
+    for (let n = 0; n < 10; n++) await rig.client.enqueue(namespace, 'mail', { data: n })
+    await eventually(async () => (await metricOf(rig.client, 'millrace_circuit_open', { namespace })) === 1)
+    const waiting = await Promise.all([
+      rig.client.enqueue(namespace, 'other'),
+      rig.client.enqueue(neighbour, 'mail'),
+      rig.client.enqueue(namespace, 'mail'),
+    ])
+    // One of them may be the probe of the moment, which is over at once.
+    for (const id of waiting)
+      await eventually(async () => {
+        const { reasons } = await explain(id)
+        expect(reasons[0]).toMatchObject({
+          code: 'circuit_open',
+          detail: expect.stringMatching(/^The circuit of http:\/\/127\.0\.0\.1:1 has been open since 2/),
+        })
+        return reasons
+      })
+    const healthy = await rig.service([{ name: 'mail' }])
+    await post(`/queues/${healthy}/mail/pause`)
+    expect(await codes(await rig.client.enqueue(healthy, 'mail'))).toEqual(['queue_paused'])
+    await post(`/queues/${healthy}/mail/resume`)
+    await rig.client.until(healthy, 'mail', { succeeded: 1 })
+  })
+
+  it('does not believe what a dispatcher noted that is gone', async () => {
+    const namespace = await rig.service([{ name: 'mail' }])
+    const redis = rig.redis.client()
+    const note = { scope: 'origin', origin: rig.receiver.url, path: '/', since: '2026-11-22T00:00:00.000Z' }
+    await redis.hset('{p0}:breakers', `${namespace}/mail`, JSON.stringify({ ...note, consumer: 'gone' }))
+    await post(`/queues/${namespace}/mail/pause`)
+    expect(await codes(await rig.client.enqueue(namespace, 'mail'))).toEqual(['queue_paused'])
+    await post(`/queues/${namespace}/mail/resume`)
+    await rig.client.until(namespace, 'mail', { succeeded: 1 })
   })
 })
 

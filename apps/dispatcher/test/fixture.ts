@@ -1,6 +1,6 @@
 import { type DeadLetter, type LogEvent, type Problem, type QueueCounts, queueAddress } from '@millrace/contracts'
 import { createLogger, type Logger } from '@millrace/runtime'
-import { createPartitions, fullAddress, imbalance, readLogRange } from '@millrace/streams'
+import { createPartitions, fullAddress, imbalance, readCounts, readLogRange } from '@millrace/streams'
 import {
   eventually,
   type RedisServer,
@@ -148,8 +148,10 @@ export async function startRig({ redis: redisOptions, ...options }: RigOptions =
       await applyTo(client, namespace, queues, url)
       return namespace
     },
+    /** Whatever the tests did with the dispatcher, every accepted job is accounted for in the end. */
     async stop() {
       await dispatcher.stop()
+      await expectConservation(redis, Number(options.env?.MILLRACE_PARTITIONS ?? 1))
       await receiver.stop()
       await redis.stop()
     },
@@ -169,6 +171,17 @@ export async function applyTo(client: Client, namespace: string, queues: readonl
 export async function expectBalance(client: Client): Promise<void> {
   const { body } = await client.call<{ queues: QueueCounts[] }>('GET', '/queues')
   for (const queue of body.queues) expect(imbalance(queue), JSON.stringify(queue)).toBe(0)
+}
+
+/** The same of every queue on a server, without anybody who would answer for it. */
+async function expectConservation(redis: RedisServer, partitions: number): Promise<void> {
+  const client = redis.client()
+  for (const partition of createPartitions(client, partitions).all) {
+    const addresses = await client.smembers(partition.keys.queues)
+    for (const [index, counts] of (await readCounts(partition, addresses)).entries())
+      expect(imbalance(counts), `conservation of ${addresses[index]}: ${JSON.stringify(counts)}`).toBe(0)
+  }
+  client.disconnect()
 }
 
 /** The events of one job, oldest first. */

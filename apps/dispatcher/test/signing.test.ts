@@ -236,6 +236,9 @@ describe('the master key', () => {
     await eventually(async () => (await readiness()) !== before)
     expect(await readiness()).toContain('is sealed with the master key')
     const id = await rig.client.enqueue(namespace, 'mail')
+    const { body: explained } = await rig.client.call<{ reasons: object[] }>('GET', `/jobs/${id}/explain`)
+    const detail = expect.stringMatching(/^The dispatcher that you ask cannot sign .* is sealed with the master key/)
+    expect(explained.reasons).toEqual([{ code: 'unsigned', detail }])
     const able = await dispatcherOn(rig.redis.url, { env: { MILLRACE_MASTER_KEY: OTHER_KEY } })
     const [request] = (await rig.receiver.waitFor(pathOf(namespace, 'mail'), 1)) as [ReceivedRequest]
     expect(request.headers).toMatchObject({ 'webhook-id': id, 'x-attempt': '1', 'x-job-epoch': '1' })

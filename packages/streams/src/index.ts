@@ -10,6 +10,7 @@
  * ```
  */
 export { readBackfill, readBackfills, runningBackfills } from './backfills.ts'
+export { readOpenCircuits } from './circuits.ts'
 export { clusterServers, type NamedServer } from './cluster/nodes.ts'
 export {
   type ConnectionLog,

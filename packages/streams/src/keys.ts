@@ -244,6 +244,7 @@ export function partitionKeys(partition: number) {
     idle: `${tag}:idle`,
     closed: `${tag}:closed`,
     consumers: `${tag}:consumers`,
+    breakers: `${tag}:breakers`,
     deadIndex: `${tag}:dead-index`,
     redrives: `${tag}:redrives`,
     redriveEnds: `${tag}:redrive-ends`,

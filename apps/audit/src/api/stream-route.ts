@@ -18,7 +18,7 @@ const querySchema = z.strictObject({
     .transform((text) => text.split(','))
     .pipe(z.array(z.enum(TOLD_TABLES)).transform((names) => new Set(names)))
     .optional()
-    .describe(`with commas between, of ${TOLD_TABLES.join(', ')}; without it all of them`),
+    .describe(`with commas between, of ${TOLD_TABLES.join(', ')}; without it all but queue_stats`),
   state: z
     .enum(STATES as [string, ...string[]])
     .optional()
@@ -36,13 +36,16 @@ export function addStreamRoute(
     url: '/v1/stream',
     sse: SSE_ROUTE,
     schema: {
-      summary: 'What changes in jobs, attempts, schedules, ticks, subscriptions and gas, as Server-Sent Events',
+      summary:
+        'What changes in jobs, attempts, schedules, ticks, subscriptions, gas and statistics, as Server-Sent Events',
       querystring: querySchema,
       headers: z.object({ 'last-event-id': z.string().max(2000).optional() }).loose(),
       response: {
         200: z
           .string()
-          .describe('text/event-stream of begin, job, attempt, schedule, tick, subscription, gas, place, cut'),
+          .describe(
+            'text/event-stream of begin, job, attempt, schedule, tick, subscription, gas, queue_stats, place, cut',
+          ),
         422: problemSchema,
         503: problemSchema,
       },

@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely'
 import { FOLDED_KINDS, type FoldedRow, toEntry } from '../read-models/rebuild.ts'
 import type { AuditDatabase } from '../store/schema.ts'
 import { formatSeen, type Seen } from './change-cursor.ts'
-import { type Change, changedRows, type ToldTable } from './changed-rows.ts'
+import { type Change, changedRows, isTold, type ToldTable } from './changed-rows.ts'
 import { findRows, type ToldFilter } from './told-rows.ts'
 
 type Read = Kysely<AuditDatabase>
@@ -86,7 +86,7 @@ async function changesIn(read: Read, range: Range, filter: ToldFilter) {
   for (const row of await readRange(read, range, filter)) {
     const data = row.data ?? (await readData(read, row.event_id))
     for (const change of changedRows(toEntry({ ...row, data }))) {
-      if (filter.tables && !filter.tables.has(change.table)) continue
+      if (!isTold(change.table, filter.tables)) continue
       const name = `${change.table}\0${change.key.join('\0')}`
       last.delete(name)
       last.set(name, { ...change, seq: row.seq })
@@ -113,6 +113,7 @@ const KINDS: Readonly<Record<ToldTable, string>> = {
   ticks: 'tick',
   subscriptions: 'subscription',
   gas: 'gas',
+  queue_stats: 'queue_stats',
 }
 
 async function readData(read: Read, eventId: string): Promise<string | null> {

@@ -1,6 +1,6 @@
 import { queueAddress } from '@millrace/contracts'
 import { type Kysely, sql } from 'kysely'
-import { showAttempt, showGas, showSchedule, showSubscription, showTick } from '../api/row-views.ts'
+import { showAttempt, showGas, showSchedule, showStats, showSubscription, showTick } from '../api/row-views.ts'
 import { jobView } from '../queries/jobs.ts'
 import type { Key } from '../store/database.ts'
 import type { AuditDatabase, JobRow } from '../store/schema.ts'
@@ -78,6 +78,10 @@ export async function findRows(
         const queue = queueAddress('schedule', row.schedule)
         add([row.namespace, row.day, row.schedule], { namespace: row.namespace, queue, view: showGas(row) })
       }
+      return texts
+    case 'queue_stats':
+      for (const row of await byKey(read, 'queue_stats', keys))
+        add([row.namespace, row.queue, row.resolution, row.start_ms], { ...row, view: showStats(row) })
       return texts
     default:
       return table satisfies never

@@ -1,7 +1,7 @@
 import { FINAL_JOB_STATES, JOB_EVENTS, type JobState, type JobView, parseId } from '@millrace/contracts'
 import type { AuditRecord } from '@millrace/engine'
 import { rawMember } from '@millrace/engine'
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import { arrayText, asJson, withRaw } from '../api/json-text.ts'
 import type { Database } from '../store/database.ts'
 import type { AuditDatabase, JobRow, RecordRow } from '../store/schema.ts'
@@ -25,6 +25,9 @@ export interface JobFilter {
   /** The job before the page: the list goes from new to old. */
   readonly before?: string
 }
+
+/** These have the payload of a job. A debounced job has that of its last update. */
+const PAYLOAD_EVENTS: readonly string[] = [JOB_EVENTS.enqueued, JOB_EVENTS.updated]
 
 export function isFinal({ state }: JobRow): boolean {
   return FINAL_JOB_STATES.includes(state as JobState)
@@ -53,15 +56,24 @@ export async function findJobs(
   if (reason !== undefined) query = query.where('reason', '=', reason)
   if (kept) query = query.where('discarded_at_ms', 'is', null)
   if (payload !== undefined) {
-    // The payload lies in the record of `job.enqueued`, whose event id has the digits of the job's id.
     query = query.where((eb) =>
       eb.exists(
         eb
-          .selectFrom('records')
-          .select('records.event_id')
-          .whereRef('records.event_id', '=', sql`'evt_' || substr(jobs.id, 5)`)
+          .selectFrom(
+            eb
+              .selectFrom('records')
+              .select('records.data')
+              .whereRef('records.namespace', '=', 'jobs.namespace')
+              .whereRef('records.entity_id', '=', 'jobs.id')
+              .where('records.kind', '=', 'job')
+              .where('records.event_type', 'in', PAYLOAD_EVENTS)
+              .orderBy('records.chain_index', 'desc')
+              .limit(1)
+              .as('newest'),
+          )
+          .select('newest.data')
           .where((on) =>
-            on(memberText(dialect, on.ref('records.data'), ['data', ...payload.path]), '=', payload.equals),
+            on(memberText(dialect, on.ref('newest.data'), ['data', ...payload.path]), '=', payload.equals),
           ),
       ),
     )
@@ -107,10 +119,7 @@ export function jobText(job: JobRow, records: readonly RecordRow[]): string {
     const { when, eventType } = JSON.parse(record) as AuditRecord
     return withRaw({ at: when, type: eventType }, 'data', asJson(data))
   })
-  // A debounced job has the payload of its last update.
-  const payload = records.findLast(
-    ({ event_type: type }) => type === JOB_EVENTS.enqueued || type === JOB_EVENTS.updated,
-  )
+  const payload = records.findLast(({ event_type: type }) => PAYLOAD_EVENTS.includes(type))
   const result = memberOf(
     records.findLast(({ event_type: type }) => type === JOB_EVENTS.succeeded),
     'result',
@@ -121,19 +130,25 @@ export function jobText(job: JobRow, records: readonly RecordRow[]): string {
   return withRaw(jobView(job), 'data', payloadOf(payload)).replace(/}$/, () => rest)
 }
 
-/** Jobs with their payloads, as JSON. The payload lies in the record whose event id has the digits of the job's id. */
+/** Jobs with their payloads, as JSON. */
 export async function jobListTexts(read: Kysely<AuditDatabase>, jobs: readonly JobRow[]): Promise<string[]> {
   if (jobs.length === 0) return []
-  const enqueued = await read
+  const records = await read
     .selectFrom('records')
     .select(['entity_id', 'data'])
-    .where(
-      'event_id',
-      'in',
-      jobs.map(({ id }) => id.replace(/^job_/, 'evt_')),
+    .where((eb) =>
+      eb(
+        eb.refTuple('namespace', 'entity_id'),
+        'in',
+        jobs.map(({ namespace, id }) => eb.tuple(namespace, id)),
+      ),
     )
+    .where('kind', '=', 'job')
+    .where('event_type', 'in', PAYLOAD_EVENTS)
+    .orderBy('chain_index')
     .execute()
-  const byJob = new Map(enqueued.map((record) => [record.entity_id, record]))
+  // The last of a job stays.
+  const byJob = new Map(records.map((record) => [record.entity_id, record]))
   return jobs.map((job) => withRaw(jobView(job), 'data', payloadOf(byJob.get(job.id))))
 }
 

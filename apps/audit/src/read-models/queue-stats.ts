@@ -1,5 +1,6 @@
 import { JOB_EVENTS, parsePosition } from '@millrace/contracts'
 import type { Entry } from '../recorder/batch.ts'
+import type { Key } from '../store/database.ts'
 import type { JobRow, QueueStatsRow } from '../store/schema.ts'
 import { amountIn, plus } from './members.ts'
 import type { Rows } from './rows.ts'
@@ -20,6 +21,18 @@ const COUNTED = {
 
 type Counts = {
   -readonly [Name in keyof Omit<QueueStatsRow, 'namespace' | 'queue' | 'resolution' | 'start_ms'>]: number
+}
+
+/** Whoever may write to the log may call an event anything, `constructor` too. */
+function countedAs(type: string) {
+  return Object.hasOwn(COUNTED, type) ? COUNTED[type as keyof typeof COUNTED] : undefined
+}
+
+/** The key of the minute that an event counts in; undefined when it is not counted. */
+export function countedMinute({ event, fact }: Entry): Key | undefined {
+  if (countedAs(event.type) === undefined) return undefined
+  const { ms } = parsePosition(event.position)
+  return [fact.namespace, fact.where.queue ?? '', 'minute' satisfies Resolution, ms - (ms % RESOLUTIONS.minute)]
 }
 
 interface Minute {
@@ -48,7 +61,7 @@ export function createQueueStats() {
   return {
     /** `before` is the job as it was before this event. */
     count({ event, fact }: Entry, before: JobRow | undefined): void {
-      const counted = COUNTED[event.type as keyof typeof COUNTED]
+      const counted = countedAs(event.type)
       if (counted === undefined) return
       const nowMs = parsePosition(event.position).ms
       const { counts } = minuteOf(fact.namespace, fact.where.queue ?? '', nowMs)

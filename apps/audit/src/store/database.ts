@@ -25,6 +25,8 @@ export interface WriteTransaction extends TableAccess {
   readonly db: Kysely<AuditDatabase>
   /** The tables that are made again beside those in use. */
   readonly aside: TableAccess
+  /** Statements whose old values are to be gone from the file as well, as far as the database can do that. */
+  destroy(statements: () => Promise<void>): Promise<void>
 }
 
 /** Rows by key, many at once. */

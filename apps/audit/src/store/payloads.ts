@@ -37,19 +37,21 @@ function isHeld(eb: ExpressionBuilder<AuditDatabase, 'records'>) {
 }
 
 /** A hold that was placed after the erasure was asked for wins: what it covers stays, and the erasure named it for nothing. */
-async function erasePayloads({ db }: WriteTransaction, eventId: string, data: string): Promise<void> {
-  for (const [partition, ranges] of Object.entries(parseErasure(data)?.ranges ?? {})) {
-    for (const [first, last] of ranges) {
-      await db
-        .updateTable('records')
-        .set({ data: null, salt: null, erased_by: eventId })
-        .where('partition', '=', Number(partition))
-        .where('seq', '>=', first)
-        .where('seq', '<=', last)
-        .where((eb) => mayBeErased(eb))
-        .execute()
+function erasePayloads({ db, destroy }: WriteTransaction, eventId: string, data: string): Promise<void> {
+  return destroy(async () => {
+    for (const [partition, ranges] of Object.entries(parseErasure(data)?.ranges ?? {})) {
+      for (const [first, last] of ranges) {
+        await db
+          .updateTable('records')
+          .set({ data: null, salt: null, erased_by: eventId })
+          .where('partition', '=', Number(partition))
+          .where('seq', '>=', first)
+          .where('seq', '<=', last)
+          .where((eb) => mayBeErased(eb))
+          .execute()
+      }
     }
-  }
+  })
 }
 
 function toHold({ who, when_ms, record }: RecordRow, data: string): HoldRow {

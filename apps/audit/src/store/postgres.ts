@@ -36,7 +36,9 @@ export async function openPostgres(url: string): Promise<Database> {
     inTurn(() =>
       writer.transaction().execute(async (db) => {
         await db.executeQuery(CompiledQuery.raw('SELECT pg_advisory_xact_lock($1)', [WRITE_LOCK]))
-        return work({ db, ...tableAccess(db, ''), aside: tableAccess(db, ASIDE) })
+        const aside = tableAccess(db, ASIDE)
+        // Old versions of a row are the server's to remove: VACUUM does, and gives the room to others.
+        return work({ db, ...tableAccess(db, ''), aside, destroy: (statements) => statements() })
       }),
     )
   try {

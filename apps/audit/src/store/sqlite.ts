@@ -15,6 +15,12 @@ const WRITE_TIMEOUT_MS = 100
 /** At start nobody is served yet, and another process may be migrating. */
 const START_TIMEOUT_MS = 10_000
 
+/** A reader that never ends, such as a shell that somebody left open, must not hold each batch up for the time of a write's wait. */
+const CUT_AGAIN_MS = 10_000
+
+const KEEP_NO_COPIES = 'secure_delete = FAST'
+const OVERWRITE_ALL = 'secure_delete = ON'
+
 const PRAGMAS = [
   `busy_timeout = ${START_TIMEOUT_MS}`,
   // Of a new file: records are of half a kilobyte and more, and larger pages are fewer to write and to look after. It took a
@@ -28,6 +34,8 @@ const PRAGMAS = [
   'cache_size = -65536',
   // 64 MiB of journal (in pages of a new file) before it is folded back: each page is then written back once for many commits.
   'wal_autocheckpoint = 8000',
+  // What moves within a page leaves no copy behind. It costs no write; overwriting freed pages too would, so that is for erasures.
+  KEEP_NO_COPIES,
   `busy_timeout = ${WRITE_TIMEOUT_MS}`,
 ]
 
@@ -40,12 +48,19 @@ export async function openSqlite(path: string): Promise<Database> {
   mkdirSync(dirname(path), { recursive: true })
   const thread = await startSqliteThread({ path, pragmas: PRAGMAS })
   const inTurn = createTurns()
+  const eraser = createEraser(thread)
   const transaction: WriteTransaction = {
     db: thread.db,
     ...tableAccess(thread, ''),
     aside: tableAccess(thread, ASIDE),
+    destroy: eraser.destroy,
   }
-  const write: Database['write'] = (work) => inTurn(() => inTransaction(thread, () => work(transaction)))
+  const write: Database['write'] = (work) =>
+    inTurn(async () => {
+      const result = await inTransaction(thread, () => work(transaction))
+      await eraser.cutJournal()
+      return result
+    })
   const reader = await openReader(path, { thread, write }).catch(async (error) => {
     await thread.close()
     throw error
@@ -77,8 +92,39 @@ async function openReader(
   })
 }
 
-async function setBusyTimeout({ db }: SqliteThread, ms: number): Promise<void> {
-  await db.executeQuery(CompiledQuery.raw(`PRAGMA busy_timeout = ${ms}`))
+async function setBusyTimeout(thread: SqliteThread, ms: number): Promise<void> {
+  await pragma(thread, `busy_timeout = ${ms}`)
+}
+
+async function pragma({ db }: SqliteThread, text: string): Promise<unknown> {
+  return (await db.executeQuery(CompiledQuery.raw(`PRAGMA ${text}`))).rows[0]
+}
+
+/**
+ * SQLite only forgets where a deleted value was: its bytes stay in the file until something else comes there, and in the
+ * journal until that is written over. Here they are overwritten, and the journal is folded back and cut off.
+ */
+function createEraser(thread: SqliteThread) {
+  // A process that was killed between the two has left a journal.
+  let isToBeCut = true
+  let nextTryAtMs = 0
+  return {
+    async destroy(statements: () => Promise<void>): Promise<void> {
+      isToBeCut = true
+      nextTryAtMs = 0
+      await pragma(thread, OVERWRITE_ALL)
+      await statements()
+      await pragma(thread, KEEP_NO_COPIES)
+    },
+    /** Outside of transactions. A reader that stands in the journal keeps it: then it is tried again behind a later one. */
+    async cutJournal(): Promise<void> {
+      if (!isToBeCut || performance.now() < nextTryAtMs) return
+      // What was written is committed: that the journal cannot be cut now is no fault of it.
+      const cut = await pragma(thread, 'wal_checkpoint(TRUNCATE)').catch(() => undefined)
+      isToBeCut = (cut as { busy: number } | undefined)?.busy !== 0
+      nextTryAtMs = performance.now() + CUT_AGAIN_MS
+    },
+  }
 }
 
 async function inTransaction<T>(thread: SqliteThread, work: () => Promise<T>): Promise<T> {

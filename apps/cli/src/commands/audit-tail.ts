@@ -20,7 +20,7 @@ export function addTail(audit: Command): void {
     .description('what changes in jobs, attempts, schedules, ticks, subscriptions and gas, until Ctrl-C')
     .option('--namespace <namespace>', 'only of this namespace')
     .option('--queue <queue>', 'only of this queue: send-mail, schedule:nightly-sync, subscription:orders')
-    .option('--models <models>', 'with commas between, such as jobs,ticks; all of them without it')
+    .option('--models <models>', 'with commas between, such as jobs,ticks; all but queue_stats without it')
     .option('--state <state>', 'only jobs and ticks in this state, and attempts with this outcome')
     .option('--after <cursor>', 'go on behind an id that was printed with --json; s is the beginning; now without it')
     .addHelpText(

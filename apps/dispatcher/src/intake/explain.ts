@@ -1,5 +1,5 @@
 import type { QueueDefinition } from '@millrace/contracts'
-import type { JobPlace, Paused, SlotHolder } from '@millrace/streams'
+import type { BreakerNote, JobPlace, Paused, SlotHolder } from '@millrace/streams'
 
 /** One thing that a job waits for, or what it is doing. */
 export interface Reason {
@@ -13,10 +13,15 @@ export interface ExplainContext {
   readonly nowMs: number
   /** Pull consumers of the queue that are there, where it is pulled. */
   readonly pullConsumers?: number
+  /** The open circuit that its requests would have to pass. */
+  readonly circuit?: BreakerNote
+  /** Why this dispatcher cannot sign for its namespace. */
+  readonly unsigned?: string
 }
 
 /** Why a job is not running now, or that it is: everything that holds it up, the first thing first. */
-export function explain(place: JobPlace, { definition, nowMs, pullConsumers }: ExplainContext): Reason[] {
+export function explain(place: JobPlace, context: ExplainContext): Reason[] {
+  const { definition, nowMs, pullConsumers } = context
   if (place.state === 'dead')
     return [{ code: 'dead', detail: 'It is a dead letter. POST /jobs/{id}/retry puts it back into its queue.' }]
   if (place.state === 'running') {
@@ -30,7 +35,8 @@ export function explain(place: JobPlace, { definition, nowMs, pullConsumers }: E
     ...undeclared(definition),
     ...pauses(place),
     ...nobodyThere(definition, pullConsumers),
-    ...circuit(place),
+    ...unsigned(context),
+    ...circuit(context),
     ...limits(place, definition),
     ...rates(place, nowMs),
     ...line(place),
@@ -82,13 +88,19 @@ function byWhom({ who, why, at }: Paused): string {
   return `was paused by ${who} at ${at}${why ? `: ${why}` : ''}`
 }
 
-function circuit({ breaker }: JobPlace): Reason[] {
-  if (!breaker) return []
-  const where = breaker.scope === 'origin' ? breaker.origin : breaker.origin + breaker.path
+function unsigned({ unsigned: problem }: ExplainContext): Reason[] {
+  if (problem === undefined) return []
+  const detail = `The dispatcher that you ask cannot sign its request and leaves it to one that can: ${problem}`
+  return [{ code: 'unsigned', detail }]
+}
+
+function circuit({ circuit: open }: ExplainContext): Reason[] {
+  if (!open) return []
+  const where = open.scope === 'origin' ? open.origin : open.origin + open.path
   return [
     {
       code: 'circuit_open',
-      detail: `The circuit of ${where} has been open since ${breaker.since}: it gave no usable answers. One probe at a time goes out; no attempt is burnt.`,
+      detail: `The circuit of ${where} has been open since ${open.since}: it gave no usable answers. One probe at a time goes out; no attempt is burnt.`,
     },
   ]
 }

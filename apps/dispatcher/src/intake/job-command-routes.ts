@@ -1,25 +1,12 @@
 import { cancelRequestSchema, ProblemError, parseId, problemSchema, rescheduleRequestSchema } from '@millrace/contracts'
-import type { AppServer, Clock } from '@millrace/runtime'
-import {
-  cancel,
-  findJob,
-  type JobPlace,
-  type Partition,
-  type Partitions,
-  type RegistryView,
-  readPullConsumers,
-  reschedule,
-} from '@millrace/streams'
+import type { AppServer } from '@millrace/runtime'
+import { cancel, findJob, type JobPlace, type Partition, reschedule } from '@millrace/streams'
 import { z } from 'zod'
 import { type JobEndDeps, reportEnd } from '../job-ends.ts'
 import { explain } from './explain.ts'
-import { findDeclared } from './find-queue.ts'
+import { type ExplainDeps, explainContext } from './explain-context.ts'
 
-export interface JobCommandDeps extends JobEndDeps {
-  readonly registry: RegistryView
-  readonly partitions: Partitions
-  readonly clock: Clock
-}
+export type JobCommandDeps = JobEndDeps & ExplainDeps
 
 const params = z.object({ id: z.string() })
 const reasonSchema = z.object({ code: z.string(), detail: z.string() })
@@ -102,17 +89,7 @@ export function addJobCommandRoutes(server: AppServer, deps: JobCommandDeps): vo
       const { id } = request.params
       const place = await findJob(partitionOf(deps, id), id)
       if (!place) throw unknownJob(id)
-      const definition = await findDeclared(deps.registry, place.address).catch((error) => {
-        if (error instanceof ProblemError) return undefined
-        throw error
-      })
-      const isPulled = definition?.delivery === 'pull'
-      const consumers = isPulled ? await readPullConsumers(partitionOf(deps, id), place.address) : undefined
-      const reasons = explain(place, {
-        nowMs: deps.clock.now(),
-        ...(definition && { definition }),
-        ...(consumers && { pullConsumers: consumers.length }),
-      })
+      const reasons = explain(place, await explainContext(deps, place))
       return { id, state: stateOf(place), queue: place.address, reasons }
     },
   )

@@ -2,8 +2,7 @@
 -- KEYS[1] log   ARGV[2] job id
 -- Returns {'unknown'} (it never was, or is at its end), or {state, address, lane, due ms, consumer, key, jobs ahead of it,
 --   running jobs of its key, JSON of who paused the queue, JSON of who paused the key, running jobs of the queue,
---   JSON of who asks to cancel it, JSON of the open circuit of its endpoint, ms until the queue's rate limit has a token, the
---   same of its key's, JSON of who drains the queue, 1 when there are more jobs ahead of it than were counted, running jobs of
+--   JSON of who asks to cancel it, ms until the queue's rate limit has a token, the same of its key's, JSON of who drains the queue, 1 when there are more jobs ahead of it than were counted, running jobs of
 --   the queue, jobs that have a slot of its key and what each does, `running|scheduled|dead`} with '' or 0 where something does not
 --   apply. Jobs ahead are counted as far as a thousand or so many bytes go, and a few of the others are named.
 local MAX_AHEAD, MAX_AHEAD_BYTES, MAX_NAMED = 1000, 16777216, 5
@@ -82,7 +81,7 @@ local paused = TAG .. ':paused'
 return { state, address, lane, due, consumer, key, ahead,
   tonumber(redis.call('HGET', runs_key(address), key) or 0),
   redis.call('HGET', paused, address) or '', key ~= '' and redis.call('HGET', paused, address .. '\n' .. key) or '',
-  running, redis.call('HGET', TAG .. ':cancelling', job) or '', redis.call('HGET', TAG .. ':breakers', address) or '',
+  running, redis.call('HGET', TAG .. ':cancelling', job) or '',
   token_wait(limits and limits.rate, address), key ~= '' and token_wait(limits and limits.keyRate, address .. ':' .. key) or 0,
   redis.call('HGET', counts_key(address), 'draining') or '', more_ahead,
   (state == 'waiting' or state == 'held') and running_jobs() or {}, state == 'held' and key ~= '' and slot_holders() or {} }

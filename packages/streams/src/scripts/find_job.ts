@@ -1,6 +1,5 @@
 import type { Partition } from '../partition.ts'
 import { loadScript, runScript } from './load.ts'
-import type { BreakerNote } from './note_breaker.ts'
 
 /** Where a job is and what stands before it. */
 export interface JobPlace {
@@ -25,8 +24,6 @@ export interface JobPlace {
   readonly keyPaused?: Paused
   readonly draining?: Paused
   readonly cancelling: boolean
-  /** The circuit of its endpoint is open. */
-  readonly breaker?: BreakerNote
   /** The rate limit of its queue has no token; the next one comes in so many ms. */
   readonly rateWaitMs?: number
   /** The same of its key. */
@@ -64,7 +61,6 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     keyPaused,
     queueRunning,
     cancelling,
-    breaker,
     rateWaitMs,
     keyRateWaitMs,
     draining,
@@ -79,7 +75,6 @@ export async function findJob(partition: Partition, id: string): Promise<JobPlac
     ...(key !== '' && { key }),
     ...(paused !== '' && { paused: JSON.parse(paused) as Paused }),
     ...(keyPaused !== '' && { keyPaused: JSON.parse(keyPaused) as Paused }),
-    ...(breaker !== '' && { breaker: JSON.parse(breaker) as BreakerNote }),
     ...(draining !== '' && { draining: JSON.parse(draining) as Paused }),
     ...(moreAhead === 1 && { moreAhead: true as const }),
     ...(running.length > 0 && { running }),
@@ -102,7 +97,6 @@ type Reply = [
   keyPaused: string,
   queueRunning: number,
   cancelling: string,
-  breaker: string,
   rateWaitMs: number,
   keyRateWaitMs: number,
   draining: string,

@@ -12,7 +12,7 @@ export interface BreakerNote {
 
 const script = loadScript('note_breaker', 'allow-oom')
 
-/** Put a circuit's transition into the log, and the open ones where `findJob` sees them. */
+/** Put a circuit's transition into the log, and the open ones where `readOpenCircuits` finds them. */
 export async function noteBreaker(
   partition: Partition,
   { kind, address, note }: { kind: 'opened' | 'closed'; address: string; note: BreakerNote },
