@@ -46,6 +46,8 @@ const WORDS = {
   MILLRACE_RATE_LIMIT: 'Requests a minute of one key or token at one process. [limits.md](limits.md#requests-a-minute)',
   MILLRACE_ADMIN_KEY:
     'A key that may do everything, 32 characters or more; with it every request needs a key. See [access.md](access.md).',
+  MILLRACE_METRICS_KEY:
+    'A key for `/metrics` alone, 32 characters or more; where keys are needed, it closes `/metrics` to everybody else but operators and auditors of all namespaces. See [access.md](access.md#metrics).',
   MILLRACE_MASTER_KEY:
     'What signing secrets are sealed with: 32 bytes in hex, of several with commas between them the first one seals. Needed where the dispatcher listens on more than loopback; see [verifying.md](verifying.md#the-master-key).',
   MILLRACE_API_KEY: 'The key that commands and services show to the apps, and the dispatcher to the audit app.',

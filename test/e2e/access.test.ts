@@ -1,11 +1,13 @@
 import { dirname } from 'node:path'
-import { ACCESS, type AppName, type NamespaceOf, ROLES, type Role, type RouteAccess } from '@millrace/contracts'
+import { ACCESS, type AppName, METRICS_READERS, ROLES, type Role, type RouteAccess } from '@millrace/contracts'
 import { type ChildHandle, eventually, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fuzz } from '../fuzz/fuzz.ts'
 import { prepare } from '../fuzz/prepare.ts'
+import { manifest, requestOf } from './access-requests.ts'
 
 const ADMIN_KEY = 'the-key-of-whoever-sets-this-up-0001'
+const METRICS_KEY = 'the-key-of-whoever-looks-at-graphs-01'
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
 
 let redis: RedisServer
@@ -38,21 +40,12 @@ async function startApp(name: AppName) {
     file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
     env: {
       ...{ REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'warn' },
-      MILLRACE_TARGETS: 'loopback',
+      ...{ MILLRACE_TARGETS: 'loopback', MILLRACE_METRICS_KEY: METRICS_KEY },
       ...{ MILLRACE_HOME: dirname(redis.socketPath), [`MILLRACE_${name.toUpperCase()}_PORT`]: port },
     },
   })
   return { child, url: `http://127.0.0.1:${port}` }
 }
-
-const manifest = (namespace: string) => ({
-  metadata: { name: namespace },
-  spec: {
-    queues: ['mail', 'waiting'].map((name) => ({ name, endpoint: `/internal/jobs/${name}` })),
-    schedules: [{ name: 'nightly', cron: '0 2 * * *', endpoint: '/internal/cron/nightly' }],
-    subscriptions: [{ name: 'orders', types: ['order.*'], endpoint: '/internal/events/orders' }],
-  },
-})
 
 async function makeKey(role: Role, namespace: string): Promise<string> {
   const body = { name: `${role} of ${namespace}`, grants: [`${role}:${namespace}`], who: 'test' }
@@ -78,76 +71,10 @@ async function call(app: AppName, route: string, key: string | undefined, body?:
   return { status: response.status, body: isStream ? undefined : await response.json().catch(() => undefined) }
 }
 
-/** A request of a route that is about one namespace, as far as a route lets one say. */
-function requestOf(route: string, of: NamespaceOf, { namespace, job }: { namespace: string; job: string }) {
-  const [method, pattern = ''] = route.split(' ')
-  const path = pattern
-    .replace(':namespace', namespace)
-    .replace(':name', pattern.startsWith('/schedules') ? 'nightly' : 'mail')
-    .replace('/*', '/e1/chain')
-    .replace(/^\/subscriptions\/:id/, `/subscriptions/${namespace}.orders`)
-    .replace(':id', job)
-  const query = { ...(of === 'query' && { namespace }), ...MORE[route] }
-  if (method === 'GET') return { route: `${method} ${path}?${new URLSearchParams(query)}`, body: undefined }
-  return { route: `${method} ${path}`, body: bodyOf(route, of, namespace) }
-}
-
-const MORE: Readonly<Record<string, Record<string, string>>> = {
-  'GET /__scheduled': { cron: '0 5 31 12 *' },
-  'GET /v1/progress/stream': { process: 'import' },
-  'GET /v1/log': { partition: '0', to: '1-0' },
-}
-
-/** What of a body the guard reads, and nothing that would let the request change anything. */
-function bodyOf(route: string, of: NamespaceOf, namespace: string): unknown {
-  const by = { who: 'test', why: 'test' }
-  switch (route) {
-    case 'POST /jobs':
-      return { namespace, queue: 'nothing', data: 1 }
-    case 'POST /jobs/batch':
-      return { jobs: [{ namespace, queue: 'nothing', data: 1 }] }
-    case 'POST /events':
-      return { namespace, type: 'test.said', data: 1 }
-    case 'POST /subscriptions':
-      return { config: { namespace, name: 'mine' }, sink: 'http://127.0.0.1:9/', types: ['nothing.*'], ...by }
-    case 'PUT /services/:namespace':
-      return { manifest: manifest('someone-else'), url: 'http://127.0.0.1:9' }
-    case 'POST /dead-letters/redrive':
-    case 'POST /dead-letters/discard':
-      return { filter: { namespace, queue: 'mail' }, ...by }
-    case 'POST /v1/events/emit':
-      return { namespace, eventType: 'test.said', entityId: 'e1', data: 1, metadata: { who: 'test' } }
-    case 'PUT /subscriptions/:id':
-      return { config: { namespace, name: 'orders' }, sink: 'http://127.0.0.1:9/', types: ['nothing.*'], ...by }
-    case 'POST /jobs/:id/heartbeat':
-      return { token: '1.x', leaseSeconds: 30 }
-    case 'POST /jobs/:id/complete':
-      return { token: '1.x' }
-    case 'POST /jobs/:id/fail':
-      return { token: '1.x', error: 'test' }
-    case 'POST /jobs/:id/reschedule':
-      return { delayMs: 3_600_000, ...by }
-    case 'POST /jobs/:id/progress':
-      return { title: 'x', total: 1, progress: 1 }
-    case 'POST /subscriptions/:id/move':
-      return { to: 'now', ...by }
-    case 'POST /subscriptions/:id/replay':
-      return { from: 'earliest', dryRun: true, ...by }
-    case 'POST /subscriptions/try':
-      return { namespace }
-    case 'POST /schedules/preview':
-      return { cron: '0 2 * * *' }
-    case 'POST /schedules/:namespace/:name/backfills':
-      return { from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:01Z', ...by }
-    case 'POST /keys':
-      return { name: 'one more', grants: ['producer:shop'], ...by }
-    default:
-      return of === 'body' ? { namespace, ...by } : by
-  }
-}
-
 const ROUTES = APPS.flatMap((app) =>
-  Object.entries<RouteAccess>(ACCESS[app]).map(([route, access]) => ({ app, route, access })),
+  Object.entries<RouteAccess>(ACCESS[app]).map(([route, access]) => ({
+    ...{ app, route, access: access === 'metrics' ? METRICS_READERS : access },
+  })),
 )
 const guarded = ROUTES.flatMap(({ app, route, access }) => (access === 'open' ? [] : [{ app, route, ...access }]))
 
@@ -217,6 +144,70 @@ describe('what somebody has done', () => {
     expect((await call('dispatcher', 'POST /queues/shop/mail/resume', key, {})).status, 'the key is name enough').toBe(
       200,
     )
+  })
+})
+
+describe('the key for metrics', () => {
+  it.each(APPS)('reads the metrics of the %s and nothing else', async (app) => {
+    const url = `${apps.get(app)?.url}`
+    const headers = { authorization: `Bearer ${METRICS_KEY}` }
+    expect(await (await fetch(`${url}/metrics`, { headers })).text()).toContain('millrace_build_info')
+    const other = guarded.find((each) => each.app === app && each.route !== 'GET /metrics')?.route ?? ''
+    expect((await call(app, other, METRICS_KEY)).status, other).toBe(401)
+  })
+})
+
+describe('the doctor', () => {
+  it('says of metrics that are not for its key that it has not seen them', async () => {
+    const doctor = async (key: string | undefined) => {
+      const child = await startProcess({
+        file: new URL('../../apps/cli/bin/millrace.mjs', import.meta.url),
+        args: ['doctor', '--json', ...APPS.flatMap((app) => [`--${app}`, apps.get(app)?.url ?? ''])],
+        env: { REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_API_KEY: key },
+      })
+      await child.exited
+      const { findings } = JSON.parse(child.stdout()) as { findings: { check: string; state: string }[] }
+      return findings.filter(({ check }) => /\.(metrics|version)$/.test(check) && !check.startsWith('redis'))
+    }
+    const states = (check: string, state: string) => APPS.map((app) => ({ check: `${app}.${check}`, state }))
+    expect(await doctor(keys.get('auditor:shop'))).toMatchObject(states('metrics', 'skipped'))
+    expect(await doctor(keys.get('auditor:*'))).toMatchObject(states('version', 'ok'))
+  })
+})
+
+describe('a key that is revoked', () => {
+  const streams = guarded.filter(({ route }) => route.endsWith('/stream'))
+
+  it('reads no stream on, and waits for nothing, a few seconds later', async () => {
+    const { body: made } = await call('dispatcher', 'POST /keys', ADMIN_KEY, {
+      ...{ name: 'reader', grants: ['auditor:shop'], who: 'test' },
+    })
+    const { key, id } = made as { key: string; id: string }
+    const job = await waitingJob('shop')
+    const waits = [
+      { app: 'audit', asked: `GET /v1/jobs/${job}?wait=60s` },
+      { app: 'dispatcher', asked: 'GET /events?namespace=shop&after=now&wait=30' },
+    ] as const
+    const open = ({ app, asked }: { app: AppName; asked: string }) =>
+      fetch(`${apps.get(app)?.url}${asked.slice('GET '.length)}`, { headers: { authorization: `Bearer ${key}` } })
+    const answers = streams.map(({ app, route, of }) =>
+      open({ app, asked: requestOf(route, of, { namespace: 'shop', job }).route }),
+    )
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(streams.map(() => 200))
+    const waiting = waits.map((each) =>
+      open(each).then(
+        ({ status }) => status,
+        () => 'broke off',
+      ),
+    )
+
+    await call('dispatcher', `POST /keys/${id}/revoke`, ADMIN_KEY, { who: 'test', why: 'it was in a log' })
+    const revokedAt = performance.now()
+    for (const answer of answers) expect(await (await answer).text()).toMatch(/event: cut\ndata: {"reason":"refused",/)
+    expect(await Promise.all(waiting)).toEqual(['broke off', 'broke off'])
+    // Two seconds for which a key is remembered and two until it is asked for again; the rest is for a busy machine.
+    expect(performance.now() - revokedAt).toBeLessThan(10_000)
+    expect(streams.length).toBeGreaterThan(3)
   })
 })
 

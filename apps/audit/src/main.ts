@@ -7,6 +7,7 @@ import {
   systemClock as clock,
   createHttpServer,
   createMetrics,
+  endAnswer,
   limitOpen,
   listen,
   openEventStreams,
@@ -111,7 +112,10 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
   const lag = startLagSampler({ readers, trail: store.trail, metrics, clock })
   const keeping = startKeeping({ config, read: store.read, partitions, signals, metrics, logger, clock, holder })
 
-  const { authenticate, quotas } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
+  const { authenticate, quotas, metricsKey } = createAccess(config, {
+    registry: registryPartition(redis),
+    now: clock.now,
+  })
   const server = await createHttpServer({
     ...{
       title: 'Millrace audit',
@@ -124,7 +128,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
     },
     ready: createReadiness({ redis, problem, store, recorders }),
     mapError: storeProblem,
-    guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas }),
+    guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas, metricsKey, end: endAnswer }),
   })
   // A connection that stays open after its last answer would hold the stop up until its client lets it go.
   server.addHook('onSend', async (_request, reply) => {

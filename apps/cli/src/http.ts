@@ -50,6 +50,17 @@ export async function open(url: string, path: string): Promise<ReadableStream> {
   throw refusal(response.status, await response.text())
 }
 
+/** What an app says of itself, as Prometheus reads it. */
+export async function readMetricsText(url: string, timeoutMs = 60_000): Promise<string> {
+  const response = await fetchOrExplain(`${url}/`, 'metrics', {
+    headers: authorization(),
+    signal: AbortSignal.timeout(timeoutMs),
+  })
+  const text = await response.text()
+  if (response.ok) return text
+  throw refusal(response.status, text)
+}
+
 function authorization(): Record<string, string> {
   const { apiKey } = readConfig()
   return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }

@@ -4,6 +4,7 @@ import { createProgressLog, type PartitionDelivery } from '@millrace/delivery'
 import {
   createHttpServer,
   createMetrics,
+  endAnswer,
   type Loop,
   listen,
   systemClock,
@@ -86,7 +87,9 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
     guard: (server) =>
       guard(server, {
         ...{ table: ACCESS.dispatcher, authenticate: access.authenticate, quotas: access.quotas },
+        metricsKey: access.metricsKey,
         namespaceOf: (id) => namespaceOf(partitions, id),
+        end: endAnswer,
       }),
     async ready() {
       const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)

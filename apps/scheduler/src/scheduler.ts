@@ -3,6 +3,7 @@ import { ACCESS, REQUEST_LIMITS, SCHEDULE_METRICS } from '@millrace/contracts'
 import {
   createHttpServer,
   createMetrics,
+  endAnswer,
   listen,
   Pulse,
   startLoop,
@@ -79,7 +80,10 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
   })
   registry.onChange(() => planner.poke())
 
-  const { authenticate, quotas } = createAccess(config, { registry: registryPartition(redis), now: clock.now })
+  const { authenticate, quotas, metricsKey } = createAccess(config, {
+    registry: registryPartition(redis),
+    now: clock.now,
+  })
   const server = await createHttpServer({
     title: 'Millrace scheduler',
     version: VERSION,
@@ -89,7 +93,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
     clients: config,
     mapError: toStoreProblem,
-    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate, quotas }),
+    guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate, quotas, metricsKey, end: endAnswer }),
     async ready() {
       const away = platform.problem()
       const planner = isPlanned ? planning.problem() : 'has not planned yet'

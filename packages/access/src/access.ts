@@ -12,6 +12,7 @@ export interface AccessConfig {
   readonly MILLRACE_JWT_AUDIENCE?: string | undefined
   readonly MILLRACE_JWT_CLAIM: string
   readonly MILLRACE_RATE_LIMIT: number
+  readonly MILLRACE_METRICS_KEY?: string | undefined
 }
 
 /** Whether a key or a token is needed. */
@@ -23,10 +24,11 @@ export function isGuarded({ MILLRACE_ADMIN_KEY, MILLRACE_JWKS_URL }: AccessConfi
 export function createAccess(
   config: AccessConfig,
   { registry, now }: { registry: Partition; now: () => number },
-): { keys: KeyStore; authenticate: Authenticator | undefined; quotas: Quotas } {
+): { keys: KeyStore; authenticate: Authenticator | undefined; quotas: Quotas; metricsKey: string | undefined } {
   const keys = createKeyStore(registry, now)
   const quotas = createQuotas({ keyRate: config.MILLRACE_RATE_LIMIT, now })
-  if (!isGuarded(config)) return { keys, authenticate: undefined, quotas }
+  const metricsKey = config.MILLRACE_METRICS_KEY
+  if (!isGuarded(config)) return { keys, authenticate: undefined, quotas, metricsKey }
   const jwksUrl = config.MILLRACE_JWKS_URL
   const tokens = jwksUrl && {
     tokens: createTokenVerifier({
@@ -40,6 +42,7 @@ export function createAccess(
   return {
     keys,
     quotas,
+    metricsKey,
     authenticate: createAuthenticator({ keys, now, ...(adminKey !== undefined && { adminKey }), ...tokens }),
   }
 }

@@ -41,12 +41,22 @@ export function createAuthenticator({ adminKey, keys, tokens, now }: Authenticat
   }
 }
 
+/** Whether a header shows that key. */
+export function shows(authorization: string | undefined, key: string): boolean {
+  const bearer = bearerIn(authorization ?? '')
+  return bearer !== undefined && isSame(bearer, key)
+}
+
 function bearerOf(authorization: string | undefined): string {
   if (authorization === undefined)
     throw new ProblemError('auth.required', 'Send a key or a token: Authorization: Bearer <key>.')
-  const [, bearer] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
+  const bearer = bearerIn(authorization)
   if (bearer === undefined) throw refused('must be of the form: Bearer <key>')
   return bearer
+}
+
+function bearerIn(authorization: string): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1]
 }
 
 function hasSecret({ hash, old }: StoredKey, secret: string, nowMs: number): boolean {

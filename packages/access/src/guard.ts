@@ -1,9 +1,10 @@
-import { type NamespaceOf, ProblemError, type Role, type RouteAccess } from '@millrace/contracts'
+import { METRICS_READERS, type NamespaceOf, ProblemError, type Role, type RouteAccess } from '@millrace/contracts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Authenticator } from './authenticator.ts'
+import { type Authenticator, shows } from './authenticator.ts'
 import { isAllowed, isAllowedSomewhere, type Principal } from './principal.ts'
 import type { Quotas } from './quotas.ts'
 import { subscriptionNamespace, textIn } from './said.ts'
+import { isRefusal, type WatchOptions, watchAnswer } from './watch-answer.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -21,8 +22,14 @@ export interface GuardOptions {
   readonly authenticate?: Authenticator | undefined
   /** How much each may ask; of no use where nobody is told apart. */
   readonly quotas?: Quotas | undefined
+  /** With it metrics are no longer open where keys are needed: for those who show it, and METRICS_READERS. */
+  readonly metricsKey?: string | undefined
   /** The namespace of what an id in a path names; undefined when it names nothing, which the handler will say. */
   namespaceOf?(id: string, request: FastifyRequest): Promise<string | undefined>
+  /** Ends an answer that is still being given to somebody who may not come in any more. */
+  readonly end: WatchOptions['end']
+  /** How often that is asked; for tests, which have less time. */
+  readonly recheckMs?: number
 }
 
 /** Means all namespaces. */
@@ -30,9 +37,12 @@ const ALL = '*'
 
 /**
  * Stand in front of every route of an app: find out who asks before the body is read, and before the handler runs whether
- * they may do this in the namespace that the request is about. A route that is not in the table cannot be added.
+ * they may do this in the namespace that the request is about. A route that is not in the table cannot be added. Who is
+ * refused later, while an answer goes on, loses it.
  */
-export function guard(server: FastifyInstance, { table, authenticate, quotas, namespaceOf }: GuardOptions): void {
+export function guard(server: FastifyInstance, options: GuardOptions): void {
+  const { authenticate, quotas, metricsKey, namespaceOf, end, recheckMs } = options
+  const table = withMetrics(options.table, metricsKey)
   server.decorateRequest('principal', undefined)
   server.decorateRequest('requireNamespace', function requireOf(this: FastifyRequest, namespace: string) {
     const access = accessOf(table, this)
@@ -49,7 +59,10 @@ export function guard(server: FastifyInstance, { table, authenticate, quotas, na
 
   server.addHook('onRequest', async (request, reply) => {
     const access = request.is404 ? 'open' : accessOf(table, request)
-    if (access === 'open') return quotas?.ofAddress(request, reply)
+    // Before any key is looked up: what is wrong with Redis is read from the metrics.
+    const mayScrape = metricsKey !== undefined && shows(request.headers.authorization, metricsKey)
+    const isScrape = mayScrape && options.table[routeOf(request)] === 'metrics'
+    if (access === 'open' || isScrape) return quotas?.ofAddress(request, reply)
     const principal = await authenticate(request.headers.authorization).catch((error) => {
       // Who goes on with a key that is refused is told to wait; those who share the address and have a good one are not.
       if (isRefusal(error)) quotas?.ofAddress(request, reply)
@@ -58,6 +71,10 @@ export function guard(server: FastifyInstance, { table, authenticate, quotas, na
     quotas?.ofPrincipal(principal, reply)
     if (!isAllowedSomewhere(principal, access.roles)) throw forbidden(principal, access.roles, ALL)
     request.principal = principal
+    // Only what is read can go on being read; what was handed in was judged when it came.
+    if (request.method !== 'GET') return
+    const check = () => authenticate(request.headers.authorization)
+    watchAnswer(reply, { check, end, ...(recheckMs !== undefined && { everyMs: recheckMs }) })
   })
   server.addHook('preValidation', async (request) => {
     if (request.principal) signWith(request.principal, request)
@@ -70,12 +87,22 @@ export function guard(server: FastifyInstance, { table, authenticate, quotas, na
   })
 }
 
-function isRefusal(error: unknown): boolean {
-  return error instanceof ProblemError && error.code.startsWith('auth.') && error.code !== 'auth.unavailable'
+/** With what is said of metrics decided. */
+type Table = Readonly<Record<string, Exclude<RouteAccess, 'metrics'>>>
+
+function withMetrics(table: GuardOptions['table'], metricsKey: string | undefined): Table {
+  const metrics = metricsKey === undefined ? 'open' : METRICS_READERS
+  return Object.fromEntries(
+    Object.entries(table).map(([route, access]) => [route, access === 'metrics' ? metrics : access]),
+  )
 }
 
-function accessOf(table: GuardOptions['table'], { method, routeOptions }: FastifyRequest): RouteAccess {
-  return table[`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`] ?? 'open'
+function accessOf(table: Table, request: FastifyRequest): Table[string] {
+  return table[routeOf(request)] ?? 'open'
+}
+
+function routeOf({ method, routeOptions }: FastifyRequest): string {
+  return `${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`
 }
 
 /** The namespaces that a request is about; none where the handler asks, or nobody can be harmed. */

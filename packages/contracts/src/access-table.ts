@@ -20,17 +20,27 @@ export type NamespaceOf =
   | 'all'
   | 'any'
 
-/** Who may call a route: one of these roles, in the namespace that the request is about. `open`: whoever reaches the port. */
-export type RouteAccess = 'open' | { readonly roles: readonly Role[]; readonly of: NamespaceOf }
+/**
+ * Who may call a route: one of these roles, in the namespace that the request is about. `open`: whoever reaches the port.
+ * `metrics`: the same, until an installation has a key for it; then who shows that key, or is one of METRICS_READERS.
+ */
+export type RouteAccess = 'open' | 'metrics' | RoleAccess
+export interface RoleAccess {
+  readonly roles: readonly Role[]
+  readonly of: NamespaceOf
+}
 
 const READERS = ['producer', 'worker', 'operator', 'auditor'] as const
-const may = (roles: readonly Role[], of: NamespaceOf): RouteAccess => ({ roles, of })
+const may = (roles: readonly Role[], of: NamespaceOf): RoleAccess => ({ roles, of })
+
+/** Metrics name the queues and services of every namespace. */
+export const METRICS_READERS = may(['operator', 'auditor'], 'all')
 
 /** What every app has. Health and metrics tell no payload, and the tools that read them often know no keys. */
 const OPERATIONS: Readonly<Record<string, RouteAccess>> = {
   'GET /livez': 'open',
   'GET /readyz': 'open',
-  'GET /metrics': 'open',
+  'GET /metrics': 'metrics',
   'GET /openapi.json': 'open',
 }
 

@@ -22,7 +22,7 @@ export {
   ROLES,
   type Role,
 } from './access.ts'
-export { ACCESS, type AppName, type NamespaceOf, type RouteAccess } from './access-table.ts'
+export { ACCESS, type AppName, METRICS_READERS, type NamespaceOf, type RouteAccess } from './access-table.ts'
 export {
   type AuditEvent,
   auditEventSchema,

@@ -74,6 +74,10 @@ export const commonConfig = {
     .string()
     .min(32, 'expected 32 characters or more, for example from `openssl rand -hex 32`')
     .optional(),
+  MILLRACE_METRICS_KEY: z
+    .string()
+    .min(32, 'expected 32 characters or more, for example from `openssl rand -hex 32`')
+    .optional(),
   MILLRACE_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'expected the http or https URL of a JWKS document' })
     .optional(),

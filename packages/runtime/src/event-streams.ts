@@ -27,8 +27,8 @@ export interface EventStream {
 /** The last event of a stream that does not end by itself. */
 const CUT = 'cut'
 
-/** The `reason` of the event `cut`: come again, at once or, of `slow`, with less to ask for. */
-export type CutReason = 'slow' | 'stopping' | 'unavailable'
+/** The `reason` of the event `cut`: come again, at once, or of `slow` with less to ask for, or of `refused` with a key that holds. */
+export type CutReason = 'slow' | 'stopping' | 'unavailable' | 'refused'
 
 export interface EventStreams {
   /** Counted as open until `work` ends. Throws ProblemError `stream.too_many` when there are too many. */
@@ -59,6 +59,16 @@ export const SSE_ROUTE = {
   serializer: (data: unknown) => (data as string).replaceAll('\r', '\n'),
 } as const
 
+/** How the streams that are open are cut. */
+const cuts = new WeakMap<FastifyReply, EventStream['cut']>()
+
+/** End an answer before its time: a stream is told why, of another answer there is nothing that could be told. */
+export function endAnswer(reply: FastifyReply, reason: CutReason, detail: string): void {
+  const cut = cuts.get(reply)
+  if (cut && reply.raw.headersSent) cut(reason, detail)
+  else reply.raw.destroy()
+}
+
 /** Server-sent events for the routes of a server that are added after this. */
 export async function openEventStreams(
   server: AppServer,
@@ -70,6 +80,7 @@ export async function openEventStreams(
     async run(reply, work) {
       const leave = enter()
       const stream = streamOf(reply, { stopping, slowAfterMs })
+      cuts.set(reply, stream.cut)
       try {
         return await work(stream)
       } finally {

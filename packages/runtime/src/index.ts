@@ -23,6 +23,7 @@ export {
   type CutReason,
   type EventStream,
   type EventStreams,
+  endAnswer,
   endOf,
   limitOpen,
   openEventStreams,

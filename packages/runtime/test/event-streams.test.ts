@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { eventually } from '@millrace/testkit'
+import type { FastifyReply } from 'fastify'
 import { afterEach, expect, it } from 'vitest'
 import {
   type AppServer,
@@ -7,6 +8,7 @@ import {
   createLogger,
   createMetrics,
   type EventStream,
+  endAnswer,
   limitOpen,
   openEventStreams,
   SSE_ROUTE,
@@ -14,6 +16,8 @@ import {
 } from '../src/index.ts'
 
 let server: AppServer
+/** Of the newest request. */
+let reply: FastifyReply
 const stopping = new AbortController()
 afterEach(() => server.close())
 
@@ -35,11 +39,16 @@ async function serve(work: (stream: EventStream) => Promise<void>, slowAfterMs: 
     method: 'GET',
     url: '/stream',
     sse: SSE_ROUTE,
-    handler: (_request, reply) =>
-      streams.run(reply, async (stream) => {
+    handler: (_request, streamed) => {
+      reply = streamed
+      return streams.run(streamed, async (stream) => {
         stream.begin()
         await work(stream)
-      }),
+      })
+    },
+  })
+  server.get('/page', (_request, waiting) => {
+    reply = waiting
   })
   await server.listen({ port: 0, host: '127.0.0.1' })
   const { port } = server.server.address() as { port: number }
@@ -91,6 +100,22 @@ it('is let in again when there is room, sends heartbeats, and keeps a line of JS
   const again = await fetch(url)
   expect(again.status).toBe(200)
   await again.body?.cancel()
+})
+
+it('is told why it ends before its time, if it is a stream; another answer breaks off', async () => {
+  const { url, open } = await serve(async ({ over }) => {
+    await new Promise((resolve) => over.addEventListener('abort', resolve, { once: true }))
+  }, 5000)
+  const response = await fetch(url)
+  endAnswer(reply, 'refused', 'The key was revoked.')
+  expect(await response.text()).toContain('event: cut\ndata: {"reason":"refused","detail":"The key was revoked."}\n\n')
+  await eventually(() => open() === 0)
+
+  const waiting = fetch(url.replace('stream', 'page'))
+  const unanswered = expect(waiting).rejects.toThrow('fetch failed')
+  await eventually(() => reply.request.url === '/page')
+  endAnswer(reply, 'refused', 'The key was revoked.')
+  await unanswered
 })
 
 it('looks once for all who wait at the same time', async () => {

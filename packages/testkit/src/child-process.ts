@@ -10,6 +10,8 @@ export interface StartProcessOptions {
   /** The file for node to run. */
   readonly file: string | URL
   readonly args?: readonly string[]
+  /** What runs the file, instead of the node of the test: a program and its arguments in front of `file`. */
+  readonly runner?: readonly [string, ...string[]]
   /** Given to the child beside PATH, HOME and their like. Nothing else of the parent's environment passes. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
@@ -53,11 +55,12 @@ const OUTPUT_GRACE_MS = 250
 // What a program needs to run at all. Settings of the product are not among them: a test gives what it means.
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'TMPDIR', 'LANG', 'LC_ALL', 'NODE_V8_COVERAGE']
 
-/** Starts `file` under the same node as the test. Rejects, with the output, when it ends or is silent before it is ready, and leaves nothing running then. */
+/** Starts `file` under the same node as the test, unless told another runner. Rejects, with the output, when it ends or is silent before it is ready, and leaves nothing running then. */
 export async function startProcess(options: StartProcessOptions): Promise<ChildHandle> {
   const file = options.file instanceof URL ? fileURLToPath(options.file) : options.file
   const preload = options.preload ? ['--import', options.preload.href] : []
-  const spawned = spawn(process.execPath, [...preload, file, ...(options.args ?? [])], {
+  const [program, ...before] = options.runner ?? [process.execPath]
+  const spawned = spawn(program, [...before, ...preload, file, ...(options.args ?? [])], {
     cwd: options.cwd,
     env: childEnvironment(options.env ?? {}),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,4 +1,5 @@
 import { VERSION } from '@millrace/runtime'
+import { CommandError, readMetricsText, UnreachableError } from '../http.ts'
 import { clockFinding } from './clock.ts'
 import { type Finding, fail, ok, skipped, unless, warn } from './finding.ts'
 import { type MetricSample, readMetrics, valuesOf } from './metric-text.ts'
@@ -37,18 +38,12 @@ async function checkApp(app: App, url: string, redisAheadMs: number): Promise<Fi
     const here = (before + Date.now()) / 2
     const body = (await answer.json()) as { problems?: Record<string, string> }
     const date = Date.parse(answer.headers.get('date') ?? '')
-    const metrics = readMetrics(
-      await (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(TIMEOUT_MS) })).text(),
-    )
     return [
       ...ready(app, body.problems ?? {}),
-      version(app, metrics),
-      node(app, metrics),
+      ...(await checkMetrics(app, url)),
       ...(Number.isNaN(date)
         ? []
         : [clockFinding(`${app}.clock`, date + DATE_HEADER_LAG_MS - here - redisAheadMs, app)]),
-      ...(app === 'dispatcher' ? circuits(metrics) : []),
-      ...(app === 'audit' ? trail(metrics) : []),
     ]
   } catch (error) {
     const reason = (error as { cause?: NodeJS.ErrnoException }).cause?.code ?? (error as Error).name
@@ -61,6 +56,24 @@ async function checkApp(app: App, url: string, redisAheadMs: number): Promise<Fi
       ),
     ]
   }
+}
+
+async function checkMetrics(app: App, url: string): Promise<Finding[]> {
+  const text = await readMetricsText(url, TIMEOUT_MS).catch((error) => {
+    if (error instanceof UnreachableError || !(error instanceof CommandError)) throw error
+    return undefined
+  })
+  if (text === undefined) {
+    const fix = 'Set MILLRACE_API_KEY to the key of an operator or auditor of all namespaces.'
+    return [skipped(`${app}.metrics`, 'its metrics are not for this key', fix)]
+  }
+  const metrics = readMetrics(text)
+  return [
+    version(app, metrics),
+    node(app, metrics),
+    ...(app === 'dispatcher' ? circuits(metrics) : []),
+    ...(app === 'audit' ? trail(metrics) : []),
+  ]
 }
 
 function ready(app: App, problems: Readonly<Record<string, string>>): Finding[] {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ApplyResponse, JobView, QueueCounts } from '@millrace/contracts'
 import type { Config } from '../config.ts'
-import { CommandError, call } from '../http.ts'
+import { CommandError, call, readMetricsText } from '../http.ts'
 import { sumMetric } from './metric-text.ts'
 import { answers, type Supervised, startService, withoutMasterKey } from './platform.ts'
 
@@ -108,7 +108,7 @@ async function readState(config: Config): Promise<State> {
   )
   const queue = queues.find(({ queue }) => queue === EXAMPLE.queue)
   if (!queue) throw new CommandError(`The example's queue ${EXAMPLE.queue} is not registered.`)
-  const metrics = await fetch(`${config.urls.dispatcher}/metrics`).then((response) => response.text())
+  const metrics = await readMetricsText(config.urls.dispatcher)
   const retried = sumMetric(metrics, 'millrace_delivery_attempts_total', {
     namespace: EXAMPLE.namespace,
     queue: EXAMPLE.queue,
@@ -158,7 +158,7 @@ async function verifyWhenRecorded(config: Config, signal: AbortSignal): Promise<
   const deadline = Date.now() + STUCK_MS
   let records = -1
   for (;;) {
-    const metrics = await fetch(`${config.urls.audit}/metrics`).then((response) => response.text())
+    const metrics = await readMetricsText(config.urls.audit)
     const trail = await call<Trail>(config.urls.audit, '/v1/verify')
     // The example's own emits arrive a moment after its answers: two looks without a new record are the end.
     if (sumMetric(metrics, 'millrace_audit_lag_entries') === 0 && trail.records === records) return trail
