@@ -20,34 +20,19 @@ local any_paused = redis.call('EXISTS', TAG .. ':schedule-pauses') == 1
 local CANCELLED_BY = '{"who":"millrace","why":"the next tick of its schedule came"}'
 local NOTHING_RARE = {}
 
-local at = 3
-local function next_argument()
-  at = at + 1
-  return ARGV[at]
-end
+-- What every tick comes by is local, because a global name is looked up at each use; and the arguments are read where they lie.
+local call, argv, some = redis.call, ARGV, unpack
+local FIRST, CALL_LENGTH, FIRE_LENGTH = 4, 7, 8
 
-local function read_call()
-  local call = { address = next_argument(), seen = next_argument(), due = next_argument() }
-  call.next, call.next_due = next_argument(), next_argument()
-  local rare = next_argument()
-  call.rare, call.fires = rare == '' and NOTHING_RARE or cjson.decode(rare), {}
-  for i = 1, tonumber(next_argument()) do
-    local fire = { name = next_argument(), at_ms = next_argument(), fire_ms = next_argument(), row = next_argument() }
-    fire.type, fire.event, fire.data, fire.meta = next_argument(), next_argument(), next_argument(), next_argument()
-    call.fires[i] = fire
-  end
-  return call
-end
-
-local function refusal(call, stored, is_open)
+local function refusal(address, seen, due, rare, stored, is_open)
   if not is_open then return { 'closed' } end
-  if call.seen ~= '' then
-    if call.seen ~= stored then return { 'stale' } end
-    local early = tonumber(call.due) - now
+  if seen ~= '' then
+    if seen ~= stored then return { 'stale' } end
+    local early = tonumber(due) - now
     if early > 0 then return { 'early', early } end
   end
-  local advance = call.rare.advance
-  if advance and (redis.call('HGET', TAG .. ':backfills', advance.id) or '') ~= advance.from then return { 'stale' } end
+  local advance = rare.advance
+  if advance and (call('HGET', TAG .. ':backfills', advance.id) or '') ~= advance.from then return { 'stale' } end
   return nil
 end
 
@@ -63,98 +48,102 @@ local function runs_of(address)
 end
 
 -- Why a planned tick does not fire now, nil when it does.
-local function why_not(call)
-  local address, rare = call.address, call.rare
-  if rare.paused or any_paused and redis.call('HEXISTS', TAG .. ':schedule-pauses', address) == 1 then return 'paused' end
+local function why_not(address, rare)
+  if rare.paused or any_paused and call('HEXISTS', TAG .. ':schedule-pauses', address) == 1 then return 'paused' end
   if rare.overlap == 'skip' then return #runs_of(address) > 0 and 'overlap' or nil end
-  if rare.overlap ~= 'queue' or redis.call('HLEN', active_key(address)) <= rare.maxWaiting then return nil end
+  if rare.overlap ~= 'queue' or call('HLEN', active_key(address)) <= rare.maxWaiting then return nil end
   return #runs_of(address) > rare.maxWaiting and 'overlap' or nil
 end
 
-local function skip(address, ns, queue, item, reason)
-  redis.call('HSET', rows_key(address), item.name, item.row .. ',"state":"skipped","reason":"' .. reason .. '"}')
-  local data = { count = 1, reason = reason, from = item.name, to = item.name }
+local function skip(address, ns, queue, name, row, reason)
+  call('HSET', rows_key(address), name, row .. ',"state":"skipped","reason":"' .. reason .. '"}')
+  local data = { count = 1, reason = reason, from = name, to = name }
   append('schedule', 'schedule.skipped', ns, queue, queue, cjson.encode(data))
   return { 'skipped', reason }
 end
 
--- Those that fire together are late together, and numbers take longer to write than to compare.
-local now_text, late_ms, late_text = whole(now), nil, nil
-local function lateness(fire_ms)
-  local late = fire_ms == '' and 0 or math.max(0, now - tonumber(fire_ms))
-  if late ~= late_ms then late_ms, late_text = late, ',"lateMs":' .. whole(late) end
-  return late, late_text
+-- Those that fire together were to fire together, and numbers take longer to write than to compare.
+local due_text, late_ms, late_text, late_state
+local FIRED_AT = '","firedAtMs":' .. whole(now) .. '}'
+local function be_late(fire_ms)
+  if fire_ms == due_text then return end
+  due_text, late_ms = fire_ms, fire_ms == '' and 0 or math.max(0, now - tonumber(fire_ms))
+  late_text = ',"lateMs":' .. whole(late_ms)
+  late_state = (late_ms > on_time and ',"state":"late"' or ',"state":"fired"') .. late_text .. ',"jobId":"'
 end
 
--- What fires and is not written yet. The facts of one namespace stand in one entry of the log: an entry for each would be a
+-- What fires and is not written yet: of each its address, namespace, queue, the place of its arguments, and its reply with the
+-- place in it. The facts of one namespace stand in one entry of the log: an entry for each would be a
 -- quarter of what a tick costs. Their queues differ, so the entry names none, and each fact names its own.
-local firing = {}
+local firing, n_firing = {}, 0
+local EACH = 6
 
-local function write_one(each, position)
-  local address, item = each.address, each.item
-  make_ready(address, 'normal', position, '', 0, 0, item.meta, item.data)
-  count(address, 'accepted', 1)
+local function write_one(nth, position)
+  local address, _, _, at, reply, place = some(firing, nth + 1, nth + EACH)
+  local name, _, fire_ms, row, _, _, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
+  be_late(fire_ms)
+  make_ready(address, 'normal', position, '', 0, 0, meta, data)
   local job = job_id(position)
-  redis.call('HSET', active_key(address), job, item.name)
-  local state = each.late > on_time and ',"state":"late"' or ',"state":"fired"'
-  redis.call('HSET', rows_key(address), item.name, item.row .. state .. each.late_text .. ',"jobId":"' .. job .. '","firedAtMs":' .. now_text .. '}')
-  if each.once then redis.call('SET', each.once, job .. ' ' .. item.name, 'PX', each.window) end
-  each.reply[each.nth] = { 'fired', job, each.late }
+  call('HINCRBY', counts_key(address), 'accepted', 1)
+  call('HSET', active_key(address), job, name)
+  call('HSET', rows_key(address), name, row .. late_state .. job .. FIRED_AT)
+  reply[place] = { 'fired', job, late_ms }
 end
 
 local function write_firing()
-  local schedules, jobs, shared, written = nil, nil, nil, 0
+  local schedules, jobs, last_ns, last_type, written = nil, nil, nil, nil, 0
   local function on_jobs(position, n)
     local ms, seq = split_position(position)
     for i = 0, n - 1 do
-      written = written + 1
-      write_one(firing[written], ms .. '-' .. whole(seq + i))
+      write_one(written, ms .. '-' .. whole(seq + i))
+      written = written + EACH
     end
   end
-  for _, each in ipairs(firing) do
-    local item = each.item
-    local same = each.ns .. ' ' .. item.type
-    if same ~= shared then
-      if shared then
-        schedules.flush()
-        jobs.flush()
-      end
-      schedules, jobs = facts_of('schedule', item.type, each.ns, ''), facts_of('job', 'job.enqueued', each.ns, '', on_jobs)
-      shared = same
-    end
-    schedules.add(each.queue, item.event .. each.late_text .. '}')
-    jobs.add(each.queue, '{"lane":"normal","meta":' .. item.meta .. ',"data":' .. item.data .. '}')
-  end
-  if shared then
+  local function flush()
+    if not schedules then return end
     schedules.flush()
     jobs.flush()
   end
-  firing = {}
+  for nth = 0, n_firing - EACH, EACH do
+    local _, ns, queue, at = some(firing, nth + 1, nth + 4)
+    local _, _, fire_ms, _, type, event, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
+    if ns ~= last_ns or type ~= last_type then
+      flush()
+      schedules, jobs = facts_of('schedule', type, ns, ''), facts_of('job', 'job.enqueued', ns, '', on_jobs)
+      last_ns, last_type = ns, type
+    end
+    be_late(fire_ms)
+    schedules.add(queue, event .. late_text .. '}')
+    jobs.add(queue, '{"lane":"normal","meta":' .. meta .. ',"data":' .. data .. '}')
+  end
+  flush()
+  firing, n_firing = {}, 0
 end
 
 -- The reply of a firing; nil where `write_firing` puts it in.
-local function fire(call, item, ns, queue, reply, nth)
-  local address, rare = call.address, call.rare
+local function fire(address, ns, queue, at, is_planned, rare, reply, place)
+  local name, at_ms, fire_ms, row = some(argv, at, at + 3)
   local once = rare.once and TAG .. ':idem:' .. address .. ':' .. rare.once.key
-  local before = once and redis.call('GET', once)
+  local before = once and call('GET', once)
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
-  if redis.call('ZADD', ledger_key(address), item.at_ms, item.name) == 0 then
+  if call('ZADD', ledger_key(address), at_ms, name) == 0 then
     write_firing()
-    local known = read_row(address, item.name)
+    local known = read_row(address, name)
     if known and known.jobId then return { 'known', known.jobId } end
   end
-  local reason = call.seen ~= '' and why_not(call)
-  if reason then return skip(address, ns, queue, item, reason) end
-  if rare.overlap == 'cancel' and call.seen ~= '' then
+  local reason = is_planned and why_not(address, rare)
+  if reason then return skip(address, ns, queue, name, row, reason) end
+  if rare.overlap == 'cancel' and is_planned then
     for _, job in ipairs(runs_of(address)) do cancel_anywhere(job, CANCELLED_BY) end
   end
-  local late, text = lateness(item.fire_ms)
-  firing[#firing + 1] = {
-    address = address, ns = ns, queue = queue, item = item, late = late, late_text = text,
-    once = once, window = once and rare.once.windowMs, reply = reply, nth = nth,
-  }
-  -- What is rare may look at what is written.
-  if rare ~= NOTHING_RARE then write_firing() end
+  local n = n_firing
+  firing[n + 1], firing[n + 2], firing[n + 3], firing[n + 4], firing[n + 5], firing[n + 6] = address, ns, queue, at, reply, place
+  n_firing = n + EACH
+  if rare ~= NOTHING_RARE then
+    -- What is rare may look at what is written.
+    write_firing()
+    if once then call('SET', once, reply[place][2] .. ' ' .. name, 'PX', rare.once.windowMs) end
+  end
   return nil
 end
 
@@ -173,55 +162,64 @@ local function advance_backfill(address, advance)
   end
 end
 
-local function run(call)
-  local address, rare = call.address, call.rare
+local function run(address, at, rare)
   if rare ~= NOTHING_RARE then write_firing() end
   local ns, queue = split_address(address)
-  for _, each in ipairs(rare.rows or {}) do record(address, each.name, whole(each.atMs), each.row) end
-  for _, event in ipairs(rare.events or {}) do append('schedule', event.type, ns, queue, queue, event.data) end
+  if rare.rows then
+    for _, each in ipairs(rare.rows) do record(address, each.name, whole(each.atMs), each.row) end
+  end
+  if rare.events then
+    for _, event in ipairs(rare.events) do append('schedule', event.type, ns, queue, queue, event.data) end
+  end
   local reply = { 'done' }
-  for i, item in ipairs(call.fires) do
-    local known = fire(call, item, ns, queue, reply, i + 1)
+  local is_planned = argv[at + 1] ~= ''
+  for i = 1, tonumber(argv[at + 6]) do
+    local known = fire(address, ns, queue, at + CALL_LENGTH + (i - 1) * FIRE_LENGTH, is_planned, rare, reply, i + 1)
     if known then reply[i + 1] = known end
   end
   if rare.advance then advance_backfill(address, rare.advance) end
   return reply
 end
 
--- One command for what is the same for all.
-local calls, addresses, results = {}, {}, {}
-while at < #ARGV do
-  calls[#calls + 1] = read_call()
-  addresses[#addresses + 1] = calls[#calls].address
+local starts, addresses, results, rares = {}, {}, {}, {}
+local at, arguments = FIRST, #argv
+while at < arguments do
+  local i = #starts + 1
+  starts[i], addresses[i] = at, argv[at]
+  local rare = argv[at + 5]
+  rares[i] = rare == '' and NOTHING_RARE or cjson.decode(rare)
+  at = at + CALL_LENGTH + tonumber(argv[at + 6]) * FIRE_LENGTH
 end
-local stored = redis.call('HMGET', TAG .. ':schedules', unpack(addresses))
-local limits = redis.call('HMGET', TAG .. ':limits', unpack(addresses))
-local idle = redis.call('SMISMEMBER', TAG .. ':idle', unpack(addresses))
-local open = redis.call('SMISMEMBER', TAG .. ':queues', unpack(addresses))
+-- One command for what is the same for all.
+local stored = call('HMGET', TAG .. ':schedules', some(addresses))
+local limits = call('HMGET', TAG .. ':limits', some(addresses))
+local idle = call('SMISMEMBER', TAG .. ':idle', some(addresses))
+local open = call('SMISMEMBER', TAG .. ':queues', some(addresses))
 local moved, plans, times, never = {}, {}, {}, {}
-for i, call in ipairs(calls) do
-  local address = call.address
+for i, address in ipairs(addresses) do
+  local _, seen, due, next_plan, next_due = some(argv, starts[i], starts[i] + 4)
   known_limits[address] = limits[i] and cjson.decode(limits[i]) or false
   woken[address] = idle[i] == 0
-  results[i] = refusal(call, not moved[address] and stored[i], open[i] == 1)
-  if not results[i] and call.seen ~= '' then
+  local refused = refusal(address, seen, due, rares[i], not moved[address] and stored[i], open[i] == 1)
+  results[i] = refused or false
+  if not refused and seen ~= '' then
     moved[address] = true
-    plans[#plans + 1], plans[#plans + 2] = address, call.next
-    if call.next_due == '' then
+    plans[#plans + 1], plans[#plans + 2] = address, next_plan
+    if next_due == '' then
       never[#never + 1] = address
     else
-      times[#times + 1], times[#times + 2] = call.next_due, address
+      times[#times + 1], times[#times + 2] = next_due, address
     end
   end
 end
-if #plans > 0 then redis.call('HSET', TAG .. ':schedules', unpack(plans)) end
-if #times > 0 then redis.call('ZADD', TAG .. ':ticks', unpack(times)) end
-if #never > 0 then redis.call('ZREM', TAG .. ':ticks', unpack(never)) end
+if #plans > 0 then call('HSET', TAG .. ':schedules', some(plans)) end
+if #times > 0 then call('ZADD', TAG .. ':ticks', some(times)) end
+if #never > 0 then call('ZREM', TAG .. ':ticks', some(never)) end
 local ran = {}
-for i, call in ipairs(calls) do
+for i, address in ipairs(addresses) do
   if not results[i] then
-    results[i] = run(call)
-    ran[#ran + 1] = call.address
+    results[i] = run(address, starts[i], rares[i])
+    ran[#ran + 1] = address
   end
 end
 write_firing()
