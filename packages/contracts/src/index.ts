@@ -97,6 +97,7 @@ export {
   type Position,
   parseId,
   parsePosition,
+  partitionLabel,
   REGISTRY_PARTITION,
 } from './ids.ts'
 export {
