@@ -1,15 +1,10 @@
 import { defineConfig } from 'vitest/config'
+import { CLUSTER_SELECTION } from './test/e2e/on-cluster.ts'
 
 // One configuration for the whole house. Every test file starts the real servers it needs, so files are independent
 // and run side by side; within a file tests run in order.
 export default defineConfig({
   test: {
-    include: [
-      'packages/*/test/**/*.test.ts',
-      'apps/*/test/**/*.test.ts',
-      'examples/*/test/**/*.test.ts',
-      'test/**/*.test.ts',
-    ],
     environment: 'node',
     // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
     testTimeout: 120_000,
@@ -18,5 +13,28 @@ export default defineConfig({
     maxWorkers: 3,
     passWithNoTests: false,
     allowOnly: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'all',
+          include: [
+            'packages/*/test/**/*.test.ts',
+            'apps/*/test/**/*.test.ts',
+            'examples/*/test/**/*.test.ts',
+            'test/**/*.test.ts',
+          ],
+        },
+      },
+      // The same once more on a Redis Cluster.
+      {
+        extends: true,
+        test: {
+          name: 'cluster',
+          env: { TEST_REDIS_KIND: 'cluster' },
+          include: CLUSTER_SELECTION,
+        },
+      },
+    ],
   },
 })

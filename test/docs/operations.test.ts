@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await platform?.stop()
   await service?.stop()
-  for (const place of [before, after]) place?.remove()
+  for (const place of [before, after]) await place?.remove()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -85,7 +85,7 @@ it('a platform that is put back from its backup goes on, as the page says', { ti
 
   await run('backup', before)
   await platform.kill()
-  before.remove()
+  await before.remove()
   service.script('/internal/fails', { status: 200 })
   await run('restore', after)
   platform = await startUp(after)

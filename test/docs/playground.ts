@@ -81,7 +81,7 @@ export async function openPlayground({
     async stop() {
       for (const { pid } of shells) if (pid !== undefined) endGroup(pid)
       await platform.stop()
-      place.remove()
+      await place.remove()
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -1,21 +1,25 @@
-import { dirname } from 'node:path'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ACCESS, type AppName, METRICS_READERS, ROLES, type Role, type RouteAccess } from '@millrace/contracts'
-import { type ChildHandle, eventually, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
+import { type ChildHandle, eventually, freePort, startProcess } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fuzz } from '../fuzz/fuzz.ts'
 import { prepare } from '../fuzz/prepare.ts'
 import { manifest, requestOf } from './access-requests.ts'
+import { type StoreServer, startStore } from './redis.ts'
 
 const ADMIN_KEY = 'the-key-of-whoever-sets-this-up-0001'
 const METRICS_KEY = 'the-key-of-whoever-looks-at-graphs-01'
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
 
-let redis: RedisServer
+let redis: StoreServer
+const home = mkdtempSync(join(tmpdir(), 'millrace-access-'))
 const apps = new Map<AppName, { child: ChildHandle; url: string }>()
 const keys = new Map<string, string>()
 
 beforeAll(async () => {
-  redis = await startRedis()
+  redis = await startStore()
   for (const name of APPS) apps.set(name, await startApp(name))
   for (const { url } of apps.values()) {
     await eventually(() => fetch(`${url}/readyz`).then(({ ok }) => ok), {
@@ -32,6 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([...apps.values()].map(({ child }) => child.stop()))
   await redis.stop()
+  rmSync(home, { recursive: true, force: true })
 })
 
 async function startApp(name: AppName) {
@@ -39,9 +44,9 @@ async function startApp(name: AppName) {
   const child = await startProcess({
     file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
     env: {
-      ...{ REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'warn' },
+      ...{ ...redis.env, MILLRACE_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'warn' },
       ...{ MILLRACE_TARGETS: 'loopback', MILLRACE_METRICS_KEY: METRICS_KEY },
-      ...{ MILLRACE_HOME: dirname(redis.socketPath), [`MILLRACE_${name.toUpperCase()}_PORT`]: port },
+      ...{ MILLRACE_HOME: home, [`MILLRACE_${name.toUpperCase()}_PORT`]: port },
     },
   })
   return { child, url: `http://127.0.0.1:${port}` }
@@ -163,7 +168,7 @@ describe('the doctor', () => {
       const child = await startProcess({
         file: new URL('../../apps/cli/bin/millrace.mjs', import.meta.url),
         args: ['doctor', '--json', ...APPS.flatMap((app) => [`--${app}`, apps.get(app)?.url ?? ''])],
-        env: { REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_API_KEY: key },
+        env: { ...redis.env, MILLRACE_API_KEY: key },
       })
       await child.exited
       const { findings } = JSON.parse(child.stdout()) as { findings: { check: string; state: string }[] }
@@ -235,11 +240,7 @@ describe('an app without authentication', () => {
     const child = await startProcess({
       file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
       env: {
-        ...{
-          REDIS_URL: `unix://${redis.socketPath}`,
-          MILLRACE_HOME: dirname(redis.socketPath),
-          MILLRACE_HOST: '0.0.0.0',
-        },
+        ...{ ...redis.env, MILLRACE_HOME: home, MILLRACE_HOST: '0.0.0.0' },
         [`MILLRACE_${name.toUpperCase()}_PORT`]: '0',
       },
     })

@@ -51,7 +51,7 @@ beforeAll(async () => {
 }, 90_000)
 afterAll(async () => {
   await platform.stop()
-  place.remove()
+  await place.remove()
   await service.stop()
 })
 

@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await example.stop()
   await platform.stop()
-  place.remove()
+  await place.remove()
   await chat.stop()
   await service.stop()
 })

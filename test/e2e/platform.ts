@@ -2,10 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ChildHandle, freePort, startProcess } from '@millrace/testkit'
+import { isOnCluster, startStore } from './redis.ts'
 
 export const MILLRACE = new URL('../../apps/cli/bin/millrace.mjs', import.meta.url)
 
-/** Where a platform of a test lives: its own data folder and its own ports, the same after a restart. */
+/**
+ * Where a platform of a test lives: its own data folder and its own ports, the same after a restart. Where the run is on a cluster, that
+ * as well; else `millrace up` starts a server of its own.
+ */
 export interface Place {
   readonly home: string
   readonly env: Record<string, string>
@@ -15,16 +19,18 @@ export interface Place {
     readonly audit: string
     readonly example: string
   }
-  remove(): void
+  remove(): Promise<void>
 }
 
 export async function findPlace(): Promise<Place> {
   const home = mkdtempSync(join(tmpdir(), 'millrace-e2e-'))
   const [dispatcher, scheduler, audit, example] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
+  const store = isOnCluster() ? await startStore({ appendonly: true }) : undefined
   const url = (port: number) => `http://127.0.0.1:${port}`
   return {
     home,
     env: {
+      ...store?.env,
       MILLRACE_HOME: home,
       MILLRACE_DISPATCHER_PORT: String(dispatcher),
       MILLRACE_SCHEDULER_PORT: String(scheduler),
@@ -32,7 +38,10 @@ export async function findPlace(): Promise<Place> {
       MILLRACE_EXAMPLE_PORT: String(example),
     },
     urls: { dispatcher: url(dispatcher), scheduler: url(scheduler), audit: url(audit), example: url(example) },
-    remove: () => rmSync(home, { recursive: true, force: true }),
+    async remove() {
+      await store?.stop()
+      rmSync(home, { recursive: true, force: true })
+    },
   }
 }
 

@@ -1,35 +1,31 @@
 import { consume, type PullConsumer } from '@millrace/sdk'
-import {
-  type ChildHandle,
-  eventually,
-  freePort,
-  type RedisServer,
-  startProcess,
-  startRedis,
-  withBy,
-} from '@millrace/testkit'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type ChildHandle, eventually, freePort, startProcess, withBy } from '@millrace/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type StoreServer, startStore } from './redis.ts'
 
 const DISPATCHER = new URL('../../apps/dispatcher/src/main.ts', import.meta.url)
 
-let redis: RedisServer
+let redis: StoreServer
 let dispatcher: ChildHandle
 let url: string
 const consumers: PullConsumer[] = []
+beforeAll(async () => {
+  redis = await startStore()
+})
+afterAll(() => redis.stop())
 beforeEach(async () => {
-  redis = await startRedis()
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
   dispatcher = await startProcess({
     file: DISPATCHER,
-    env: { REDIS_URL: redis.url, MILLRACE_DISPATCHER_PORT: String(port), MILLRACE_LEASE_MS: '600' },
+    env: { ...redis.env, MILLRACE_DISPATCHER_PORT: String(port), MILLRACE_LEASE_MS: '600' },
     readyWhen: /dispatcher\.ready/,
   })
 })
 afterEach(async () => {
   await Promise.all(consumers.splice(0).map((consumer) => consumer.close()))
   await dispatcher.stop()
-  await redis.stop()
+  await redis.flush()
 })
 
 interface Answer {
@@ -143,7 +139,8 @@ describe('a pulled queue', () => {
     await enqueue(2)
     await until({ dead: 1, succeeded: 1 })
     expect(pulled).toEqual([1])
-    expect(await redis.client().hgetall('{p0}:limits')).toEqual({})
+    const limits = `${redis.tagOf('shop/mail')}:limits`
+    expect(await (await redis.clientOf(limits)).hgetall(limits)).toEqual({})
   })
 
   it.each([

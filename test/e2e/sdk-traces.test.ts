@@ -14,12 +14,13 @@ import {
   subscribe,
   traceDelivery,
 } from '@millrace/sdk'
-import { freePort, type Receiver, type RedisServer, startReceiver, startRedis } from '@millrace/testkit'
+import { freePort, type Receiver, startReceiver } from '@millrace/testkit'
 import { context, propagation, type Tracer, trace } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { blockOf, readPage } from '../docs/pages.ts'
 import type { SentSpan } from './otlp-receiver.ts'
+import { type StoreServer, startStore } from './redis.ts'
 import { traceThisService } from './service-tracing.ts'
 import {
   contextOf,
@@ -34,7 +35,7 @@ import {
 
 const MAIL = { namespace: 'shop', queue: 'mail' }
 
-let redis: RedisServer
+let redis: StoreServer
 let collector: Receiver
 let dispatcher: TracedApp
 let service: Server
@@ -57,9 +58,9 @@ async function pull(consumer: PullConsumer): Promise<void> {
 }
 
 beforeAll(async () => {
-  redis = await startRedis()
+  redis = await startStore()
   collector = await startReceiver()
-  dispatcher = await startTraced('dispatcher', { redisUrl: redis.url, collector })
+  dispatcher = await startTraced('dispatcher', { redis, collector })
   const port = await freePort()
   service = createServer(async (request, response) => {
     try {

@@ -6,14 +6,13 @@ import {
   freePort,
   type PostgresServer,
   type Receiver,
-  type RedisServer,
   startPostgres,
   startProcess,
   startReceiver,
-  startRedis,
 } from '@millrace/testkit'
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type StoreServer, startStore } from './redis.ts'
 import { redisContents } from './redis-contents.ts'
 
 // Each is planted where a real one would be, and none of them may be in any line.
@@ -36,10 +35,10 @@ const SECRETS = {
 
 /** Made by the platform, and told to nobody but whoever asked for it. */
 let signingSecret = ''
-/** A connection that was there before there was a password, and therefore needs none. */
-let direct: ReturnType<RedisServer['client']>
+/** Connections that were there before there was a password, and therefore need none. */
+let direct: Awaited<ReturnType<StoreServer['clients']>>
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
-let redis: RedisServer
+let redis: StoreServer
 let postgres: PostgresServer
 let worker: Receiver
 const apps: ChildHandle[] = []
@@ -53,7 +52,8 @@ async function startApp(name: (typeof APPS)[number], env: Record<string, string>
     env: {
       // The most that can be said.
       LOG_LEVEL: 'trace',
-      REDIS_URL: `redis://default:${SECRETS.redisPassword}@127.0.0.1:${redis.port}`,
+      ...redis.env,
+      REDIS_URL: redis.url.replace('://', `://default:${SECRETS.redisPassword}@`),
       [`MILLRACE_${name.toUpperCase()}_PORT`]: String(port),
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
       OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${SECRETS.collectorKey}`,
@@ -104,11 +104,11 @@ const MANIFEST = (url: string) => ({
 })
 
 beforeAll(async () => {
-  redis = await startRedis()
+  redis = await startStore()
   postgres = await startPostgres()
   worker = await startReceiver()
-  direct = redis.client()
-  await direct.config('SET', 'requirepass', SECRETS.redisPassword)
+  direct = await redis.clients()
+  for (const client of direct) await client.config('SET', 'requirepass', SECRETS.redisPassword)
   const database = new URL(await postgres.createDatabase())
   database.password = SECRETS.databasePassword
   await Promise.all([startApp('dispatcher'), startApp('scheduler'), startApp('audit', { DATABASE_URL: database.href })])
@@ -219,7 +219,7 @@ describe('the log files at their most talkative', () => {
     const told = await Promise.all(APPS.map((app) => call('GET', `${urls[app]}/metrics`)))
     const events = await call('GET', `${urls.dispatcher}/events?namespace=shop&from=earliest`)
     const listed = await call('GET', secretsUrl)
-    const contents = await redisContents(direct)
+    const contents = (await Promise.all(direct.map(redisContents))).join('\n')
     expect(contents).toContain('"sealed')
     const everything = [trail, events.text, listed.text, contents, ...told.map(({ text }) => text)].join('\n')
     expect(keyForms().filter((form) => everything.includes(form))).toEqual([])

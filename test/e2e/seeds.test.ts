@@ -19,7 +19,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(async () => {
   await platform.stop()
-  place.remove()
+  await place.remove()
 })
 beforeEach(async () => {
   namespace = `my-service-${++round}`

@@ -28,9 +28,10 @@ const numbersOf = (word: string) => members.flatMap((member) => linesOf(member, 
 
 /** What somebody does who cleans up what they do not know. */
 async function destroyGroups(group: string): Promise<void> {
-  const client = rig.redis.client()
-  for (const lane of ['high', 'normal', 'low'])
-    await client.xgroup('DESTROY', `{p0}:q:shop/subscription:${group}:${lane}`, 'dispatch')
+  const queue = `shop/subscription:${group}`
+  const stream = `${rig.redis.tagOf(queue)}:q:${queue}`
+  const client = await rig.redis.clientOf(stream)
+  for (const lane of ['high', 'normal', 'low']) await client.xgroup('DESTROY', `${stream}:${lane}`, 'dispatch')
   client.disconnect()
 }
 

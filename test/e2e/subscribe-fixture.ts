@@ -1,5 +1,6 @@
-import { type ChildHandle, eventually, freePort, startProcess, startRedis, withBy } from '@millrace/testkit'
+import { type ChildHandle, eventually, freePort, startProcess, withBy } from '@millrace/testkit'
 import { expect } from 'vitest'
+import { startStore } from './redis.ts'
 
 const DISPATCHER = new URL('../../apps/dispatcher/src/main.ts', import.meta.url)
 const SUBSCRIBER = new URL('./subscriber.ts', import.meta.url)
@@ -12,12 +13,12 @@ interface Answer {
 
 /** A Redis, a dispatcher that routes, and a service `shop` that subscribes by itself. */
 export async function startSubscribeRig() {
-  const redis = await startRedis({ appendonly: true })
+  const redis = await startStore({ appendonly: true })
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const dispatcher = await startProcess({
     file: DISPATCHER,
-    env: { REDIS_URL: redis.url, MILLRACE_DISPATCHER_PORT: String(port), MILLRACE_LEASE_MS: '1500' },
+    env: { ...redis.env, MILLRACE_DISPATCHER_PORT: String(port), MILLRACE_LEASE_MS: '1500' },
     readyWhen: /dispatcher\.ready/,
   })
   const call = async (method: string, path: string, body?: unknown): Promise<Answer> => {

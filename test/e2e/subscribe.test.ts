@@ -83,9 +83,10 @@ describe('subscribe', () => {
     await start('changing', { types: ['changing.*'], filters: [{ sql: "subject = 'b'" }] }, handler)
     await eventually(async () => JSON.stringify((await shown('changing')).filters).includes('sql'))
     // The router matches by what its partition was told of last.
-    const redis = rig.redis.client()
-    const told = () => redis.hget('{p0}:routed', 'revision')
-    await eventually(async () => (await told()) === (await redis.hget('{reg}:meta', 'revision')))
+    const [routed, meta] = [`${rig.redis.tagOf('shop/subscription:changing')}:routed`, '{reg}:meta'] as const
+    const [partition, registry] = await Promise.all([routed, meta].map(rig.redis.clientOf))
+    const told = () => partition?.hget(routed, 'revision')
+    await eventually(async () => (await told()) === (await registry?.hget(meta, 'revision')))
     await rig.publish('changing.sent', 3, 'a')
     await rig.publish('changing.sent', 4, 'b')
     await rig.until('changing', { succeeded: 2 })

@@ -1,5 +1,6 @@
 import { type ChildHandle, eventually, freePort, type Receiver, startProcess } from '@millrace/testkit'
 import { type SentSpan, spansIn } from './otlp-receiver.ts'
+import type { StoreServer } from './redis.ts'
 
 export interface TracedApp {
   readonly process: ChildHandle
@@ -9,13 +10,13 @@ export interface TracedApp {
 /** An app of ours as a process, which sends its spans to the collector as JSON, nearly at once. */
 export async function startTraced(
   name: 'dispatcher' | 'scheduler' | 'audit',
-  { redisUrl, collector, env }: { redisUrl: string; collector: Receiver; env?: Record<string, string> },
+  { redis, collector, env }: { redis: Pick<StoreServer, 'env'>; collector: Receiver; env?: Record<string, string> },
 ): Promise<TracedApp> {
   const port = await freePort()
   const process = await startProcess({
     file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
     env: {
-      REDIS_URL: redisUrl,
+      ...redis.env,
       [`MILLRACE_${name.toUpperCase()}_PORT`]: String(port),
       LOG_LEVEL: 'debug',
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,

@@ -1,13 +1,7 @@
-import {
-  eventually,
-  type ReceivedRequest,
-  type Receiver,
-  type RedisServer,
-  startReceiver,
-  startRedis,
-} from '@millrace/testkit'
+import { eventually, type ReceivedRequest, type Receiver, startReceiver } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SentSpan, spansIn } from './otlp-receiver.ts'
+import { type StoreServer, startStore } from './redis.ts'
 import {
   type Answer,
   contextOf,
@@ -22,7 +16,7 @@ import {
 
 const PRODUCER = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' }
 
-let redis: RedisServer
+let redis: StoreServer
 let collector: Receiver
 let worker: Receiver
 let dispatcher: TracedApp
@@ -41,13 +35,13 @@ const MANIFEST = {
 }
 
 const startApp = (name: 'dispatcher' | 'scheduler', env: Record<string, string> = {}) =>
-  startTraced(name, { redisUrl: redis.url, collector, env })
+  startTraced(name, { redis, collector, env })
 const add = (queue: string, data: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
   send('POST', `${dispatcher.url}/jobs`, { namespace: 'shop', queue, data }, headers)
 const spans = (count: number, fits: (span: SentSpan) => boolean) => waitForSpans(collector, count, fits)
 
 beforeAll(async () => {
-  redis = await startRedis()
+  redis = await startStore()
   collector = await startReceiver()
   worker = await startReceiver()
   const apps = await Promise.all([startApp('dispatcher'), startApp('scheduler')])

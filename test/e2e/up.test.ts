@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await Promise.all(running.map((child) => child.stop()))
   running = []
-  place.remove()
+  await place.remove()
 })
 
 const start = async (args: readonly string[] = [], where = place) => {
@@ -100,7 +100,7 @@ describe('millrace up', { timeout: 240_000 }, () => {
       expect(services).toEqual([{ services: [] }, { services: [] }])
       await Promise.all(running.map((child) => child.stop()))
     } finally {
-      other.remove()
+      await other.remove()
     }
   })
 

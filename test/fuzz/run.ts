@@ -35,7 +35,7 @@ const result = await fuzz({
 })
 const alive = await Promise.all([dispatcher, scheduler, audit].map((url) => fetch(`${url}/livez`).then(({ ok }) => ok)))
 await platform.stop()
-place.remove()
+await place.remove()
 console.log(`${result.requests} requests:`, result.statuses)
 for (const { app, what, request } of result.faults.slice(0, 20))
   console.log(`\n${app} ${what}\n  ${request.method} ${request.path}\n  ${request.body?.slice(0, 2000) ?? ''}`)

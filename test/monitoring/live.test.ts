@@ -35,7 +35,7 @@ afterAll(async () => {
   await prometheus?.stop()
   await platform?.stop()
   await receiver?.stop()
-  place?.remove()
+  await place?.remove()
 })
 
 /** The configuration of docker-compose.yml, with other addresses, and looking every second instead of every five. */

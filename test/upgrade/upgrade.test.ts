@@ -20,7 +20,7 @@ describe.each(writtenVersions())('a data folder that %s wrote', { timeout: 240_0
   afterAll(async () => {
     await platform?.stop()
     await service?.stop()
-    place?.remove()
+    await place?.remove()
   })
 
   const call = async <T>(method: string, path: string, body?: unknown, app: keyof Place['urls'] = 'dispatcher') => {

@@ -96,4 +96,4 @@ const content: Content = {
   erased: 'customer-7',
 }
 console.log(`wrote ${pack(VERSION, place.home, content)}`)
-place.remove()
+await place.remove()

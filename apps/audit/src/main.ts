@@ -49,7 +49,6 @@ import { createRebuilder } from './read-models/rebuilder.ts'
 import { startStatsRetention } from './read-models/retention.ts'
 import { createReadiness } from './readiness.ts'
 import { startLagSampler } from './recorder/lag.ts'
-import { partitionLabel } from './recorder/partition-label.ts'
 import { READ_BLOCK_MS, startRecorder } from './recorder/recorder.ts'
 import { createSignals } from './recorder/signals.ts'
 import { openStore, type Store } from './store/open-store.ts'
@@ -103,7 +102,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       keepEvents: config.MILLRACE_LOG_KEEP,
       cancelRead: () => blocking.disconnect(),
     })
-    return { label: partitionLabel(partition.number), recorder, reader }
+    return { partition, recorder, reader }
   })
   const readers = recorders.map(({ reader }) => reader)
   const rebuilder = createRebuilder({ database: store, clock, logger })
@@ -126,7 +125,7 @@ async function start(config: AuditConfig, { logger, tracing }: Telemetry): Promi
       bodyLimitBytes: REQUEST_LIMITS.bodyBytes.value,
       clients: config,
     },
-    ready: createReadiness({ redis, problem, store, recorders }),
+    ready: createReadiness({ redisProblem: problem, store, logs: recorders }),
     mapError: storeProblem,
     guard: (server) => guard(server, { table: ACCESS.audit, authenticate, quotas, metricsKey, end: endAnswer }),
   })

@@ -1,36 +1,52 @@
+import { partitionLabel } from '@millrace/contracts'
+import type { Problems, ReadinessSource } from '@millrace/runtime'
+import type { Partition } from '@millrace/streams'
 import type { Recorder } from './recorder/recorder.ts'
 import type { Store } from './store/open-store.ts'
 
 const CHECK_TIMEOUT_MS = 1000
 
-/** Why this process cannot do its work: Redis away, store not writable, a recorder that does not turn. */
-export function createReadiness({
-  redis,
-  problem,
-  store,
-  recorders,
-}: {
-  redis: { ping(): Promise<string> }
-  /** Of the connections to Redis, on a cluster one for each partition. */
-  problem(): string | undefined
-  store: Pick<Store, 'checkWritable'>
-  recorders: readonly { label: string; recorder: Recorder }[]
-}): () => Promise<Record<string, string>> {
-  return async () => {
-    const problems: Record<string, string> = {}
-    const [redisProblem, storeProblem] = await Promise.all([
-      problemOf(redis.ping().then((answer) => (answer === 'PONG' ? undefined : answer))),
-      problemOf(store.checkWritable().then(() => undefined)),
-    ])
-    const away = redisProblem ?? problem()
-    if (away !== undefined) problems.redis = away
-    if (storeProblem !== undefined) problems.store = storeProblem
-    for (const { label, recorder } of recorders) {
-      const problem = recorder.state() === 'starting' ? 'starting' : recorder.problem()
-      if (problem) problems[`recorder.${label}`] = problem
-    }
-    return problems
+export interface ReadinessDeps {
+  /** Of the connection that a partition has. */
+  redisProblem(partition: number): string | undefined
+  readonly store: Pick<Store, 'checkWritable'>
+  readonly logs: readonly { readonly partition: Partition; readonly recorder: Pick<Recorder, 'state' | 'problem'> }[]
+}
+
+/** Why this process cannot do its work: store not writable, or of a partition Redis away, a recorder that does not turn. */
+export function createReadiness({ redisProblem, store, logs }: ReadinessDeps): ReadinessSource {
+  return {
+    async process(): Promise<Problems> {
+      const problem = await problemOf(store.checkWritable().then(() => undefined))
+      return problem === undefined ? {} : { store: problem }
+    },
+    async partitions() {
+      const asked = new Map<Partition['redis'], Promise<string | undefined>>()
+      const ask = ({ redis }: Partition) => {
+        const answer = asked.get(redis) ?? problemOf(ping(redis))
+        asked.set(redis, answer)
+        return answer
+      }
+      const found = logs.map(async ({ partition, recorder }): Promise<[string, Problems]> => {
+        const label = partitionLabel(partition.number)
+        const redis = redisProblem(partition.number) ?? (await ask(partition))
+        const recording = recorder.state() === 'starting' ? 'starting' : recorder.problem()
+        return [
+          label,
+          {
+            ...(redis !== undefined && { redis }),
+            ...(recording !== undefined && { [`recorder.${label}`]: recording }),
+          },
+        ]
+      })
+      return Object.fromEntries(await Promise.all(found))
+    },
   }
+}
+
+async function ping(redis: Pick<Partition['redis'], 'ping'>): Promise<string | undefined> {
+  const answer = await redis.ping()
+  return answer === 'PONG' ? undefined : answer
 }
 
 async function problemOf(check: Promise<string | undefined>): Promise<string | undefined> {

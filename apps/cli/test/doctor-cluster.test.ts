@@ -7,7 +7,10 @@ import { checkCluster } from '../src/doctor/cluster-checks.ts'
 let cluster: RedisCluster
 let redis: Redis
 beforeAll(async () => {
-  cluster = await startRedisCluster({ appendonly: true, appendfsync: 'always', maxmemory: '64mb', nodeTimeoutMs: 1000 })
+  cluster = await startRedisCluster({
+    ...{ appendonly: true, appendfsync: 'always', maxmemory: '64mb', nodeTimeoutMs: 1000 },
+    settings: { 'cluster-require-full-coverage': 'no' },
+  })
   redis = connect({ url: cluster.url, role: 'test' })
   await whenReady(redis, { timeoutMs: 60_000 })
 })
@@ -28,6 +31,15 @@ it('looks at every server of a cluster, replicas too', async () => {
     new Set(cluster.nodes.map(({ port }) => port)),
   )
   expect(findings.filter(({ check }) => check === 'redis.role')).toHaveLength(3)
+})
+
+it('names the server that would refuse everything for want of another', async () => {
+  const [first] = cluster.nodes
+  await first?.client().config('SET', 'cluster-require-full-coverage', 'yes')
+  const bad = (await examine()).filter(({ state }) => state !== 'ok')
+  expect(bad).toEqual([expect.objectContaining({ check: 'redis.coverage', state: 'warn' })])
+  expect(bad[0]?.says).toContain(`127.0.0.1:${first?.port} `)
+  await first?.client().config('SET', 'cluster-require-full-coverage', 'no')
 })
 
 it('names the one server that would lose jobs, and the primary that has no replica', async () => {

@@ -222,6 +222,10 @@ describe('of the apps it finds', () => {
     expect(await found('audit.ready', { urls: { audit: stuck.url } })).toMatchObject({
       ...{ state: 'fail', says: 'store gave no answer within a second', fix: expect.stringMatching(/DATABASE_URL/) },
     })
+    stuck.script('/readyz', { body: { status: 'ready', degraded: { p3: 'connection is reconnecting' } } })
+    expect(await found('audit.ready', { urls: { audit: stuck.url } })).toMatchObject({
+      ...{ state: 'fail', says: 'does its work, but not on p3: connection is reconnecting' },
+    })
     await stuck.stop()
   })
 

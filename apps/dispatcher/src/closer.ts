@@ -49,12 +49,17 @@ export function startCloser({
         for (const queue of service.closing) {
           const address = queueAddress(queue.kind, queue.name)
           const full = fullAddress(service.namespace, address)
-          if ((await closeQueue(partitions.of(full), full)) !== 'busy') await strike(service, address)
+          // A partition that is away keeps only its own queues from being closed.
+          await close(service, { address, full }).catch(onError)
         }
       }
       return undefined
     },
   })
+
+  async function close(service: Service, { address, full }: { address: string; full: string }): Promise<void> {
+    if ((await closeQueue(partitions.of(full), full)) !== 'busy') await strike(service, address)
+  }
 
   async function strike({ namespace }: Service, address: string): Promise<void> {
     await changeService(registryPartition, namespace, (read) => {

@@ -1,15 +1,17 @@
+import { partitionLabel } from '@millrace/contracts'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import {
   fullAddress,
   imbalance,
   logLength,
+  type Partition,
   type Partitions,
   queuesOf,
   type RegistryView,
   readFullestMemory,
 } from '@millrace/streams'
 import type { DispatcherMetrics } from './metrics.ts'
-import { addressOf, type LiveQueue, readLiveQueues } from './queue-counts.ts'
+import { addressOf, type LiveQueue, labelsOf, readLiveQueues } from './queue-counts.ts'
 
 /** Gauges are read on a loop of our own, so that a scrape costs Redis nothing and never waits for it. */
 const COLLECT_MS = 5000
@@ -34,14 +36,23 @@ export function startCollector({ registry, partitions, metrics, clock, forget, o
     intervalMs: COLLECT_MS,
     onError,
     async run() {
-      const live = await readLiveQueues(partitions, registry.services().flatMap(queuesOf))
-      for (const queue of live) show(queue, metrics)
-      const gone = leaveOut(shown, live)
+      const queues = registry.services().flatMap(queuesOf)
+      const members = Map.groupBy(queues, (queue) => partitions.of(addressOf(queue)))
+      const reads = await Promise.allSettled([
+        ...[...members.values()].map(async (some) => {
+          for (const queue of await readLiveQueues(partitions, some)) show(queue, metrics)
+        }),
+        ...partitions.all.map((partition) => showLog(partition, metrics)),
+        showMemory(partitions, metrics),
+      ])
+      const gone = leaveOut(shown, queues.map(labelsOf))
       // By what is declared now: a queue that has come back meanwhile is counted in the series that are there.
       const declared = new Set(registry.services().flatMap(queuesOf).map(addressOf))
       for (const labels of [...leaving, ...gone]) if (!declared.has(nameOf(labels))) forget(labels)
       leaving = gone
-      await showStore(partitions, metrics)
+      // What could be read is shown; the time says of all figures how old they are, so it stands still with the oldest.
+      const failed = reads.find((read) => read.status === 'rejected')
+      if (failed) throw failed.reason
       metrics.collected.set({}, clock.now() / 1000)
       return undefined
     },
@@ -60,9 +71,11 @@ function show({ labels, definition, counts }: LiveQueue, metrics: DispatcherMetr
   metrics.concurrency.set(labels, definition.concurrency)
 }
 
-async function showStore(partitions: Partitions, metrics: DispatcherMetrics): Promise<void> {
-  const lengths = await Promise.all(partitions.all.map(logLength))
-  for (const [index, length] of lengths.entries()) metrics.logLength.set({ partition: `p${index}` }, length)
+async function showLog(partition: Partition, metrics: DispatcherMetrics): Promise<void> {
+  metrics.logLength.set({ partition: partitionLabel(partition.number) }, await logLength(partition))
+}
+
+async function showMemory(partitions: Partitions, metrics: DispatcherMetrics): Promise<void> {
   const { usedBytes, limitBytes } = await readFullestMemory(partitions.all)
   metrics.memoryUsed.set({}, usedBytes)
   metrics.memoryLimit.set({}, limitBytes)
@@ -75,10 +88,10 @@ function nameOf({ namespace, queue }: Labels): string {
 }
 
 /** Remember the queues that there are; those that were there and are no more are the answer. */
-function leaveOut(shown: Map<string, Labels>, live: readonly LiveQueue[]): Labels[] {
-  const now = new Set(live.map(({ labels }) => nameOf(labels)))
+function leaveOut(shown: Map<string, Labels>, declared: readonly Labels[]): Labels[] {
+  const now = new Set(declared.map(nameOf))
   const gone = [...shown].filter(([name]) => !now.has(name))
   for (const [name] of gone) shown.delete(name)
-  for (const { labels } of live) shown.set(nameOf(labels), labels)
+  for (const labels of declared) shown.set(nameOf(labels), labels)
   return gone.map(([, labels]) => labels)
 }

@@ -40,6 +40,7 @@ import { addQueueRoutes } from './intake/queue-routes.ts'
 import { addRedriveRoutes } from './intake/redrive-routes.ts'
 import { addServiceRoutes } from './intake/service-routes.ts'
 import { addWorkerRoutes } from './intake/worker-routes.ts'
+import { createReadiness, type Phase } from './readiness.ts'
 import { startRouter } from './router/router.ts'
 import { createViewSource } from './router/view-source.ts'
 import { openMasterKeys, refuseStrangeSecrets } from './signing/master-keys.ts'
@@ -73,7 +74,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
 
   let dispatchers: readonly PartitionDelivery[] = []
   let redriver: Loop | undefined
-  let phase: 'starting' | 'running' | 'draining' = 'starting'
+  let phase: Phase = 'starting'
   const access = createAccess(config, { registry: registryPartition(redis), now: clock.now })
   const server = await createHttpServer({
     title: 'Millrace dispatcher',
@@ -91,17 +92,11 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
         namespaceOf: (id) => namespaceOf(partitions, id),
         end: endAnswer,
       }),
-    async ready() {
-      const lease = dispatchers.map((dispatcher) => dispatcher.problem()).find((problem) => problem !== undefined)
-      const signing = signer.problem()
-      const away = platform.problem()
-      return {
-        ...(away !== undefined && { redis: away }),
-        ...(lease !== undefined && { lease }),
-        ...(signing !== undefined && { signing }),
-        ...(phase !== 'running' && { process: `is ${phase}` }),
-      }
-    },
+    ready: createReadiness({
+      ...{ partitions, signer, redisProblem: platform.problem },
+      delivery: () => dispatchers,
+      phase: () => phase,
+    }),
   })
   addKeyRoutes(server, access)
   addSecretRoutes(server, createSecretStore(registryPartition(redis), { keys: masterKeys, now: clock.now }))

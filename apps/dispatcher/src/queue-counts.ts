@@ -37,9 +37,14 @@ export function addressOf({ service, definition }: RegisteredQueue): string {
   return fullAddress(service.namespace, queueAddress(definition.kind, definition.name))
 }
 
-function toLiveQueue({ service, definition, closing }: RegisteredQueue, counts: Counts): LiveQueue {
-  const labels = { namespace: service.namespace, queue: queueAddress(definition.kind, definition.name) }
-  return { labels, definition, closing, counts }
+/** As metrics and answers name a queue. */
+export function labelsOf({ service, definition }: RegisteredQueue): LiveQueue['labels'] {
+  return { namespace: service.namespace, queue: queueAddress(definition.kind, definition.name) }
+}
+
+function toLiveQueue(queue: RegisteredQueue, counts: Counts): LiveQueue {
+  const { definition, closing } = queue
+  return { labels: labelsOf(queue), definition, closing, counts }
 }
 
 /** As `GET /queues` says it. */

@@ -1,5 +1,5 @@
 import { planAfter, ruleOfText, timesLeft } from '@millrace/engine'
-import type { Logger } from '@millrace/runtime'
+import { type Logger, Pulse } from '@millrace/runtime'
 import {
   limitsOf,
   openQueues,
@@ -20,6 +20,9 @@ import {
 import type { SchedulerMetrics } from './metrics.ts'
 import { type Schedule, schedulesOf } from './schedules.ts'
 
+/** Plans are compared with the registry this often, besides at each change. */
+export const PLAN_SWEEP_MS = 5000
+
 export interface PlannerDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
@@ -32,7 +35,10 @@ export interface PlannerDeps {
 }
 
 export interface Planner {
+  /** Rejects when it failed in a partition; all others are planned all the same. */
   planAll(): Promise<void>
+  /** Why plans of a partition are not kept, undefined when they are. */
+  planProblem(partition: number): string | undefined
   /** Open a schedule's queue again at the next planning: it was closed, and is declared. */
   reopen(address: string): void
 }
@@ -43,21 +49,57 @@ export interface Planner {
  * script changes nothing that is right already.
  */
 export function createPlanner(deps: PlannerDeps): Planner {
-  /** Limits of queues as we opened them last. */
-  const opened = new Map<string, string>()
+  const places = deps.partitions.all.map(placeOf)
   let known = new Map<string, Schedule>()
   const planAll = async () => {
     const schedules = schedulesOf(deps.registry, deps.partitions)
-    const states = []
-    for (const partition of deps.partitions.all) {
-      const here = schedules.filter((schedule) => schedule.partition === partition)
-      await openNew(partition, here, opened)
-      states.push(...(await planPartition(partition, here, deps)))
-    }
-    setGauges(states, deps.metrics)
+    const results = await Promise.allSettled(
+      places.map((place) => {
+        const here = schedules.filter(({ partition }) => partition === place.partition)
+        return planPlace(place, here, deps)
+      }),
+    )
+    setGauges(
+      places.flatMap(({ states }) => states),
+      deps.metrics,
+    )
     known = forgetRemoved(known, schedules, deps)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
   }
-  return { planAll, reopen: (address) => void opened.delete(address) }
+  return {
+    planAll,
+    planProblem(partition) {
+      const place = places[partition]
+      return place?.isPlanned === false ? 'has not planned yet' : place?.pulse.problem()
+    },
+    reopen(address) {
+      for (const { opened } of places) opened.delete(address)
+    },
+  }
+}
+
+/** What is known of one partition: a primary that is away must not keep the plans of others from being made. */
+interface Place {
+  readonly partition: Partition
+  /** Limits of queues as we opened them last. */
+  readonly opened: Map<string, string>
+  readonly pulse: Pulse
+  isPlanned: boolean
+  /** Of the last time that it went well. */
+  states: readonly State[]
+}
+
+function placeOf(partition: Partition): Place {
+  const pulse = new Pulse({ done: 'planned', everyMs: 4 * PLAN_SWEEP_MS, failingForMs: 4 * PLAN_SWEEP_MS })
+  return { partition, opened: new Map(), pulse, isPlanned: false, states: [] }
+}
+
+async function planPlace(place: Place, schedules: Schedule[], deps: PlannerDeps): Promise<void> {
+  await openNew(place, schedules)
+  place.states = await planPartition(place.partition, schedules, deps)
+  place.isPlanned = true
+  place.pulse.beat()
 }
 
 interface ScheduleLabels {
@@ -119,7 +161,7 @@ function setGauges(states: readonly State[], { ticks, next, lastSuccess, paused 
   }
 }
 
-async function openNew(partition: Partition, schedules: Schedule[], opened: Map<string, string>): Promise<void> {
+async function openNew({ partition, opened }: Place, schedules: Schedule[]): Promise<void> {
   const queues = schedules.map(({ address, definition }) => ({ address, limits: limitsOf(definition) }))
   const changed = queues.filter(({ address, limits }) => opened.get(address) !== JSON.stringify(limits))
   await openQueues(partition, changed)

@@ -14,7 +14,8 @@ import {
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
-import { createPlanner } from './planner.ts'
+import { createPlanner, PLAN_SWEEP_MS } from './planner.ts'
+import { createReadiness } from './readiness.ts'
 import { addBackfillRoutes } from './routes/backfill-routes.ts'
 import { addLedgerRoute } from './routes/ledger-route.ts'
 import { addPreviewRoute } from './routes/preview-route.ts'
@@ -25,8 +26,6 @@ import { createTickTraces } from './tick-traces.ts'
 import { startTicker } from './ticker.ts'
 
 const REDIS_DEADLINE_MS = 30_000
-/** Plans are compared with the registry this often, besides at each change. */
-const PLAN_SWEEP_MS = 5000
 /** A ticker looks once a second, and so late nobody would call a tick on time. */
 const TICKS_LATE_MS = 10_000
 
@@ -52,9 +51,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     traces: createTickTraces(tracing),
   }
 
-  const planning = new Pulse({ done: 'planned', everyMs: 4 * PLAN_SWEEP_MS, failingForMs: 4 * PLAN_SWEEP_MS })
-  let isPlanned = false
-  const { planAll, reopen } = createPlanner({
+  const { planAll, planProblem, reopen } = createPlanner({
     ...duties,
     forget: (labels) => appMetrics.forget('schedule', labels),
   })
@@ -72,8 +69,6 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     onError,
     async run() {
       await planAll()
-      isPlanned = true
-      planning.beat()
       for (const ticker of tickers) ticker.poke()
       return undefined
     },
@@ -94,16 +89,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     clients: config,
     mapError: toStoreProblem,
     guard: (server) => guard(server, { table: ACCESS.scheduler, authenticate, quotas, metricsKey, end: endAnswer }),
-    async ready() {
-      const away = platform.problem()
-      const planner = isPlanned ? planning.problem() : 'has not planned yet'
-      const ticker = ticking.map((pulse) => pulse.problem()).find((problem) => problem !== undefined)
-      return {
-        ...(away !== undefined && { redis: away }),
-        ...(planner !== undefined && { planner }),
-        ...(ticker !== undefined && { ticker }),
-      }
-    },
+    ready: createReadiness({ partitions, redisProblem: platform.problem, plannerProblem: planProblem, ticking }),
   })
   addScheduleRoutes(server, duties)
   addRunRoutes(server, { ...duties, production })

@@ -1,3 +1,4 @@
+import { createPartitions } from '@millrace/streams'
 import { eventually, type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { declare, makeDue, nextOf, partitionOf, schedulerOn } from './fixture.ts'
@@ -37,5 +38,34 @@ describe('/readyz', () => {
     await redis.client().call('CLIENT', 'UNPAUSE')
     await becomes(200)
     await scheduler.stop()
+  })
+
+  it('stays well while one of several partitions cannot be planned, names it, and plans the others', async () => {
+    const several = await startRedis()
+    const { all, of } = createPartitions(several.client(), 4)
+    const names = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight']
+    const placeOf = (name: string) => of(`spread/schedule:${name}`).number
+    expect(new Set(names.map(placeOf)).size).toBe(4)
+    const { scheduler, client } = await schedulerOn(several.url, { MILLRACE_PARTITIONS: '4' })
+    // Where the plans of the first partition are kept nobody can write any.
+    await several.client().set(all[0]?.keys.schedules as string, 'no hash')
+    const schedules = names.map((name) => ({ name, cron: '0 2 * * *' }))
+    await declare(several, 'spread', schedules)
+    for (const name of names.filter((each) => placeOf(each) !== 0)) {
+      const partition = all[placeOf(name)] as (typeof all)[number]
+      await eventually(async () => (await nextOf(partition, `spread/schedule:${name}`)) > 0)
+    }
+    const said = await eventually(
+      async () => {
+        const answer = await client.call<{ degraded?: Record<string, string> }>('GET', '/readyz')
+        expect(answer.status).toBe(200)
+        return answer.body.degraded
+      },
+      { timeoutMs: 60_000 },
+    )
+    expect(Object.keys(said)).toEqual(['p0'])
+    expect(said.p0).toMatch(/has not (planned|ticked)/)
+    await scheduler.stop()
+    await several.stop()
   })
 })

@@ -17,6 +17,11 @@ export interface IdParts {
 /** The registry's own log is numbered after every possible partition, so its ids fit the same shape. */
 export const REGISTRY_PARTITION = 0xfff
 
+/** A partition as metrics, logs and `/readyz` name it. */
+export function partitionLabel(partition: number): string {
+  return partition === REGISTRY_PARTITION ? 'reg' : `p${partition}`
+}
+
 export const MAX_PARTITIONS = REGISTRY_PARTITION - 1
 
 const ID = /^([a-z]+)_([0-9a-f]{11})([0-9a-f]{5})([0-9a-f]{3})$/

@@ -99,6 +99,7 @@ export {
   type Position,
   parseId,
   parsePosition,
+  partitionLabel,
   REGISTRY_PARTITION,
 } from './ids.ts'
 export {

@@ -259,6 +259,19 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     },
     silent: [{ because: 'they are read', ...one('millrace_collector_last_success_timestamp_seconds', '0+60x90') }],
   },
+  MillracePartitionDegraded: {
+    fires: {
+      ...one('millrace_partition_degraded{app="dispatcher",instance="a:1",partition="p3"}', '0x30 1x60'),
+      labels: { app: 'dispatcher', partition: 'p3' },
+      summary: 'dispatcher cannot do its work on partition p3',
+    },
+    silent: [
+      {
+        because: 'a replica took over',
+        ...one('millrace_partition_degraded{app="dispatcher",partition="p3"}', '0x58 1 0x60'),
+      },
+    ],
+  },
   MillraceRedisMemoryHigh: {
     fires: {
       series: { millrace_redis_memory_used_bytes: '90x90', millrace_redis_memory_limit_bytes: '100x90' },

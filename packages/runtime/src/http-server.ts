@@ -15,6 +15,7 @@ import { hostComplaint } from './host-check.ts'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import { type ReadinessSource, readReadiness, watchPartitions } from './readiness.ts'
 import { StartError } from './service.ts'
 import { traceRequests } from './trace-requests.ts'
 import type { Tracing } from './tracing.ts'
@@ -33,8 +34,8 @@ export interface HttpServerOptions {
   guard?(server: FastifyInstance): void
   /** Requests are traced where there is one. */
   readonly tracing?: Tracing | undefined
-  /** Why this process cannot do its work right now; an empty object when it can. */
-  ready(): Promise<Record<string, string>>
+  /** What keeps this process from its work right now. */
+  readonly ready: ReadinessSource
   /** Turns errors of the store and the like into problems; undefined leaves them internal. */
   mapError?(error: unknown): ProblemError | undefined
 }
@@ -191,10 +192,11 @@ function addOperationsRoutes(server: FastifyInstance, { ready, metrics }: HttpSe
   const hidden = { schema: { hide: true } }
   server.get('/livez', hidden, async () => ({ status: 'alive' }))
   server.get('/readyz', hidden, async (_request, reply) => {
-    const problems = await ready()
-    if (Object.keys(problems).length === 0) return { status: 'ready' }
-    return reply.status(503).send({ status: 'not_ready', problems })
+    const readiness = await readReadiness(ready)
+    return reply.status(readiness.status === 'ready' ? 200 : 503).send(readiness)
   })
+  const watching = watchPartitions(ready, metrics.own)
+  server.addHook('onClose', () => watching?.stop())
   server.get('/metrics', hidden, async (request, reply) => {
     const { contentType, text } = await metrics.expose(request.headers.accept)
     return reply.type(contentType).send(text)

@@ -4,7 +4,7 @@
  * ```ts
  * const config = parseConfig(z.object({ ...commonConfig, PORT: portConfig(8080) }), process.env)
  * const { logger, tracing } = await startTelemetry(config, { app: 'demo', loadSdk: () => import('./otel-sdk.ts') })
- * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION, maxNames: 200 }), tracing, bodyLimitBytes: 1e6, ready: async () => ({}) })
+ * const server = await createHttpServer({ title: 'Demo', version: VERSION, logger, metrics: createMetrics({ app: 'demo', version: VERSION, maxNames: 200 }), tracing, bodyLimitBytes: 1e6, ready: { process: async () => ({}) } })
  * await listen(server, { host: config.MILLRACE_HOST, port: config.PORT, variable: 'PORT', guarded: false })
  * ```
  */
@@ -39,6 +39,7 @@ export type { Counter } from './metrics/counter.ts'
 export type { Gauge } from './metrics/gauge.ts'
 export type { Histogram } from './metrics/histogram.ts'
 export { createMetrics, type InstrumentsOf, type Metrics, type MetricsOptions } from './metrics/metrics.ts'
+export type { Problems, ReadinessSource } from './readiness.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
 export { startTelemetry, type Telemetry } from './telemetry.ts'
 export type { Tracing, TracingSdk } from './tracing.ts'

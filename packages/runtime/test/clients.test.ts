@@ -31,7 +31,7 @@ async function serve({ proxies }: { proxies: string }) {
     bodyLimitBytes: 65_536,
     clients: { ...config, MILLRACE_MAX_CONNECTIONS: 40 },
     limits: { headersMs: HEADERS_MS, requestMs: REQUEST_MS, idleMs: 20_000, lookMs: 50, heldBodyBytes: 150_000 },
-    ready: async () => ({}),
+    ready: { process: async () => ({}) },
   })
   server.post('/echo', { schema: { body: z.unknown() } }, async ({ rawBody, ip }) => ({ ip, length: rawBody.length }))
   server.get('/names/:name', { schema: { params: z.object({ name: z.string() }) } }, async ({ params }) => params)

@@ -27,7 +27,7 @@ async function serve(work: (stream: EventStream) => Promise<void>, slowAfterMs: 
   server = await createHttpServer({
     ...{ title: 'Test', version: '1', logger: createLogger({ app: 'test', level: 'silent' }), bodyLimitBytes: 1000 },
     metrics: createMetrics({ app: 'test', version: '1', maxNames: 10 }),
-    ready: async () => ({}),
+    ready: { process: async () => ({}) },
   })
   const onCount = (count: number) => {
     open = count

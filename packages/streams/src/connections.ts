@@ -8,8 +8,8 @@ export interface Connections {
   of(partition: number): Redis
   /** Resolves when all that were asked for can take commands; rejects after the deadline. */
   ready(options: { timeoutMs: number }): Promise<void>
-  /** Why commands would fail now, undefined when none of those that were asked for would. */
-  problem(): string | undefined
+  /** Why commands of a partition would fail now, undefined when they would not. */
+  problem(partition: number): string | undefined
   disconnect(): void
 }
 
@@ -20,6 +20,8 @@ export interface Connections {
 export function openConnections(options: Omit<ConnectionOptions, 'partition'>): Connections {
   const isCluster = readRedisUrl(options.url).kind === 'cluster'
   const open = new Map<number, Redis>()
+  // One for all where there is one server.
+  const keyOf = (partition: number) => (isCluster ? partition : REGISTRY_PARTITION)
   const make = (partition: number) => {
     const redis = connect({ ...options, partition })
     // Each runner and route listens to it; there is no number of them that would be a leak.
@@ -29,18 +31,15 @@ export function openConnections(options: Omit<ConnectionOptions, 'partition'>): 
   }
   return {
     of(partition) {
-      const number = isCluster ? partition : REGISTRY_PARTITION
+      const number = keyOf(partition)
       return open.get(number) ?? make(number)
     },
     async ready({ timeoutMs }) {
       await Promise.all([...open.values()].map((redis) => whenReady(redis, { timeoutMs })))
     },
-    problem() {
-      const away = [...open].find(([, { status }]) => status !== 'ready')
-      if (away === undefined) return undefined
-      const [partition, { status }] = away
-      const whose = isCluster && partition !== REGISTRY_PARTITION ? ` to partition ${partition}` : ''
-      return `connection${whose} is ${status}`
+    problem(partition) {
+      const status = open.get(keyOf(partition))?.status ?? 'ready'
+      return status === 'ready' ? undefined : `connection is ${status}`
     },
     disconnect() {
       for (const redis of open.values()) redis.disconnect()

@@ -30,8 +30,8 @@ export interface OpenRedis {
   readonly redis: Redis
   readonly facts: ServerFacts
   readonly partitions: Partitions
-  /** Why Redis cannot be worked with now, undefined when it can. */
-  problem(): string | undefined
+  /** Why Redis cannot be worked with now for a partition, undefined when it can. */
+  problem(partition: number): string | undefined
   disconnect(): void
 }
 

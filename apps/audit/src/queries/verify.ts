@@ -1,4 +1,5 @@
 import { setImmediate as turnOfOthers } from 'node:timers/promises'
+import { partitionLabel } from '@millrace/contracts'
 import {
   type ChainFinding,
   type ChainHead,
@@ -8,7 +9,6 @@ import {
   type Verdict,
 } from '@millrace/engine'
 import type { Kysely } from 'kysely'
-import { partitionLabel } from '../recorder/partition-label.ts'
 import type { AuditDatabase, HeadRow } from '../store/schema.ts'
 import { readHead, toStored, walkChain, walkChains } from './chains.ts'
 import { createErasures } from './erasures.ts'

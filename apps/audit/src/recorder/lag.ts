@@ -1,9 +1,8 @@
-import { parsePosition } from '@millrace/contracts'
+import { parsePosition, partitionLabel } from '@millrace/contracts'
 import { type Clock, type Loop, startLoop } from '@millrace/runtime'
 import { type LogReader, readLogRange } from '@millrace/streams'
 import type { AuditMetrics } from '../metrics.ts'
 import type { Trail } from '../store/trail.ts'
-import { partitionLabel } from './partition-label.ts'
 
 const SAMPLE_EVERY_MS = 2000
 

@@ -36,10 +36,10 @@ async function checkApp(app: App, url: string, redisAheadMs: number): Promise<Fi
     const before = Date.now()
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(TIMEOUT_MS) })
     const here = (before + Date.now()) / 2
-    const body = (await answer.json()) as { problems?: Record<string, string> }
+    const body = (await answer.json()) as ReadyBody
     const date = Date.parse(answer.headers.get('date') ?? '')
     return [
-      ...ready(app, body.problems ?? {}),
+      ...ready(app, body),
       ...(await checkMetrics(app, url)),
       ...(Number.isNaN(date)
         ? []
@@ -76,12 +76,24 @@ async function checkMetrics(app: App, url: string): Promise<Finding[]> {
   ]
 }
 
-function ready(app: App, problems: Readonly<Record<string, string>>): Finding[] {
+interface ReadyBody {
+  readonly problems?: Readonly<Record<string, string>>
+  /** By partition, where it does its work on others. */
+  readonly degraded?: Readonly<Record<string, string>>
+}
+
+function ready(app: App, { problems = {}, degraded = {} }: ReadyBody): Finding[] {
+  const check = `${app}.ready`
   const named = Object.entries(problems)
-  if (named.length === 0) return [ok(`${app}.ready`, 'does its work')]
-  return named.map(([problem, says]) =>
-    fail(`${app}.ready`, `${problem} ${says}`, FIXES[problem] ?? `The log of the ${app} has the error.`),
-  )
+  const parts = Object.entries(degraded)
+  if (named.length === 0 && parts.length === 0) return [ok(check, 'does its work')]
+  const fix = 'Is the primary of each of them there? redis-cli --cluster check <host:port> says so.'
+  return [
+    ...named.map(([problem, says]) =>
+      fail(check, `${problem} ${says}`, FIXES[problem] ?? `The log of the ${app} has the error.`),
+    ),
+    ...parts.map(([partition, says]) => fail(check, `does its work, but not on ${partition}: ${says}`, fix)),
+  ]
 }
 
 function version(app: App, metrics: readonly MetricSample[]): Finding {

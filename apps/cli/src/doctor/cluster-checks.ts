@@ -31,13 +31,25 @@ async function health(redis: Redis, servers: readonly NamedServer[]): Promise<Fi
   return ok(check, says)
 }
 
+/** With Redis's own setting a primary without a replica takes all others down with it. */
+async function coverage(redis: Redis): Promise<Finding> {
+  const check = 'redis.coverage'
+  const [, setting] = (await redis.config('GET', 'cluster-require-full-coverage')) as string[]
+  if (setting !== 'yes') return ok(check, 'goes on while slots of others have no server')
+  const fix = 'CONFIG SET cluster-require-full-coverage no, and the same in redis.conf.'
+  return warn(check, 'takes nothing at all while any slot of the cluster has no server', fix)
+}
+
 async function checkOne(server: NamedServer): Promise<Finding[]> {
   const name = `${server.host}:${server.port}`
   const redis = connect({ url: server.url, role: 'doctor' })
   try {
     await whenReady(redis, { timeoutMs: SERVER_TIMEOUT_MS })
     const findings = await checkServer(redis, { isLocal: isLoopback(server.host), role: server.role })
-    return findings.map((finding) => ({ ...finding, says: `${name} (${server.role}): ${finding.says}` }))
+    return [...findings, await coverage(redis)].map((finding) => ({
+      ...finding,
+      says: `${name} (${server.role}): ${finding.says}`,
+    }))
   } catch (error) {
     return [fail('redis', `${name} (${server.role}): ${(error as Error).message}`, 'Start this node.')]
   } finally {

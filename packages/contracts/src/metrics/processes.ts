@@ -17,6 +17,13 @@ export const PROCESS_METRICS = {
     help: 'Connections to Redis that were lost and made again',
     labels: { connection: { commands: '', wakeups: 'of pub/sub', log: 'blocking reads of the log' } },
   },
+  partitionDegraded: {
+    name: 'millrace_partition_degraded',
+    type: 'gauge',
+    unit: 'boolean',
+    help: '1 while this process cannot do its work on a partition, for want of its Redis or because a duty there fails',
+    labels: { partition: 'partition' },
+  },
   requestDuration: {
     name: 'http_server_request_duration_seconds',
     type: 'histogram',

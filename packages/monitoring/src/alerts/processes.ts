@@ -29,6 +29,23 @@ export const PROCESS_ALERTS: readonly Alert[] = [
     steps: ['`GET /readyz` of the dispatchers.', '`background.failed` in their log has the error.'],
   },
   {
+    name: 'MillracePartitionDegraded',
+    severity: 'critical',
+    expr: `max by (app, partition) (${series(PROCESS_METRICS.partitionDegraded)}) == 1`,
+    for: '1m',
+    summary: '{{ $labels.app }} cannot do its work on partition {{ $labels.partition }}',
+    description:
+      'The jobs that lie there stand still, and nothing is lost; other partitions go on. GET /readyz of the app says why.',
+    means:
+      'A process cannot reach the Redis of a partition, or a duty fails there. On a cluster a failover is shorter than this.',
+    steps: [
+      '`GET /readyz` of the app: `degraded`, or `problems` where it is all of them, has the reason.',
+      'A connection: `redis-cli --cluster check <host:port>` says which slots have no server. Start the primary or its replica.',
+      'All servers are there and one process alone says so: the network between them.',
+      'A duty: the log of the process has the error.',
+    ],
+  },
+  {
     name: 'MillraceRedisMemoryHigh',
     severity: 'critical',
     expr: `max(${series(QUEUE_METRICS.memoryUsed)}) / (max(${series(QUEUE_METRICS.memoryLimit)}) > 0) > 0.85`,

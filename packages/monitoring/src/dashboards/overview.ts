@@ -183,6 +183,12 @@ export const OVERVIEW: Dashboard = {
           targets: [{ expr: `sum by (app) (increase(${series(PROCESS_METRICS.reconnects)}[5m]))`, legend: '{{app}}' }],
         },
         {
+          title: 'Partitions degraded',
+          description: 'Partitions that a process cannot do its work on, mostly for want of their Redis.',
+          ...{ kind: 'lines', unit: 'short', width: 12 },
+          targets: [{ expr: `sum by (app) (${series(PROCESS_METRICS.partitionDegraded)})`, legend: '{{app}}' }],
+        },
+        {
           title: 'Versions',
           description: 'What runs, and on which Node.',
           ...{ kind: 'table', unit: 'short', width: 12 },
