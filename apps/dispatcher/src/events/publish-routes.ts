@@ -89,7 +89,9 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const complete = decodeEvents(incoming)
         const { traceparent, tracestate } = request.headers as TraceCarrier
         const headers = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
+        let trace: string | undefined
         const published = await traces({ namespace, complete, headers }, async (carrier) => {
+          trace = carrier.traceparent
           const read: readonly EventToPublish[] = complete ?? [readPlain(incoming, deps.clock, carrier)]
           const events = read.map((event) => ({ ...event, ...(namespace && { namespace }) }))
           for (const { json } of events) measure.bytes.observe(checkSize(json, deps.maxEventBytes))
@@ -97,7 +99,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         })
         const stated = deps.durability.now()
         const seconds = (performance.now() - startedAt) / 1000
-        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds)
+        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds, trace)
         for (const one of published) count(deps, one)
         if (bareMediaType(incoming.contentType).startsWith('application/cloudevents-batch'))
           return reply.status(202).send({ ...stated, events: published })
