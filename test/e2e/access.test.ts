@@ -248,4 +248,18 @@ describe('an app without authentication', () => {
     expect(child.output()).toMatch(/MILLRACE_HOST=0\.0\.0\.0 would let everybody .* MILLRACE_ADMIN_KEY/s)
     expect(child.output()).not.toContain('    at ')
   })
+
+  it.each(APPS)('%s listens on this machine alone, and says so', async (name) => {
+    const child = await startProcess({
+      file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
+      env: {
+        ...{ REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_HOME: dirname(redis.socketPath) },
+        [`MILLRACE_${name.toUpperCase()}_PORT`]: '0',
+      },
+    })
+    const said = JSON.parse(await child.waitForLine(/"access\.open"/)) as object
+    expect(said).toMatchObject({ host: '127.0.0.1', msg: expect.stringContaining('only this machine') })
+    expect(child.output()).toContain('Server listening at http://127.0.0.1:')
+    await child.stop()
+  })
 })

@@ -41,6 +41,7 @@ describe('millrace up --example', { timeout: 240_000 }, () => {
     expect(queue.accepted).toBeGreaterThan(150)
     expect(numberIn(output, 'delivered') + numberIn(output, 'dead-lettered')).toBe(queue.accepted)
     expect(output).toMatch(/chain verified {2}yes/)
+    expect(output).toMatch(/^ {2}keys +none needed, so only this machine is let in/m)
     for (const url of Object.values(place.urls).slice(0, 3)) expect((await fetch(`${url}/readyz`)).status).toBe(200)
 
     first.signal('SIGINT')

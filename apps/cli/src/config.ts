@@ -12,6 +12,7 @@ const schema = z.object({
   MILLRACE_EXAMPLE_PORT: portConfig(7410),
   MILLRACE_API_KEY: z.string().optional(),
   MILLRACE_ADMIN_KEY: commonConfig.MILLRACE_ADMIN_KEY,
+  MILLRACE_JWKS_URL: commonConfig.MILLRACE_JWKS_URL,
   REDIS_URL: commonConfig.REDIS_URL.unwrap().optional(),
 })
 
@@ -21,6 +22,8 @@ export interface Config {
   readonly host: string
   /** The apps listen on this machine alone. */
   readonly isLocal: boolean
+  /** They ask nobody for a key or a token. */
+  readonly isOpen: boolean
   readonly ports: {
     readonly dispatcher: number
     readonly scheduler: number
@@ -66,6 +69,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     home,
     host,
     isLocal: isLoopback(host),
+    isOpen: !parsed.MILLRACE_ADMIN_KEY && !parsed.MILLRACE_JWKS_URL,
     ports,
     urls,
     env,

@@ -211,6 +211,17 @@ it('is counted under its service, or together with all that belong to none', asy
   expect(metrics).not.toContain('made-up')
 })
 
+it('leads from the time that publishing took to the trace of an event', async () => {
+  const traceId = 'a1b2c3d4e5f60718293a4b5c6d7e8f90'
+  const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
+  // In a bucket that had no trace since the figures were read last; nobody else reads them here.
+  await fetch(`${rig.client.url}/metrics`, { headers: { accept: 'application/openmetrics-text' } })
+  await rig.client.call('POST', '/events', { body: { type: 'traced.sent', data: 1 }, headers })
+  const answer = await fetch(`${rig.client.url}/metrics`, { headers: { accept: 'application/openmetrics-text' } })
+  const buckets = (await answer.text()).split('\n').filter((line) => line.startsWith('millrace_event_publish_duration'))
+  expect(buckets.filter((line) => line.includes(`trace_id="${traceId}"`))).toHaveLength(1)
+})
+
 it('makes no more series than MILLRACE_METRICS_NAMES allows, however many services and queues there are', async () => {
   const count = async () => {
     const metrics = await (await fetch(`${rig.client.url}/metrics`)).text()

@@ -87,6 +87,11 @@ export async function listen(
     }
     throw error
   }
+  if (!guarded)
+    server.log.info(
+      { event: 'access.open', host, setting: 'MILLRACE_ADMIN_KEY' },
+      'no keys are needed: whoever reaches the port may do everything, and only this machine does',
+    )
   const address = server.server.address()
   return typeof address === 'object' && address ? address.port : port
 }

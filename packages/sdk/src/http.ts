@@ -30,6 +30,80 @@ export async function requestJson(request: JsonRequest): Promise<JsonAnswer> {
   }
 }
 
+export interface StreamRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Until the answer begins. */
+  readonly timeoutMs: number
+  /** How long nothing may come, from then on. */
+  readonly silenceMs: number
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * An answer that goes on until its end.
+ *
+ * @throws MillraceError whatever goes wrong, and nothing else; so does the stream, while it is read.
+ */
+export async function openStream(request: StreamRequest): Promise<ReadableStream<Uint8Array>> {
+  const { url, timeoutMs, silenceMs, signal } = request
+  const asked = { method: 'GET', url } as const
+  const deadline = new AbortController()
+  let timer = setTimeout(() => deadline.abort(), timeoutMs)
+  const broken = (cause: unknown): MillraceError =>
+    deadline.signal.aborted
+      ? new MillraceError(`${name(asked)} fell silent`, { code: 'sdk.timeout', cause })
+      : new MillraceError(`${name(asked)} broke off: ${reason(cause)}`, { code: 'sdk.unreachable', cause })
+  const ends = AbortSignal.any([deadline.signal, ...(signal ? [signal] : [])])
+  try {
+    const headers = { accept: 'text/event-stream', ...request.headers }
+    const response = await fetch(url, { headers, signal: ends })
+    if (!response.ok || !response.body) throw refusal(asked, response, await response.text())
+    return watched(response.body, {
+      heard() {
+        clearTimeout(timer)
+        timer = setTimeout(() => deadline.abort(), silenceMs)
+      },
+      over: () => clearTimeout(timer),
+      broken,
+    })
+  } catch (error) {
+    clearTimeout(timer)
+    throw error instanceof MillraceError ? error : broken(error)
+  }
+}
+
+interface Watch {
+  heard(): void
+  over(): void
+  broken(cause: unknown): MillraceError
+}
+
+function watched(body: ReadableStream<Uint8Array>, { heard, over, broken }: Watch): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  heard()
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read()
+        if (!done) {
+          heard()
+          return controller.enqueue(value)
+        }
+        over()
+        controller.close()
+      } catch (cause) {
+        over()
+        controller.error(broken(cause))
+      }
+    },
+    cancel(why) {
+      over()
+      return reader.cancel(why)
+    },
+  })
+}
+
 /** JSON text of what the caller handed in. A cycle or a BigInt is the caller's mistake and says so. */
 export function toJson(value: unknown): string {
   try {
@@ -77,7 +151,7 @@ async function exchange(request: JsonRequest): Promise<{ response: Response; tex
   }
 }
 
-function refusal(request: JsonRequest, response: Response, text: string): MillraceError {
+function refusal(request: Pick<JsonRequest, 'method' | 'url'>, response: Response, text: string): MillraceError {
   const problem = parseProblem(text)
   const { status } = response
   return new MillraceError(`${name(request)} answered ${status}: ${problem?.detail ?? response.statusText}`, {
@@ -111,6 +185,6 @@ function reason(error: unknown): string {
   return cause instanceof Error ? cause.message || cause.name : String(cause)
 }
 
-function name(request: JsonRequest): string {
+function name(request: Pick<JsonRequest, 'method' | 'url'>): string {
   return `${request.method} ${request.url}`
 }

@@ -1,6 +1,6 @@
 /**
  * What a service imports to talk to Millrace. Enqueueing, publishing and auditing use the global `fetch` and load
- * nothing else but OpenTelemetry's API; `consume` and `subscribe` load a Redis client when they are first called.
+ * nothing else but OpenTelemetry's API, and the changes of read models a parser of events; `consume` and `subscribe` load a Redis client when they are first called.
  *
  * ```ts
  * import { createQueue, MillraceError, Septor } from '@millrace/sdk'
@@ -18,6 +18,8 @@
  *   .emit('invoice.sent', { entityId: 'inv_1', data: { cents: 4200 }, metadata: { who: 'invoice-worker' } })
  *   .catch((error) => console.error('not in the audit trail', error))
  * await septor.flush(5_000) // at shutdown
+ *
+ * for await (const { row } of septor.changes({ models: ['jobs'], state: 'dead' })) console.log(`${row.id} is dead`)
  * ```
  */
 export type {
@@ -32,6 +34,7 @@ export type {
   VerifyResult,
 } from './audit-events.ts'
 export type { Backoff } from './backoff.ts'
+export type { Change, ChangeFilter, ChangeKind, ChangeModel } from './changes.ts'
 export type { FlushResult } from './emit-buffer.ts'
 export { MillraceError, type Problem } from './errors.ts'
 export {

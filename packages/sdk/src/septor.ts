@@ -8,6 +8,7 @@ import type {
   VerifyResult,
 } from './audit-events.ts'
 import type { Backoff } from './backoff.ts'
+import { type Change, type ChangeFilter, followChanges } from './changes.ts'
 import { EmitBuffer, type FlushResult } from './emit-buffer.ts'
 import { MillraceError } from './errors.ts'
 import { baseUrl, bearer, requestJson, toJson } from './http.ts'
@@ -44,22 +45,27 @@ const MAX_IN_FLIGHT = 8
 /** A client of the audit trail. One per process: each has its own buffer. */
 export class Septor {
   readonly #eventsUrl: string
+  readonly #streamUrl: string
   readonly #namespace: string
   readonly #headers: Readonly<Record<string, string>>
   readonly #requestTimeoutMs: number
+  readonly #backoff: Backoff
   readonly #buffer: EmitBuffer
 
   /** @throws MillraceError `sdk.invalid_input` when `apiUrl` is no URL: better at the start than at the first emit. */
   constructor(options: SeptorOptions) {
-    this.#eventsUrl = `${baseUrl('apiUrl', options.apiUrl)}/v1/events`
+    const base = baseUrl('apiUrl', options.apiUrl)
+    this.#eventsUrl = `${base}/v1/events`
+    this.#streamUrl = `${base}/v1/stream`
     this.#namespace = options.namespace
     this.#headers = bearer(options.apiKey)
     this.#requestTimeoutMs = options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS
+    this.#backoff = options.backoff ?? DEFAULT_BACKOFF
     this.#buffer = new EmitBuffer({
       maxBuffered: options.maxBuffered ?? DEFAULT_MAX_BUFFERED,
       maxInFlight: MAX_IN_FLIGHT,
       giveUpAfterMs: options.giveUpAfterMs ?? DEFAULT_GIVE_UP_AFTER_MS,
-      backoff: options.backoff ?? DEFAULT_BACKOFF,
+      backoff: this.#backoff,
     })
   }
 
@@ -101,6 +107,16 @@ export class Septor {
   /** All events of an entity in the order of their chain. */
   getChain(entityId: string): Promise<ChainResult> {
     return this.#get<ChainResult>(this.#entityUrl(entityId, 'chain'))
+  }
+
+  /**
+   * What changes in this namespace's jobs, attempts, schedules, ticks, subscriptions and gas, row by row as it changes, for
+   * `for await`. It goes on by itself where it broke off, and ends with `signal` or `break`. A row that changed several times
+   * meanwhile comes once, as it stands. Rejects when it is refused, as without the role of an operator or auditor.
+   */
+  changes(filter: ChangeFilter = {}): AsyncGenerator<Change, void> {
+    const source = { url: this.#streamUrl, headers: this.#headers, namespace: this.#namespace, backoff: this.#backoff }
+    return followChanges({ ...source, requestTimeoutMs: this.#requestTimeoutMs }, filter)
   }
 
   /**

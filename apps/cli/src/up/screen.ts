@@ -61,13 +61,16 @@ export function summaryLines(summary: FanOutSummary): string[] {
   return rows.map(([name, value]) => `  ${name.padEnd(16)}${value}`)
 }
 
-export function urlLines({ urls }: Config, { example }: { example: boolean }): string[] {
+export function urlLines({ urls, isOpen }: Config, { example }: { example: boolean }): string[] {
   const rows: [string, string][] = [
     ['dispatcher', `${urls.dispatcher}   POST /jobs, GET /queues, GET /dead-letters   (IEC_QUEUE_URL)`],
     ['scheduler', `${urls.scheduler}   GET /schedules`],
     ['audit', `${urls.audit}   GET /v1/events, GET /v1/jobs, GET /v1/verify (SEPTOR_URL)`],
     ...(example ? ([['example', `${urls.example}   the dependency-audit service`]] as [string, string][]) : []),
     ['each app', '/metrics, /openapi.json, /readyz'],
+    ...(isOpen
+      ? ([['keys', 'none needed, so only this machine is let in: docs/access.md']] as [string, string][])
+      : []),
   ]
   return rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`)
 }

@@ -90,7 +90,9 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         const complete = decodeEvents(incoming)
         const { traceparent, tracestate } = request.headers as TraceCarrier
         const headers = { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
+        let trace: string | undefined
         const published = await traces({ namespace, complete, headers }, async (carrier) => {
+          trace = carrier.traceparent
           const read: readonly EventToPublish[] = complete ?? [
             readPlain(incoming, { ...deps, carrier, asked: namespace }),
           ]
@@ -104,7 +106,7 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
         })
         const stated = deps.durability.now()
         const seconds = (performance.now() - startedAt) / 1000
-        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds)
+        deps.metrics.publishDuration.observe({ durability: stated.durability }, seconds, trace)
         for (const one of published) count(deps, one)
         if (isBatch) return reply.status(202).send({ ...stated, events: published })
         const [one] = published as [Published]
