@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 // One configuration for the whole house. Every test file starts the real servers it needs, so files are independent
@@ -11,6 +12,8 @@ export default defineConfig({
       'test/**/*.test.ts',
     ],
     environment: 'node',
+    // Where `npm test` keeps what Node has compiled: the apps that tests start are up in half the processor time.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url)) },
     // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
     testTimeout: 120_000,
     hookTimeout: 120_000,
