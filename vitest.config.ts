@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { CLUSTER_SELECTION } from './test/e2e/on-cluster.ts'
 
@@ -6,6 +7,8 @@ import { CLUSTER_SELECTION } from './test/e2e/on-cluster.ts'
 export default defineConfig({
   test: {
     environment: 'node',
+    // Where `npm test` keeps what Node has compiled: the apps that tests start are up in half the processor time.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/compiled', import.meta.url)) },
     // Tests wait for signals, so a long limit costs nothing; a busy machine must not fail them.
     testTimeout: 120_000,
     hookTimeout: 120_000,

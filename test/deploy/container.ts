@@ -29,7 +29,14 @@ export function startContainer(image: Image, { args, env = {}, volume = '' }: Co
     ],
     file,
     args: rest,
-    env: { ...image.env, ...env, PATH: '/opt:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', HOME: '/nonexistent' },
+    env: {
+      ...image.env,
+      ...env,
+      // What the tests keep for their processes is not in an image.
+      NODE_COMPILE_CACHE: undefined,
+      PATH: '/opt:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',
+      HOME: '/nonexistent',
+    },
   })
 }
 
