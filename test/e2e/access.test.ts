@@ -253,7 +253,7 @@ describe('an app without authentication', () => {
     const child = await startProcess({
       file: new URL(`../../apps/${name}/src/main.ts`, import.meta.url),
       env: {
-        ...{ REDIS_URL: `unix://${redis.socketPath}`, MILLRACE_HOME: dirname(redis.socketPath) },
+        ...{ ...redis.env, MILLRACE_HOME: home },
         [`MILLRACE_${name.toUpperCase()}_PORT`]: '0',
       },
     })
