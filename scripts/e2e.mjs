@@ -15,7 +15,7 @@ if (!['single', 'cluster'].includes(values.redis)) {
 }
 
 const { env } = await setup({ needs: ['redis', 'postgresql'] })
-const where = values.redis === 'cluster' ? ['--config', 'test/e2e/vitest.config.ts'] : ['--project', 'all', 'test/e2e/']
+const where = values.redis === 'cluster' ? ['--config', 'vitest.cluster.config.ts'] : ['--project', 'all', 'test/e2e/']
 const { status } = spawnSync('vitest', ['run', ...where, ...positionals], {
   cwd: root,
   env,

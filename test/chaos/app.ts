@@ -7,7 +7,7 @@ export interface AppSpec {
   readonly file: URL
   /** What its proxy stands in front of. */
   readonly redisPort: number
-  /** Where there are several servers, which tell their own addresses, nothing can stand between. */
+  /** Where there are several servers, which tell their own addresses, this process has no network of its own. */
   readonly redisUrl?: string
   /** The environment, given the Redis that this process is to use. */
   env(redisUrl: string): Record<string, string>

@@ -7,7 +7,9 @@ import { SHORT_ON_SEVERAL } from './settings.ts'
 /** `npm run chaos -- --redis cluster` draws others, and kills and stops our own processes as well. */
 const SEED = 4
 
-it('keeps every promise on a cluster that loses a primary and moves a slot', { timeout: 300_000 }, async () => {
+it('keeps every promise on a cluster that loses a primary, moves a slot and cuts off a node', {
+  timeout: 300_000,
+}, async () => {
   const lines: string[] = []
   const run = {
     ...SHORT_ON_SEVERAL,
@@ -15,7 +17,7 @@ it('keeps every promise on a cluster that loses a primary and moves a slot', { t
     redis: 'cluster',
     store: 'postgres',
     durationMs: 1,
-    minFaults: 2,
+    minFaults: 3,
   } as const
   let marked = 0
   const watch = async (platform: Platform) => {
@@ -25,6 +27,7 @@ it('keeps every promise on a cluster that loses a primary and moves a slot', { t
   expect(violations, `${lines.join('\n')}\n${report}`).toEqual([])
   expect(report).toMatch(/^primary kill +1/m)
   expect(report).toMatch(/^slot move +1/m)
+  expect(report).toMatch(/^node cut +1/m)
   // Producers were told of nothing that a replica did not have.
   expect(marked).toBeGreaterThan(1)
 })

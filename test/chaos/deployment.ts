@@ -1,5 +1,12 @@
 import { type Connections, openConnections } from '@millrace/streams'
-import { eventually, type RedisServer, startRedis, startRedisCluster, startRedisSentinels } from '@millrace/testkit'
+import {
+  eventually,
+  type FaultProxy,
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinels,
+} from '@millrace/testkit'
 import type { Random } from './random.ts'
 
 export const DEPLOYMENTS = ['single', 'cluster', 'sentinel'] as const
@@ -17,9 +24,17 @@ export interface Deployment {
   look(): Connections
   /** `kill -9` of a primary that has partitions; the answer starts it again, once another one has taken over and is told everything. */
   killPrimary(random: Random): Promise<() => Promise<void>>
+  /** The network of a primary that has partitions, on a cluster: everybody comes through it but the other nodes. */
+  network(random: Random): Promise<Network>
   /** Moves the slot of a partition to another node, key by key, while work goes on. */
   moveSlot(random: Random): Promise<void>
   stop(): Promise<void>
+}
+
+export interface Network {
+  readonly proxy: FaultProxy
+  /** Resolves when replicas have what their primaries have, as before. */
+  untilWhole(): Promise<void>
 }
 
 const DURABLE = { appendonly: true, appendfsync: 'always' } as const
@@ -49,13 +64,14 @@ async function startSingle(): Promise<Deployment> {
       await server.kill()
       return () => server.restart()
     },
+    network: noNetwork,
     moveSlot: async () => undefined,
     stop: () => server.stop(),
   }
 }
 
 async function startClustered(): Promise<Deployment> {
-  const cluster = await startRedisCluster({ ...DURABLE, nodeTimeoutMs: 1000 })
+  const cluster = await startRedisCluster({ ...DURABLE, nodeTimeoutMs: 1000, proxied: true })
   const { url } = cluster
   const anyLog = (random: Random) => `{p${Math.floor(random.between(0, CLUSTER_PARTITIONS - 0.001))}}:log`
   return {
@@ -72,6 +88,10 @@ async function startClustered(): Promise<Deployment> {
         await primary.restart()
         await cluster.untilJoined()
       }
+    },
+    async network(random) {
+      const primary = await cluster.primaryOf(anyLog(random))
+      return { proxy: cluster.proxyOf(primary), untilWhole: () => cluster.untilJoined() }
     },
     async moveSlot(random) {
       const log = anyLog(random)
@@ -100,9 +120,15 @@ async function startWatched(): Promise<Deployment> {
         await watched.untilInStep()
       }
     },
+    network: noNetwork,
     moveSlot: async () => undefined,
     stop: () => watched.stop(),
   }
+}
+
+/** On one server each process has a network of its own; sentinels tell the addresses of the servers themselves. */
+async function noNetwork(): Promise<never> {
+  throw new Error('Only the nodes of a cluster have a network of their own')
 }
 
 function look(url: string): Connections {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FaultProxy } from '@millrace/testkit'
 import type { App } from './app.ts'
 import type { FaultName, PlannedFault } from './plan.ts'
 import type { Platform } from './platform.ts'
@@ -68,12 +69,45 @@ const FAULT_ACTIONS: Record<FaultName, (platform: Platform, target: string, rand
   'half-open'(platform, target) {
     const app = platform.app(target)
     app.proxy.freeze()
-    return () => untilGivenUp(app)
+    return () => untilGivenUp(app.name, app.proxy)
   },
   slow(platform, target, random) {
     const { proxy } = platform.app(target)
     proxy.slow(random.between(5, 120))
     return () => void proxy.slow(0)
+  },
+  async 'node cut'({ deployment }, _target, random) {
+    const { proxy, untilWhole } = await deployment.network(random)
+    await proxy.cut()
+    return async () => {
+      await proxy.heal()
+      return void (await untilWhole())
+    }
+  },
+  async 'node stall'({ deployment }, _target, random) {
+    const { proxy, untilWhole } = await deployment.network(random)
+    proxy.stall()
+    return async () => {
+      proxy.resume()
+      return void (await untilWhole())
+    }
+  },
+  async 'node half-open'({ deployment }, _target, random) {
+    const { proxy, untilWhole } = await deployment.network(random)
+    proxy.freeze()
+    return async () => {
+      const violation = await untilGivenUp('somebody', proxy)
+      await untilWhole()
+      return violation
+    }
+  },
+  async 'node slow'({ deployment }, _target, random) {
+    const { proxy, untilWhole } = await deployment.network(random)
+    proxy.slow(random.between(5, 120))
+    return async () => {
+      proxy.slow(0)
+      return void (await untilWhole())
+    }
   },
   clock(platform, target) {
     const app = platform.app(target)
@@ -91,13 +125,13 @@ const FAULT_ACTIONS: Record<FaultName, (platform: Platform, target: string, rand
   },
 }
 
-async function untilGivenUp(app: App): Promise<string | undefined> {
+async function untilGivenUp(name: string, proxy: FaultProxy): Promise<string | undefined> {
   const deadline = performance.now() + HALF_OPEN_LIMIT_MS
-  while (app.proxy.frozen() > 0) {
+  while (proxy.frozen() > 0) {
     if (performance.now() > deadline) {
-      const left = app.proxy.frozen()
-      app.proxy.reset()
-      return `${app.name} still held ${left} half-open connections to Redis after ${HALF_OPEN_LIMIT_MS / 1000} s`
+      const left = proxy.frozen()
+      proxy.reset()
+      return `${name} still held ${left} half-open connections to Redis after ${HALF_OPEN_LIMIT_MS / 1000} s`
     }
     await sleep(50)
   }

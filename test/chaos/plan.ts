@@ -15,6 +15,11 @@ export const FAULTS = {
   // Lasts until the process itself has given the dead connections up.
   'half-open': { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [0, 0] },
   slow: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [1000, 8000] },
+  // The same of the network between everybody and one primary, and of the link to its replica.
+  'node cut': { of: ['cluster'], forMs: [0, 4000] },
+  'node stall': { of: ['cluster'], forMs: [300, 9000] },
+  'node half-open': { of: ['cluster'], forMs: [0, 0] },
+  'node slow': { of: ['cluster'], forMs: [1000, 8000] },
   clock: { of: ['dispatcher', 'scheduler', 'audit', 'worker'], forMs: [1000, 8000] },
   'disk full': { of: ['sqlite'], forMs: [1000, 6000] },
   'database kill': { of: ['postgres'], forMs: [0, 3000] },

@@ -16,9 +16,9 @@ A soak has a fault each minute, kills no process, and also judges whether the me
   --minutes <n>   how long faults come (5 unless told)
   --seed <n>      the same seed draws the same faults; a new one each time unless told
   --store <name>  sqlite or postgres; by the seed unless told
-  --redis <kind>  single; cluster: three primaries with a replica each, one of which is killed or gives a slot away now and
-                  then; sentinel: a primary and a replica behind three sentinels. Several servers tell their own addresses,
-                  so nothing can stand between them and a process: its networks stay whole
+  --redis <kind>  single; cluster: three primaries with a replica each, one of which is killed, gives a slot away or has its
+                  network broken for everybody now and then; sentinel: a primary and a replica behind three sentinels, which
+                  tell the addresses of the servers, so nothing can stand between them and a process: networks stay whole
   --help          this page
 
 Exit code 1, with the seed, when a promise was broken.`

@@ -17,7 +17,10 @@ export const SHORT: Settings = {
   ...{ pauseMs: [0, 200], doublePercent: 50, scale: 0.15, perSecond: 40 },
 }
 
-/** What is between a process and Redis can be broken only where there is one Redis: the others tell their addresses themselves. */
+/**
+ * What is between one process and Redis can be broken only where there is one Redis. The nodes of a cluster tell all processes the same
+ * address, so there the network of a node is broken, for everybody (`node cut` and its like).
+ */
 const NETWORKS: readonly string[] = ['cut', 'stall', 'half-open', 'slow']
 const onSeveral = FAULT_NAMES.filter((name) => !NETWORKS.includes(name))
 
@@ -27,10 +30,10 @@ const WAITING = { MILLRACE_WAIT_REPLICAS: '1' }
 /** On a cluster, two audit processes as well: `npm run chaos -- --redis cluster`. */
 export const LONG_ON_SEVERAL: Settings = { ...LONG, audits: 2, faults: onSeveral, env: WAITING }
 
-/** One death of a primary and one slot that moves, with two of everything at work. */
+/** One death of a primary, one whose network is cut and one slot that moves, with two of everything at work. */
 export const SHORT_ON_SEVERAL: Settings = {
   ...{ dispatchers: 2, schedulers: 2, audits: 2, workers: 1, leaseMs: 1500 },
-  faults: ['slot move', 'primary kill'],
+  faults: ['slot move', 'primary kill', 'node cut'],
   ...{ pauseMs: [0, 200], doublePercent: 0, scale: 0.15, perSecond: 20 },
   env: WAITING,
 }

@@ -3,7 +3,8 @@ import { freePort } from './free-port.ts'
 import { ProxiedPair } from './proxied-pair.ts'
 
 export interface FaultProxyOptions {
-  readonly targetPort: number
+  /** A function where the target is started after the proxy, because it has to know the proxy's port. */
+  readonly targetPort: number | (() => number)
   /** Only for `url`; "redis" unless told. */
   readonly scheme?: string
 }
@@ -44,7 +45,8 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   let delayMs = 0
   let wanted: { readonly request: RegExp; readonly matched: () => void } | undefined
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const pair = new ProxiedPair(client, options.targetPort, {
+    const { targetPort } = options
+    const pair = new ProxiedPair(client, typeof targetPort === 'number' ? targetPort : targetPort(), {
       delayMs: () => delayMs,
       onRequest(bytes) {
         if (!wanted?.request.test(bytes.toString('latin1'))) return

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { eventually } from './eventually.ts'
+import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 import { findProgram } from './find-program.ts'
 import { type RedisServer, type RedisServerOptions, startRedis } from './redis-server.ts'
 
@@ -12,6 +13,11 @@ export interface RedisClusterOptions extends RedisServerOptions {
   readonly primaries?: number
   /** A node that is silent for so long is taken for dead. */
   readonly nodeTimeoutMs?: number
+  /**
+   * Each node announces the port of a proxy in front of it, so that clients and its replica come that way; nodes among themselves
+   * (the bus) do not.
+   */
+  readonly proxied?: boolean
 }
 
 /** A Redis Cluster of the test's own: so many primaries, each with a replica, all on 127.0.0.1. */
@@ -21,6 +27,8 @@ export interface RedisCluster {
   readonly nodes: readonly RedisServer[]
   /** The node that is the primary of this key's slot now. */
   primaryOf(key: string): Promise<RedisServer>
+  /** What stands in front of a node, where the cluster is `proxied`. */
+  proxyOf(node: RedisServer): FaultProxy
   /** The nodes that are primaries with slots now. */
   primaries(): Promise<RedisServer[]>
   slotOf(key: string): Promise<number>
@@ -40,7 +48,7 @@ const MOVE_BATCH = 100
 
 /** @throws Error naming the install command when redis-cli is not on PATH. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
-  const { primaries = 3, nodeTimeoutMs = 2000, ...server } = options
+  const { primaries = 3, nodeTimeoutMs = 2000, proxied = false, ...server } = options
   const cli = findProgram(
     ['redis-cli', 'valkey-cli'],
     'redis-cli is not on PATH, and a cluster is joined with it: it comes with redis-tools.',
@@ -51,28 +59,56 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     // A replica that was cut off for a moment may still stand for election: here there is no other.
     'cluster-replica-validity-factor': '0',
     'repl-diskless-sync-delay': '0',
+    // A replica whose connection has gone dead asks anew after five seconds, not after a minute.
+    ...{ 'repl-ping-replica-period': '1', 'repl-timeout': '5' },
     ...server.settings,
   }
-  const nodes = await Promise.all(Array.from({ length: primaries * 2 }, () => startRedis({ ...server, settings })))
+  const start = () => startNode({ ...server, settings }, proxied)
+  const members = await Promise.all(Array.from({ length: primaries * 2 }, start))
+  const cluster = new RunningCluster(members)
   try {
-    const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`)
+    const hosts = members.map(({ node }) => `127.0.0.1:${node.port}`)
     await run(cli, ['--cluster', 'create', ...hosts, '--cluster-replicas', '1', '--cluster-yes'])
-    const cluster = new RunningCluster(nodes)
     await cluster.untilJoined()
     return cluster
   } catch (error) {
-    await Promise.all(nodes.map((node) => node.stop()))
+    await cluster.stop()
     throw error
   }
+}
+
+/** A node, and what clients are sent to in its place. */
+interface Member {
+  readonly node: RedisServer
+  readonly proxy: FaultProxy | undefined
+}
+
+async function startNode(server: RedisServerOptions, proxied: boolean): Promise<Member> {
+  if (!proxied) return { node: await startRedis(server), proxy: undefined }
+  const started: { node?: RedisServer } = {}
+  const proxy = await startFaultProxy({ targetPort: () => started.node?.port ?? 0 })
+  started.node = await startRedis({
+    ...server,
+    settings: { ...server.settings, 'cluster-announce-port': String(proxy.port) },
+  })
+  return { node: started.node, proxy }
 }
 
 class RunningCluster implements RedisCluster {
   readonly url: string
   readonly nodes: readonly RedisServer[]
+  readonly #members: readonly Member[]
 
-  constructor(nodes: readonly RedisServer[]) {
-    this.nodes = nodes
-    this.url = `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`
+  constructor(members: readonly Member[]) {
+    this.#members = members
+    this.nodes = members.map(({ node }) => node)
+    this.url = `redis+cluster://${members.map((member) => `127.0.0.1:${announcedPort(member)}`).join(',')}`
+  }
+
+  proxyOf(node: RedisServer): FaultProxy {
+    const proxy = this.#members.find((member) => member.node === node)?.proxy
+    if (!proxy) throw new Error('Nothing stands in front of the nodes of this cluster: start it with proxied')
+    return proxy
   }
 
   async untilJoined(): Promise<void> {
@@ -138,7 +174,7 @@ class RunningCluster implements RedisCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.stop()))
+    await Promise.all(this.#members.flatMap(({ node, proxy }) => [node.stop(), proxy?.stop()]))
   }
 
   async #view() {
@@ -147,9 +183,9 @@ class RunningCluster implements RedisCluster {
   }
 
   #nodeAt(port: number | undefined): RedisServer {
-    const found = this.nodes.find((node) => node.port === port)
+    const found = this.#members.find((member) => announcedPort(member) === port)
     if (!found) throw new Error(`No node of this cluster has port ${port}`)
-    return found
+    return found.node
   }
 
   async #askAny<T>(question: (redis: Redis) => Promise<T>): Promise<T> {
@@ -163,6 +199,10 @@ class RunningCluster implements RedisCluster {
     }
     throw last
   }
+}
+
+function announcedPort({ node, proxy }: Member): number {
+  return proxy?.port ?? node.port
 }
 
 async function idOf(node: RedisServer): Promise<string> {

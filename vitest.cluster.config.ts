@@ -1,7 +1,6 @@
 import { defineConfig } from 'vitest/config'
-// @boundaries-ignore the configuration of the house is no workspace to import by name
-import house from '../../vitest.config.ts'
-import { NOT_ON_CLUSTER } from './on-cluster.ts'
+import { NOT_ON_CLUSTER } from './test/e2e/on-cluster.ts'
+import house from './vitest.config.ts'
 
 /** All of the end-to-end tests, on a Redis Cluster: `npm run e2e -- --redis cluster`. */
 export default defineConfig({
