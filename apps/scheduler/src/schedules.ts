@@ -18,6 +18,17 @@ export interface Schedule {
   readonly ruleText: string
 }
 
+/** Of one service; the registry is asked anew before it is called unknown. */
+export async function schedulesIn(
+  { registry, partitions }: { registry: RegistryView; partitions: Partitions },
+  namespace: string,
+): Promise<Schedule[]> {
+  if (!registry.service(namespace)) await registry.refresh()
+  const service = registry.service(namespace)
+  if (service) return schedulesOfService(service, partitions)
+  throw new ProblemError('service.unknown', `No service "${namespace}" is registered.`)
+}
+
 export function schedulesOf(registry: RegistryView, partitions: Partitions): Schedule[] {
   return registry.services().flatMap((service) => schedulesOfService(service, partitions))
 }

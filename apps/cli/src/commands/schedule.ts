@@ -27,8 +27,8 @@ function addList(parent: Command): void {
     .description('schedules with their next nominal time')
     .addHelpText('after', '\nExample:\n  $ millrace schedule list my-service')
     .action(async (namespace: string | undefined, options: Options) => {
-      const answer = await call<{ schedules: ScheduleView[] }>(urlOf('scheduler', options), '/schedules')
-      const schedules = answer.schedules.filter((each) => namespace === undefined || each.namespace === namespace)
+      const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
+      const { schedules } = await call<{ schedules: ScheduleView[] }>(urlOf('scheduler', options), `/schedules${query}`)
       const rows = schedules.map((each) => [
         `${each.namespace}/${each.name}`,
         each.reading,

@@ -1,4 +1,4 @@
-import { type ScheduleView, scheduleViewSchema } from '@millrace/contracts'
+import { namespaceSchema, problemSchema, type ScheduleView, scheduleViewSchema } from '@millrace/contracts'
 import { describeRule } from '@millrace/engine'
 import type { AppServer } from '@millrace/runtime'
 import {
@@ -10,7 +10,7 @@ import {
   readSchedulePauses,
 } from '@millrace/streams'
 import { z } from 'zod'
-import { type Schedule, schedulesOf } from '../schedules.ts'
+import { type Schedule, schedulesIn, schedulesOf } from '../schedules.ts'
 
 export interface ScheduleRouteDeps {
   readonly registry: RegistryView
@@ -24,11 +24,16 @@ export function addScheduleRoutes(server: AppServer, { registry, partitions }: S
     {
       schema: {
         summary: 'Schedules with their next nominal time',
-        response: { 200: z.object({ schedules: z.array(scheduleViewSchema) }) },
+        querystring: z.strictObject({ namespace: namespaceSchema.optional() }),
+        response: { 200: z.object({ schedules: z.array(scheduleViewSchema) }), 404: problemSchema },
       },
     },
-    async () => {
-      const schedules = schedulesOf(registry, partitions)
+    async (request) => {
+      const { namespace } = request.query
+      const schedules =
+        namespace === undefined
+          ? schedulesOf(registry, partitions)
+          : await schedulesIn({ registry, partitions }, namespace)
       const views = await Promise.all(
         partitions.all.map((partition) =>
           viewsOf(
