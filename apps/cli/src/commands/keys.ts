@@ -1,6 +1,6 @@
 import type { IssuedKey, Key } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { call, callAll } from '../http.ts'
 import { print, table } from '../output.ts'
 import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
@@ -51,7 +51,7 @@ async function create(name: string, options: Options): Promise<void> {
 }
 
 async function list(options: Options): Promise<void> {
-  const { keys } = await call<{ keys: Key[] }>(urlOf('dispatcher', options), '/keys')
+  const keys = await callAll<Key>(urlOf('dispatcher', options), '/keys', 'keys')
   const rows = keys.map((key) => [key.id, key.name, key.grants.join(' '), key.createdAt, key.createdBy, stateOf(key)])
   const header = ['id', 'name', 'grants', 'created', 'by', 'state']
   const text = keys.length === 0 ? 'No keys yet: millrace keys create <name> --grant …' : table(header, rows)

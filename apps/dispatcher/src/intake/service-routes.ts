@@ -2,12 +2,14 @@ import {
   applyRequestSchema,
   applyResponseSchema,
   namespaceSchema,
+  nextPageSchema,
   ProblemError,
   problemSchema,
   serviceSchema,
+  wholePageSchema,
 } from '@millrace/contracts'
 import { type ApplyDecision, type Declaration, decideApply, parseManifest } from '@millrace/engine'
-import type { AppServer, Clock } from '@millrace/runtime'
+import { type AppServer, type Clock, pageOf } from '@millrace/runtime'
 import {
   changeService,
   declaredQueues,
@@ -92,10 +94,21 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
 
   server.get(
     '/services',
-    { schema: { summary: 'Registered services', response: { 200: z.object({ services: z.array(serviceSchema) }) } } },
-    async () => ({
-      services: [...deps.registry.services()],
-    }),
+    {
+      schema: {
+        summary: 'Registered services, by name',
+        querystring: wholePageSchema,
+        response: { 200: z.object({ services: z.array(serviceSchema), ...nextPageSchema }), 422: problemSchema },
+      },
+    },
+    async (request) => {
+      const { items, ...next } = pageOf(
+        deps.registry.services(),
+        { list: 'services', keyOf: ({ namespace }) => [namespace] },
+        request.query,
+      )
+      return { services: items, ...next }
+    },
   )
 
   server.get(
