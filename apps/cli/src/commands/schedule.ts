@@ -27,8 +27,8 @@ function addList(parent: Command): void {
     .description('schedules with their next nominal time')
     .addHelpText('after', '\nExample:\n  $ millrace schedule list my-service')
     .action(async (namespace: string | undefined, options: Options) => {
-      const all = await callAll<ScheduleView>(urlOf('scheduler', options), '/schedules', 'schedules')
-      const schedules = all.filter((each) => namespace === undefined || each.namespace === namespace)
+      const query = new URLSearchParams({ ...(namespace && { namespace }) })
+      const schedules = await callAll<ScheduleView>(urlOf('scheduler', options), `/schedules?${query}`, 'schedules')
       const rows = schedules.map((each) => [
         `${each.namespace}/${each.name}`,
         each.reading,
