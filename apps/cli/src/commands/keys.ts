@@ -33,7 +33,7 @@ Example:
   withCommonOptions(keys.command('rotate <id>'), 'dispatcher')
     .description('give a key a new secret; the old one works for a while beside it')
     .option('--grace <seconds>', 'how long the old one works', '86400')
-    .option('--why <reason>', 'reason, for the audit trail')
+    .option('--why <reason>', 'reason, for the audit trail; must be given with --grace 0')
     .action(rotate)
   withCommonOptions(keys.command('revoke <id>'), 'dispatcher')
     .description('refuse a key from now on')

@@ -62,7 +62,8 @@ export async function startExample(
   const manifest = readFileSync(new URL('catalog-info.yaml', FOLDER), 'utf8')
   const applied = await call<ApplyResponse>(config.urls.dispatcher, `/services/${EXAMPLE.namespace}`, {
     method: 'PUT',
-    body: { manifest, url: config.urls.example, who: config.user },
+    // The example of another version may have declared what this one does not.
+    body: { manifest, url: config.urls.example, who: config.user, why: 'the example of this version' },
   })
   return { service, applied }
 }
