@@ -154,6 +154,15 @@ describe('a list that names no namespace', () => {
     expect((await call(app, route, keys.get('operator:shop'))).status).not.toBe(200)
     expect((await call(app, route, keys.get('auditor:shop'))).status).not.toBe(200)
   })
+
+  it.each(lists)('$app $route with a namespace shows nothing of another', async ({ app, route }) => {
+    for (const role of ROLES) {
+      const path = `${route.replace('GET ', '')}?namespace=shop`
+      const headers = { authorization: `Bearer ${keys.get(`${role}:shop`)}` }
+      const text = await (await fetch(`${apps.get(app)?.url}${path}`, { headers })).text()
+      expect(text, role).not.toMatch(/"namespace": ?"other"/)
+    }
+  })
 })
 
 describe('a list of one namespace', () => {

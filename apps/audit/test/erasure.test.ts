@@ -113,6 +113,32 @@ describe.each(DATABASES)('with %s', (database) => {
     expect((await app.post<Problem>('/v1/holds/none/release', BY)).body.code).toBe('hold.unknown')
   })
 
+  it('lists legal holds page by page, the newest first, while some are placed and released', async () => {
+    const place = async (entityId: string) =>
+      (await app.post<Hold>('/v1/holds', { namespace: 'paged', entityId, ...BY })).body.id
+    const list = async (query: string) => (await app.get<{ holds: Hold[]; cursor?: string }>(`/v1/holds?${query}`)).body
+    const ids = ({ holds }: { holds: Hold[] }) => holds.map(({ id }) => id)
+    const placed: string[] = []
+    for (const entity of ['1', '2', '3', '4', '5']) placed.unshift(await place(entity))
+    const first = await list('limit=2')
+    expect(ids(first)).toEqual(placed.slice(0, 2))
+    for (const id of [placed[1], placed[3]]) await app.post(`/v1/holds/${id}/release`, BY)
+    const late = await place('6')
+    const rest = await list(`limit=2&cursor=${first.cursor}`)
+    expect([ids(rest), rest.cursor]).toEqual([[placed[2], placed[4]], undefined])
+    expect(ids(await list(''))).toEqual([late, placed[0], placed[2], placed[4]])
+
+    const { cursor } = (await app.get<{ cursor?: string }>('/v1/events?limit=1')).body
+    for (const foreign of [cursor ?? 'none', 'garbage']) {
+      const { status, body } = await app.get<Problem>(`/v1/holds?cursor=${foreign}`)
+      expect([status, body.errors?.[0]]).toEqual([
+        422,
+        { pointer: '/cursor', detail: expect.stringMatching(/not a cursor of this list: send/) },
+      ])
+    }
+    for (const id of ids(await list(''))) await app.post(`/v1/holds/${id}/release`, BY)
+  })
+
   it('retention prunes payloads by age and class, not what is held, and says so', async () => {
     await app.post('/v1/holds', { namespace: 'old', entityId: 'held', ...BY })
     for (const [entityId, eventType] of [

@@ -1,5 +1,6 @@
 import type { Problem } from '@millrace/contracts'
 import { readConfig } from './config.ts'
+import { collectPages } from './list-pages.ts'
 
 /** What a person is told when a request did not work: a message, no stack. */
 export class CommandError extends Error {
@@ -26,11 +27,13 @@ export interface CallOptions {
   readonly timeoutMs?: number
 }
 
+const CALL_TIMEOUT_MS = 60_000
+
 /** Call one of the apps. Problem documents become readable errors, with every field error on a line of its own. */
 export async function call<T>(
   url: string,
   path: string,
-  { method = 'GET', body, headers, timeoutMs = 60_000 }: CallOptions = {},
+  { method = 'GET', body, headers, timeoutMs = CALL_TIMEOUT_MS }: CallOptions = {},
 ): Promise<T> {
   const response = await fetchOrExplain(url, path, {
     method,
@@ -43,6 +46,17 @@ export async function call<T>(
   throw refusal(response.status, text)
 }
 
+/** All items of a list, however many pages they take. Without `member` the answer itself is the array. */
+export async function callAll<Item>(url: string, path: string, member?: string): Promise<Item[]> {
+  const ask = async (address: string) => {
+    const init = { headers: authorization(), signal: AbortSignal.timeout(CALL_TIMEOUT_MS) }
+    const response = await fetchOrExplain(url, address, init)
+    if (response.ok) return response
+    throw refusal(response.status, await response.text())
+  }
+  return collectPages<Item>(await ask(path), { ...(member !== undefined && { member }), next: ask })
+}
+
 /** The body of an answer as it comes, for what may be longer than memory. */
 export async function open(url: string, path: string): Promise<ReadableStream> {
   const response = await fetchOrExplain(url, path, { headers: authorization() })
@@ -51,7 +65,7 @@ export async function open(url: string, path: string): Promise<ReadableStream> {
 }
 
 /** What an app says of itself, as Prometheus reads it. */
-export async function readMetricsText(url: string, timeoutMs = 60_000): Promise<string> {
+export async function readMetricsText(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<string> {
   const response = await fetchOrExplain(`${url}/`, 'metrics', {
     headers: authorization(),
     signal: AbortSignal.timeout(timeoutMs),

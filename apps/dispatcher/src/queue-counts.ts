@@ -15,7 +15,7 @@ export interface LiveQueue {
   readonly counts: Counts
 }
 
-/** Live counts of queues, one script call per partition. */
+/** Live counts of queues in the order that they were asked for, one script call per partition. */
 export async function readLiveQueues(partitions: Partitions, queues: readonly RegisteredQueue[]): Promise<LiveQueue[]> {
   const byPartition = new Map<Partition, { queue: RegisteredQueue; address: string }[]>()
   for (const queue of queues) {
@@ -28,9 +28,10 @@ export async function readLiveQueues(partitions: Partitions, queues: readonly Re
       partition,
       members.map(({ address }) => address),
     )
-    return members.map(({ queue }, index) => toLiveQueue(queue, counts[index] as Counts))
+    return members.map(({ queue }, index) => [queue, toLiveQueue(queue, counts[index] as Counts)] as const)
   })
-  return (await Promise.all(parts)).flat()
+  const live = new Map((await Promise.all(parts)).flat())
+  return queues.map((queue) => live.get(queue) as LiveQueue)
 }
 
 export function addressOf({ service, definition }: RegisteredQueue): string {

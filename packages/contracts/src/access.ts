@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bySchema, destructiveBySchema } from './by.ts'
+import { bySchema, destructiveBySchema, saysWhyAtOnce, WHY_AT_ONCE } from './by.ts'
 import { namespaceSchema } from './names.ts'
 
 /**
@@ -55,15 +55,17 @@ export const keyRequestSchema = z.strictObject({
 export type KeyRequest = z.infer<typeof keyRequestSchema>
 
 /** `POST /keys/{id}/rotate`: for how long the old secret goes on working beside the new one. */
-export const keyRotationSchema = z.strictObject({
-  graceSeconds: z
-    .int()
-    .min(0)
-    .max(30 * 86_400)
-    .default(86_400)
-    .describe('how long the old secret works beside the new one'),
-  ...bySchema,
-})
+export const keyRotationSchema = z
+  .strictObject({
+    graceSeconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(86_400)
+      .describe('how long the old secret works beside the new one; 0 needs a why'),
+    ...bySchema,
+  })
+  .refine(saysWhyAtOnce, WHY_AT_ONCE)
 
 /** `POST /keys/{id}/revoke`. */
 export const keyRevocationSchema = z.strictObject(destructiveBySchema)

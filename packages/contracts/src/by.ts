@@ -15,6 +15,15 @@ export const bySchema = {
  */
 export const destructiveBySchema = { ...bySchema, why: bySchema.why.unwrap().describe('the reason; must be given') }
 
+/** A rotation without grace turns away whoever has the old secret, as a revocation does, and is asked for a reason like one. */
+export function saysWhyAtOnce({ graceSeconds, why }: { graceSeconds: number; why?: string | undefined }): boolean {
+  return graceSeconds > 0 || why !== undefined
+}
+export const WHY_AT_ONCE = {
+  path: ['why'],
+  error: 'must say why, for the audit trail: with graceSeconds 0 the old one is refused at once',
+}
+
 function textSchema(error: string, max: number) {
   return z.string(error).min(1, error).max(max)
 }

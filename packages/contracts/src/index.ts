@@ -171,6 +171,7 @@ export {
   recordedNamespaceSchema,
   TRAIL_NAMESPACE,
 } from './names.ts'
+export { nextPageSchema, type PageRequest, wholePageSchema } from './pages.ts'
 export {
   type FieldError,
   fieldErrors,

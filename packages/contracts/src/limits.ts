@@ -55,7 +55,12 @@ export const REQUEST_LIMITS = limits({
     of: 'one client address without a valid key (health, metrics, refused keys), at one process',
     past: '429 `request.rate_limited` with `Retry-After`',
   },
-  pageItems: { value: 1000, unit: '', of: 'items of a page (`limit`)', past: '422' },
+  pageItems: {
+    value: 1000,
+    unit: '',
+    of: 'items of a page (`limit`); without a word 100, and all 1,000 of services, queues, schedules, subscriptions, keys and holds',
+    past: '422',
+  },
   waitSeconds: { value: 60, unit: '', of: 'seconds that an answer waits (`wait`); 30 at `GET /events`', past: '422' },
 })
 

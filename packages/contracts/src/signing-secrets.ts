@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bySchema, destructiveBySchema } from './by.ts'
+import { bySchema, destructiveBySchema, saysWhyAtOnce, WHY_AT_ONCE } from './by.ts'
 import { namespaceSchema } from './names.ts'
 
 /**
@@ -12,16 +12,18 @@ export type SecretKind = (typeof SECRET_KINDS)[number]
 const kindSchema = z.enum(SECRET_KINDS, `must be one of ${SECRET_KINDS.join(', ')}`)
 
 /** `POST /services/{namespace}/secrets/rotate`: the first secret of its kind, or the one that follows. */
-export const secretRotationSchema = z.strictObject({
-  kind: kindSchema.default('hmac'),
-  graceSeconds: z
-    .int()
-    .min(0)
-    .max(30 * 86_400)
-    .default(86_400)
-    .describe('for so long deliveries are signed with the old one as well; 0 drops it at once'),
-  ...bySchema,
-})
+export const secretRotationSchema = z
+  .strictObject({
+    kind: kindSchema.default('hmac'),
+    graceSeconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(86_400)
+      .describe('for so long deliveries are signed with the old one as well; 0 drops it at once, and needs a why'),
+    ...bySchema,
+  })
+  .refine(saysWhyAtOnce, WHY_AT_ONCE)
 
 /** `POST /services/{namespace}/secrets/{id}/revoke`. */
 export const secretRevocationSchema = z.strictObject(destructiveBySchema)

@@ -44,6 +44,12 @@ export function decideApply({ current, declaration, url, who, at, ends = {} }: A
   return { kind: current ? 'changed' : 'created', service: next }
 }
 
+/** The subscriptions and schedules that were declared or made before and are no more: what is new for them is nobody's from now on. */
+export function endedBy(current: Service | undefined, next: Service): QueueDefinition[] {
+  const before = new Set([...(current?.queues ?? []), ...(current?.subscriptions ?? [])].map(addressOf))
+  return next.closing.filter((queue) => queue.kind !== 'queue' && before.has(addressOf(queue)))
+}
+
 /** The service after one of its closing queues was found empty and closed. */
 export function withoutClosed(service: Service, address: string): Service {
   return {

@@ -10,6 +10,7 @@ export {
   type ApplyDecision,
   type ApplyInput,
   decideApply,
+  endedBy,
   withoutClosed,
   withoutSubscription,
   withSubscription,

@@ -34,6 +34,7 @@ export {
 export { isLoopback } from './host-check.ts'
 export { type AppServer, createHttpServer, type HttpServerOptions, listen } from './http-server.ts'
 export { InvariantError, invariant } from './invariant.ts'
+export { type ListOrder, type ListPage, pageOf } from './list-pages.ts'
 export { createLogger, type Logger } from './logger.ts'
 export type { Counter } from './metrics/counter.ts'
 export type { Gauge } from './metrics/gauge.ts'

@@ -3,18 +3,21 @@ import {
   type Hold,
   holdRequestSchema,
   holdSchema,
+  nextPageSchema,
   ProblemError,
   problemSchema,
   releaseRequestSchema,
   TRAIL_EVENTS,
+  wholePageSchema,
 } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
+import { type AppServer, type ListOrder, pageOf } from '@millrace/runtime'
 import { z } from 'zod'
 import { stateFact, waitUntilRecorded } from '../keeping/erase.ts'
 import type { HoldRow } from '../store/schema.ts'
 import type { EraseDeps } from './erase-route.ts'
 
 const DONE_WITHIN_MS = 10_000
+const NEWEST_FIRST: ListOrder<Hold> = { list: 'holds', keyOf: ({ placedAt, id }) => [placedAt, id], descending: true }
 
 /** `GET`, `POST /v1/holds`, `POST /v1/holds/{id}/release`. */
 export function addHoldRoutes(server: AppServer, { partitions, stopping, ...deps }: EraseDeps): void {
@@ -42,15 +45,17 @@ export function addHoldRoutes(server: AppServer, { partitions, stopping, ...deps
     url: '/v1/holds',
     schema: {
       summary: 'Legal holds, the newest first',
-      querystring: z.strictObject({
+      querystring: wholePageSchema.extend({
         released: z.stringbool().default(false).describe('also those that were released'),
       }),
-      response: { 200: z.object({ holds: z.array(holdSchema) }) },
+      response: { 200: z.object({ holds: z.array(holdSchema), ...nextPageSchema }), 422: problemSchema },
     },
     async handler(request) {
-      const all = deps.read.selectFrom('holds').selectAll().orderBy('placed_at_ms', 'desc').orderBy('id')
-      const rows = await (request.query.released ? all : all.where('released_at_ms', 'is', null)).execute()
-      return { holds: rows.map(toHold) }
+      const { released, ...asked } = request.query
+      const all = deps.read.selectFrom('holds').selectAll()
+      const rows = await (released ? all : all.where('released_at_ms', 'is', null)).execute()
+      const { items, ...next } = pageOf(rows.map(toHold), NEWEST_FIRST, asked)
+      return { holds: items, ...next }
     },
   })
 

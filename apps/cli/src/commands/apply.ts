@@ -17,7 +17,7 @@ export function addApply(program: Command): void {
       '--service-url <url>',
       'where the service listens (needed the first time, unless the platform has a template)',
     )
-    .option('--why <reason>', 'reason, for the audit trail')
+    .option('--why <reason>', 'reason, for the audit trail; must be given to take out a subscription or a schedule')
     .addHelpText('after', '\nExample:\n  $ millrace apply catalog-info.yaml --service-url http://127.0.0.1:3000')
     .action(async (file: string, options: Options) => {
       const manifest = readManifest(file)

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { ChainVerdict, EraseResult, Hold } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call, ProblemAnswer } from '../http.ts'
+import { call, callAll, ProblemAnswer } from '../http.ts'
 import { print, table } from '../output.ts'
 import { addExport, verifyExport } from './audit-export.ts'
 import { addTail } from './audit-tail.ts'
@@ -197,11 +197,11 @@ function addHolds(audit: Command): void {
     .description('legal holds in force, the newest first')
     .addHelpText('after', '\nExample:\n  $ millrace audit holds')
     .action(async (options: CommonOptions) => {
-      const answer = await call<{ holds: Hold[] }>(urlOf('audit', options), '/v1/holds')
-      const rows = answer.holds.map((hold) => [
+      const holds = await callAll<Hold>(urlOf('audit', options), '/v1/holds', 'holds')
+      const rows = holds.map((hold) => [
         ...[hold.id, hold.namespace, hold.entityId ?? '(all)', hold.placedAt, hold.who, hold.why],
       ])
       const text = rows.length === 0 ? 'No holds.' : table(['HOLD', 'NAMESPACE', 'ENTITY', 'SINCE', 'WHO', 'WHY'], rows)
-      print(answer, { json: options.json ?? false, text })
+      print({ holds }, { json: options.json ?? false, text })
     })
 }

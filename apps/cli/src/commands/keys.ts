@@ -1,6 +1,6 @@
 import type { IssuedKey, Key } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { call, callAll } from '../http.ts'
 import { print, table } from '../output.ts'
 import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
 
@@ -33,7 +33,7 @@ Example:
   withCommonOptions(keys.command('rotate <id>'), 'dispatcher')
     .description('give a key a new secret; the old one works for a while beside it')
     .option('--grace <seconds>', 'how long the old one works', '86400')
-    .option('--why <reason>', 'reason, for the audit trail')
+    .option('--why <reason>', 'reason, for the audit trail; must be given with --grace 0')
     .action(rotate)
   withCommonOptions(keys.command('revoke <id>'), 'dispatcher')
     .description('refuse a key from now on')
@@ -51,7 +51,7 @@ async function create(name: string, options: Options): Promise<void> {
 }
 
 async function list(options: Options): Promise<void> {
-  const { keys } = await call<{ keys: Key[] }>(urlOf('dispatcher', options), '/keys')
+  const keys = await callAll<Key>(urlOf('dispatcher', options), '/keys', 'keys')
   const rows = keys.map((key) => [key.id, key.name, key.grants.join(' '), key.createdAt, key.createdBy, stateOf(key)])
   const header = ['id', 'name', 'grants', 'created', 'by', 'state']
   const text = keys.length === 0 ? 'No keys yet: millrace keys create <name> --grant …' : table(header, rows)

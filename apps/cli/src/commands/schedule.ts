@@ -1,6 +1,6 @@
 import type { Backfill, LedgerEntry, ScheduleView } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { call, callAll } from '../http.ts'
 import { print, table } from '../output.ts'
 import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
 import { addPreview } from './schedule-preview.ts'
@@ -27,8 +27,8 @@ function addList(parent: Command): void {
     .description('schedules with their next nominal time')
     .addHelpText('after', '\nExample:\n  $ millrace schedule list my-service')
     .action(async (namespace: string | undefined, options: Options) => {
-      const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
-      const { schedules } = await call<{ schedules: ScheduleView[] }>(urlOf('scheduler', options), `/schedules${query}`)
+      const query = new URLSearchParams({ ...(namespace && { namespace }) })
+      const schedules = await callAll<ScheduleView>(urlOf('scheduler', options), `/schedules?${query}`, 'schedules')
       const rows = schedules.map((each) => [
         `${each.namespace}/${each.name}`,
         each.reading,

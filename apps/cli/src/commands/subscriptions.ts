@@ -1,6 +1,6 @@
 import type { SubscriptionView } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { call, callAll } from '../http.ts'
 import { print, shorten, table } from '../output.ts'
 import { parseJson } from './json-argument.ts'
 import { type CommonOptions, currentUser, reasonOf, urlOf, withCommonOptions } from './options.ts'
@@ -33,7 +33,7 @@ interface Counts {
 
 async function readCounts(options: CommonOptions, namespace?: string): Promise<Map<string, Counts>> {
   const query = new URLSearchParams({ ...(namespace && { namespace }) })
-  const { queues } = await call<{ queues: Counts[] }>(urlOf('dispatcher', options), `/queues?${query}`)
+  const queues = await callAll<Counts>(urlOf('dispatcher', options), `/queues?${query}`, 'queues')
   const mine = queues.filter(({ queue }) => queue.startsWith('subscription:'))
   return new Map(mine.map((counts) => [`${counts.namespace}.${counts.queue.slice('subscription:'.length)}`, counts]))
 }
@@ -44,7 +44,7 @@ function addList(parent: Command): void {
     .addHelpText('after', '\nExample:\n  $ millrace subscriptions list my-service')
     .action(async (namespace: string | undefined, options: CommonOptions) => {
       const query = new URLSearchParams({ ...(namespace && { namespace }) })
-      const views = await call<SubscriptionView[]>(urlOf('dispatcher', options), `/subscriptions?${query}`)
+      const views = await callAll<SubscriptionView>(urlOf('dispatcher', options), `/subscriptions?${query}`)
       const counts = await readCounts(options, namespace)
       const rows = views.map((view) => {
         const { waiting = 0, scheduled = 0, running = 0, dead = 0 } = counts.get(view.id) ?? {}

@@ -1,5 +1,6 @@
 import type { Key, Service, SigningSecret } from '@millrace/contracts'
 import { isLoopback } from '@millrace/runtime'
+import { collectPages } from '../list-pages.ts'
 import { type Finding, fail, ok, skipped, unless, warn } from './finding.ts'
 
 const TIMEOUT_MS = 5000
@@ -18,7 +19,7 @@ export async function checkAccess({
   try {
     const stranger = await get(dispatcher, '/services', undefined)
     if (stranger.status === 200)
-      return { findings: [open(dispatcher)], services: ((await stranger.json()) as { services: Service[] }).services }
+      return { findings: [open(dispatcher)], services: await all<Service>(stranger, 'services', undefined) }
     const closed = ok('access.strangers', 'whoever has no key is refused')
     if (apiKey === undefined) {
       const fix = 'Set MILLRACE_API_KEY to a key with operator:* and auditor:*.'
@@ -30,7 +31,7 @@ export async function checkAccess({
       const fix = 'Correct MILLRACE_API_KEY: it may have ended, been revoked, or be for one namespace only.'
       return { findings: [closed, fail('access.key', says, fix)], services: [] }
     }
-    const { services } = (await ours.json()) as { services: Service[] }
+    const services = await all<Service>(ours, 'services', apiKey)
     return { findings: [closed, ok('access.key', 'our key is taken'), await keys(dispatcher, apiKey)], services }
   } catch {
     // That the dispatcher is away is said where it is looked at.
@@ -71,7 +72,7 @@ async function keys(dispatcher: string, apiKey: string): Promise<Finding> {
   const check = 'access.keys'
   const answer = await get(dispatcher, '/keys', apiKey)
   if (answer.status !== 200) return skipped(check, 'keys may not be listed', 'Use a key with auditor:*.')
-  const live = ((await answer.json()) as { keys: Key[] }).keys.filter(
+  const live = (await all<Key>(answer, 'keys', apiKey)).filter(
     ({ expiresAt, revokedAt }) => revokedAt === undefined && !(expiresAt && Date.parse(expiresAt) < Date.now()),
   )
   const ending = live.filter(({ expiresAt }) => expiresAt && Date.parse(expiresAt) < Date.now() + SOON_MS)
@@ -83,6 +84,18 @@ async function keys(dispatcher: string, apiKey: string): Promise<Finding> {
     )
   const fix = 'millrace keys create <name> --grant …, one per service: the admin key is for people.'
   return unless(check, `${live.length} keys`, live.length === 0 && warn(check, 'there is none but the admin key', fix))
+}
+
+/** The items of this answer and of the pages behind it. */
+function all<Item>(first: Response, member: string, apiKey: string | undefined): Promise<Item[]> {
+  return collectPages<Item>(first, {
+    member,
+    async next(address) {
+      const answer = await get(first.url, address, apiKey)
+      if (answer.status === 200) return answer
+      throw new Error(`${address} answered ${answer.status} after a page before it was given.`)
+    },
+  })
 }
 
 function get(url: string, path: string, apiKey: string | undefined): Promise<Response> {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ApplyResponse, JobView, QueueCounts } from '@millrace/contracts'
 import type { Config } from '../config.ts'
-import { CommandError, call, readMetricsText } from '../http.ts'
+import { CommandError, call, callAll, readMetricsText } from '../http.ts'
 import { sumMetric } from './metric-text.ts'
 import { answers, type Supervised, startService, withoutMasterKey } from './platform.ts'
 
@@ -62,7 +62,8 @@ export async function startExample(
   const manifest = readFileSync(new URL('catalog-info.yaml', FOLDER), 'utf8')
   const applied = await call<ApplyResponse>(config.urls.dispatcher, `/services/${EXAMPLE.namespace}`, {
     method: 'PUT',
-    body: { manifest, url: config.urls.example, who: config.user },
+    // The example of another version may have declared what this one does not.
+    body: { manifest, url: config.urls.example, who: config.user, why: 'the example of this version' },
   })
   return { service, applied }
 }
@@ -102,10 +103,8 @@ interface State {
 }
 
 async function readState(config: Config): Promise<State> {
-  const { queues } = await call<{ queues: QueueCounts[] }>(
-    config.urls.dispatcher,
-    `/queues?namespace=${EXAMPLE.namespace}`,
-  )
+  const path = `/queues?namespace=${EXAMPLE.namespace}`
+  const queues = await callAll<QueueCounts>(config.urls.dispatcher, path, 'queues')
   const queue = queues.find(({ queue }) => queue === EXAMPLE.queue)
   if (!queue) throw new CommandError(`The example's queue ${EXAMPLE.queue} is not registered.`)
   const metrics = await readMetricsText(config.urls.dispatcher)

@@ -5,10 +5,12 @@ import {
   keyRevocationSchema,
   keyRotationSchema,
   keySchema,
+  nextPageSchema,
   parseGrant,
   problemSchema,
+  wholePageSchema,
 } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
+import { type AppServer, pageOf } from '@millrace/runtime'
 import { z } from 'zod'
 
 const params = z.object({ id: z.string().max(100) })
@@ -34,9 +36,20 @@ export function addKeyRoutes(server: AppServer, { keys }: { keys: KeyStore }): v
   server.get(
     '/keys',
     {
-      schema: { summary: 'API keys, without their secrets', response: { 200: z.object({ keys: z.array(keySchema) }) } },
+      schema: {
+        summary: 'API keys, without their secrets, oldest first',
+        querystring: wholePageSchema,
+        response: { 200: z.object({ keys: z.array(keySchema), ...nextPageSchema }), 422: problemSchema },
+      },
     },
-    async () => ({ keys: await keys.list() }),
+    async (request) => {
+      const { items, ...next } = pageOf(
+        await keys.list(),
+        { list: 'keys', keyOf: ({ createdAt, id }) => [createdAt, id] },
+        request.query,
+      )
+      return { keys: items, ...next }
+    },
   )
 
   server.post(

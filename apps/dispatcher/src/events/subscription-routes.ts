@@ -11,8 +11,9 @@ import {
   subscriptionId,
   subscriptionRequestSchema,
   subscriptionViewSchema,
+  wholePageSchema,
 } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
+import { type AppServer, type ListOrder, pageOf } from '@millrace/runtime'
 import { type By, declaredQueues } from '@millrace/streams'
 import { z } from 'zod'
 import { findService } from '../intake/find-queue.ts'
@@ -22,6 +23,8 @@ import { createSubscriptionStore, findSubscription, type SubscriptionStoreDeps }
 
 const params = z.object({ id: z.string().max(150).describe('<namespace>.<name>') })
 const refusals = { 404: problemSchema, 409: problemSchema, 422: problemSchema }
+
+const BY_NAME: ListOrder<SubscriptionView> = { list: 'subscriptions', keyOf: ({ id }) => [id] }
 
 /** `/subscriptions`, as the CloudEvents Subscriptions API shapes it. */
 export function addSubscriptionRoutes(
@@ -42,16 +45,24 @@ export function addSubscriptionRoutes(
     '/subscriptions',
     {
       schema: {
-        summary: 'Subscriptions, those of manifests included',
-        querystring: z.strictObject({ namespace: namespaceSchema.optional() }),
-        response: { 200: z.array(subscriptionViewSchema), 404: problemSchema },
+        summary: 'Subscriptions by id, those of manifests included',
+        description: `The answer is an array, as the Subscriptions API has it; while there is more, its header \`link\` has the
+address of the next page, with \`rel="next"\`.`,
+        querystring: wholePageSchema.extend({ namespace: namespaceSchema.optional() }),
+        response: { 200: z.array(subscriptionViewSchema), 404: problemSchema, 422: problemSchema },
       },
     },
-    async (request) => {
-      const { namespace } = request.query
+    async (request, reply) => {
+      const { namespace, ...asked } = request.query
       const services =
         namespace === undefined ? deps.registry.services() : [await findService(deps.registry, namespace)]
-      return services.flatMap(viewsOf)
+      const { items, cursor } = pageOf(services.flatMap(viewsOf), BY_NAME, asked)
+      if (cursor !== undefined) {
+        const next = new URLSearchParams({ ...(namespace && { namespace }), limit: String(asked.limit), cursor })
+        // Relative to the address that was asked, so that it also leads on through a proxy that has a path of its own.
+        reply.header('link', `<?${next}>; rel="next"`)
+      }
+      return items
     },
   )
 

@@ -1,13 +1,21 @@
-import { namespaceSchema, queueCountsSchema } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
-import { type Partitions, queuesOf, type RegistryView } from '@millrace/streams'
+import { namespaceSchema, nextPageSchema, problemSchema, queueCountsSchema, wholePageSchema } from '@millrace/contracts'
+import { type AppServer, type ListOrder, pageOf } from '@millrace/runtime'
+import { type Partitions, queuesOf, type RegisteredQueue, type RegistryView } from '@millrace/streams'
 import { z } from 'zod'
-import { readLiveQueues, toQueueCounts } from '../queue-counts.ts'
+import { labelsOf, readLiveQueues, toQueueCounts } from '../queue-counts.ts'
 import { findService } from './find-queue.ts'
 
 export interface QueueDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
+}
+
+const BY_NAME: ListOrder<RegisteredQueue> = {
+  list: 'queues',
+  keyOf(registered) {
+    const { namespace, queue } = labelsOf(registered)
+    return [namespace, queue]
+  },
 }
 
 /** `GET /queues`. */
@@ -16,17 +24,22 @@ export function addQueueRoutes(server: AppServer, deps: QueueDeps): void {
     '/queues',
     {
       schema: {
-        summary: 'Live counts of queues',
-        querystring: z.strictObject({ namespace: namespaceSchema.optional() }),
-        response: { 200: z.object({ queues: z.array(queueCountsSchema) }) },
+        summary: 'Live counts of queues, by namespace and name',
+        querystring: wholePageSchema.extend({ namespace: namespaceSchema.optional() }),
+        response: {
+          200: z.object({ queues: z.array(queueCountsSchema), ...nextPageSchema }),
+          404: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request) => {
-      const { namespace } = request.query
+      const { namespace, ...asked } = request.query
       const services =
         namespace === undefined ? deps.registry.services() : [await findService(deps.registry, namespace)]
-      const live = await readLiveQueues(deps.partitions, services.flatMap(queuesOf))
-      return { queues: live.map(toQueueCounts) }
+      const { items, ...next } = pageOf(services.flatMap(queuesOf), BY_NAME, asked)
+      const live = await readLiveQueues(deps.partitions, items)
+      return { queues: live.map(toQueueCounts), ...next }
     },
   )
 }

@@ -2,12 +2,15 @@ import {
   applyRequestSchema,
   applyResponseSchema,
   namespaceSchema,
+  nextPageSchema,
   ProblemError,
   problemSchema,
+  type QueueDefinition,
   serviceSchema,
+  wholePageSchema,
 } from '@millrace/contracts'
-import { type ApplyDecision, type Declaration, decideApply, parseManifest } from '@millrace/engine'
-import type { AppServer, Clock } from '@millrace/runtime'
+import { type ApplyDecision, type Declaration, decideApply, endedBy, parseManifest } from '@millrace/engine'
+import { type AppServer, type Clock, pageOf } from '@millrace/runtime'
 import {
   changeService,
   declaredQueues,
@@ -92,10 +95,21 @@ export function addServiceRoutes(server: AppServer, deps: ServiceDeps): void {
 
   server.get(
     '/services',
-    { schema: { summary: 'Registered services', response: { 200: z.object({ services: z.array(serviceSchema) }) } } },
-    async () => ({
-      services: [...deps.registry.services()],
-    }),
+    {
+      schema: {
+        summary: 'Registered services, by name',
+        querystring: wholePageSchema,
+        response: { 200: z.object({ services: z.array(serviceSchema), ...nextPageSchema }), 422: problemSchema },
+      },
+    },
+    async (request) => {
+      const { items, ...next } = pageOf(
+        deps.registry.services(),
+        { list: 'services', keyOf: ({ namespace }) => [namespace] },
+        request.query,
+      )
+      return { services: items, ...next }
+    },
   )
 
   server.get(
@@ -128,6 +142,7 @@ async function apply(
     const decision = decideApply({ current, declaration, url: target, who, at, ends })
     if (decision.kind === 'unchanged') return decision
     const { service } = decision
+    if (why === undefined) refuseToEnd(endedBy(current, service))
     const event = {
       version: service.version,
       url: service.url,
@@ -137,6 +152,14 @@ async function apply(
     }
     return { ...decision, event }
   })
+}
+
+/** To end one through the API needs a reason, so it does here; a first apply and one that only adds or changes end nothing. */
+function refuseToEnd(ended: readonly QueueDefinition[]): void {
+  if (ended.length === 0) return
+  const names = ended.map(({ kind, name }) => `${kind} ${name}`).join(', ')
+  const detail = `must say why, for the audit trail: this manifest takes out ${names}`
+  throw new ProblemError('request.invalid', `why ${detail}.`, { errors: [{ pointer: '/why', detail }] })
 }
 
 function noUrl(namespace: string): ProblemError {

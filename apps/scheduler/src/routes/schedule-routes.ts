@@ -1,6 +1,13 @@
-import { namespaceSchema, problemSchema, type ScheduleView, scheduleViewSchema } from '@millrace/contracts'
+import {
+  namespaceSchema,
+  nextPageSchema,
+  problemSchema,
+  type ScheduleView,
+  scheduleViewSchema,
+  wholePageSchema,
+} from '@millrace/contracts'
 import { describeRule } from '@millrace/engine'
-import type { AppServer } from '@millrace/runtime'
+import { type AppServer, type ListOrder, pageOf } from '@millrace/runtime'
 import {
   type Partition,
   type Partitions,
@@ -10,12 +17,14 @@ import {
   readSchedulePauses,
 } from '@millrace/streams'
 import { z } from 'zod'
-import { type Schedule, schedulesIn, schedulesOf } from '../schedules.ts'
+import { type Schedule, schedulesIn } from '../schedules.ts'
 
 export interface ScheduleRouteDeps {
   readonly registry: RegistryView
   readonly partitions: Partitions
 }
+
+const BY_NAME: ListOrder<Schedule> = { list: 'schedules', keyOf: ({ namespace, name }) => [namespace, name] }
 
 /** `GET /schedules`. */
 export function addScheduleRoutes(server: AppServer, { registry, partitions }: ScheduleRouteDeps): void {
@@ -23,17 +32,19 @@ export function addScheduleRoutes(server: AppServer, { registry, partitions }: S
     '/schedules',
     {
       schema: {
-        summary: 'Schedules with their next nominal time',
-        querystring: z.strictObject({ namespace: namespaceSchema.optional() }),
-        response: { 200: z.object({ schedules: z.array(scheduleViewSchema) }), 404: problemSchema },
+        summary: 'Schedules with their next nominal time, by namespace and name',
+        querystring: wholePageSchema.extend({ namespace: namespaceSchema.optional() }),
+        response: {
+          200: z.object({ schedules: z.array(scheduleViewSchema), ...nextPageSchema }),
+          404: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request) => {
-      const { namespace } = request.query
-      const schedules =
-        namespace === undefined
-          ? schedulesOf(registry, partitions)
-          : await schedulesIn({ registry, partitions }, namespace)
+      const { namespace, ...asked } = request.query
+      const found = await schedulesIn({ registry, partitions }, namespace)
+      const { items: schedules, ...next } = pageOf(found, BY_NAME, asked)
       const views = await Promise.all(
         partitions.all.map((partition) =>
           viewsOf(
@@ -42,12 +53,13 @@ export function addScheduleRoutes(server: AppServer, { registry, partitions }: S
           ),
         ),
       )
-      return { schedules: views.flat() }
+      const byAddress = new Map(views.flat())
+      return { schedules: schedules.map(({ address }) => byAddress.get(address) as ScheduleView), ...next }
     },
   )
 }
 
-async function viewsOf(partition: Partition, schedules: Schedule[]): Promise<ScheduleView[]> {
+async function viewsOf(partition: Partition, schedules: Schedule[]): Promise<(readonly [string, ScheduleView])[]> {
   if (schedules.length === 0) return []
   const [plans, successes, pauses] = await Promise.all([
     readPlans(partition),
@@ -58,7 +70,7 @@ async function viewsOf(partition: Partition, schedules: Schedule[]): Promise<Sch
     const plan = plans.get(address)
     const success = successes.get(address)
     const paused = pauses.get(address) ?? (declared.paused ? { who: 'manifest' } : undefined)
-    return {
+    const view = {
       ...{ namespace, name, cron: rule.cron, timezone: rule.timezone, reading: describeRule(rule) },
       endpoint: definition.endpoint ?? '',
       ...(definition.description !== undefined && { description: definition.description }),
@@ -67,6 +79,7 @@ async function viewsOf(partition: Partition, schedules: Schedule[]): Promise<Sch
       ...(success !== undefined && { lastSuccessAt: isoOf(success) }),
       ...(paused && { paused }),
     }
+    return [address, view] as const
   })
 }
 

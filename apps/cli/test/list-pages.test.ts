@@ -1,0 +1,57 @@
+import { type ChildHandle, freePort, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { callAll } from '../src/http.ts'
+
+const MILLRACE = new URL('../bin/millrace.mjs', import.meta.url)
+/** One more than fits a page. */
+const KEYS = 1001
+
+let redis: RedisServer
+let dispatcher: ChildHandle
+let url: string
+let env: Record<string, string>
+beforeAll(async () => {
+  redis = await startRedis()
+  const port = String(await freePort())
+  url = `http://127.0.0.1:${port}`
+  env = { REDIS_URL: redis.url, MILLRACE_DISPATCHER_PORT: port }
+  dispatcher = await startProcess({
+    ...{ file: new URL('../../dispatcher/src/main.ts', import.meta.url), env },
+    ...{ readyWhen: /dispatcher\.ready/, readyTimeoutMs: 60_000 },
+  })
+  const subscriptions = ['a', 'b', 'c'].map((name) => ({ name, delivery: 'pull' }))
+  await send('PUT', '/services/shop', {
+    ...{ manifest: { metadata: { name: 'shop' }, spec: { subscriptions } }, url: 'http://127.0.0.1:9' },
+  })
+})
+afterAll(async () => {
+  await dispatcher.stop()
+  await redis.stop()
+})
+
+async function send(method: string, path: string, body: object): Promise<void> {
+  const init = { method, headers: { 'content-type': 'application/json' } }
+  const answer = await fetch(url + path, { ...init, body: JSON.stringify({ who: 'test', ...body }) })
+  expect(answer.ok, await answer.text()).toBe(true)
+}
+
+it('follows cursors and links to the end, with what was asked for', async () => {
+  const queues = await callAll<{ queue: string }>(url, '/queues?namespace=shop&limit=1', 'queues')
+  expect(queues.map(({ queue }) => queue)).toEqual(['subscription:a', 'subscription:b', 'subscription:c'])
+  const views = await callAll<{ id: string }>(url, '/subscriptions?namespace=shop&limit=2')
+  expect(views.map(({ id }) => id)).toEqual(['shop.a', 'shop.b', 'shop.c'])
+  await expect(callAll(url, '/queues?namespace=shop&cursor=x', 'queues')).rejects.toThrow(/\/cursor is not a cursor of/)
+})
+
+it('shows what one page does not hold', async () => {
+  const makers = Array.from({ length: 20 }, async (_, maker) => {
+    for (let index = maker; index < KEYS; index += 20)
+      await send('POST', '/keys', { name: `key ${index}`, grants: ['producer:shop'] })
+  })
+  await Promise.all(makers)
+  const list = await startProcess({ file: MILLRACE, args: ['keys', 'list', '--json'], env })
+  const { code } = await list.exited
+  expect(code).toBe(0)
+  const { keys } = JSON.parse(list.stdout()) as { keys: { name: string }[] }
+  expect(new Set(keys.map(({ name }) => name)).size).toBe(KEYS)
+})
