@@ -49,13 +49,16 @@ export class ProxiedPair {
   }
 
   #join(from: Socket, to: Socket, passes: () => boolean): void {
-    // Pieces keep their order also when the delay is shortened while some are under way.
+    // Pieces keep their order, whatever the delay does while some are under way: a network that swapped two would be none. Timers of
+    // different lengths do not keep it, since Node cuts their lengths to whole milliseconds; so each lets the oldest piece go.
+    const waiting: (() => void)[] = []
     let lastAt = 0
     const later = (act: () => void) => {
       const now = performance.now()
       lastAt = Math.max(lastAt, now + this.#watch.delayMs())
-      if (lastAt <= now) act()
-      else setTimeout(act, lastAt - now)
+      if (lastAt <= now && waiting.length === 0) return act()
+      waiting.push(act)
+      setTimeout(() => waiting.shift()?.(), lastAt - now)
     }
     from.setNoDelay(true)
     // What happens to one side happens to the other; `close` follows and does it.

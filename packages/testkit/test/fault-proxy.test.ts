@@ -70,4 +70,22 @@ describe('startFaultProxy', () => {
     proxy.slow(0)
     expect(await client.lrange('list', 0, -1)).toEqual(['a', 'b'])
   })
+
+  it('keeps the order of what is under way while it becomes quick again', async () => {
+    const client = redis.client({ port: proxy.port })
+    await client.ping()
+    for (let round = 0; round < 20; round++) {
+      proxy.slow(15.9)
+      const sent: Promise<unknown>[] = []
+      // Pieces of their own, at times that are no whole milliseconds apart.
+      for (let n = 0; n < 40; n++) {
+        sent.push(client.rpush(`list:${round}`, n))
+        if (n === 20) proxy.slow(0)
+        await new Promise(setImmediate)
+      }
+      await Promise.all(sent)
+      const kept = await client.lrange(`list:${round}`, 0, -1)
+      expect(kept).toEqual(Array.from({ length: 40 }, (_, n) => String(n)))
+    }
+  })
 })
