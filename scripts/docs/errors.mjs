@@ -42,6 +42,8 @@ const PROBLEM_WORDS = {
   'backfill.unknown': 'Correct the id. A backfill is forgotten 30 days after its end.',
   'backfill.conflict':
     'Another backfill has this id. What is asked with a known id must be the same as the first time.',
+  'backfill.running':
+    'Wait until it has ended, or stop it; the answer names it. What it has fired is passed over afterwards.',
   'job.not_waiting':
     'To cancel, the job must not be a dead letter; to reschedule, it must wait for a time. The answer says what it is.',
   'job.not_held':

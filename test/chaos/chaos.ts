@@ -85,6 +85,8 @@ async function runOn(platform: Platform, service: Service, options: RunOptions):
 
   const unnoticed = injected.flatMap(({ violation }) => violation ?? [])
   const surprises = [...(unrest === undefined ? [] : [unrest]), ...unnoticed]
+  // What an app knows of an answer that no fault explains is in its log, and that is gone with it.
+  if (load.told.surprises.length > 0) for (const line of failuresIn(platform)) say(line)
   const evidence = await gatherEvidence({ platform, service, told: load.told, seen: witness.seen, surprises })
   const verdicts = judge(evidence)
   const figures = {
@@ -119,6 +121,11 @@ async function injectAll(platform: Platform, options: RunOptions): Promise<Injec
     injected.push(...(await Promise.all(faults.map((planned) => injectFault(planned, platform, random)))))
   }
   return injected
+}
+
+function failuresIn({ apps }: Platform): string[] {
+  const of = (output: string) => output.split('\n').filter((line) => line.includes('"event":"http.failed"'))
+  return apps.flatMap((app) => of(app.output()).map((line) => `${app.name}: ${line}`))
 }
 
 /** Follows how far the audit app is, and lets whoever runs this look at the platform. */

@@ -26,8 +26,12 @@ export interface MemoryVerdict {
   readonly isFlat: boolean
 }
 
-/** What comes before is warm-up: code is compiled, caches and the log fill up to their bounds. */
-const WARM_UP_SHARE = 0.3
+/**
+ * What comes before is warm-up: code is compiled, caches and the log fill up to their bounds, and each process meets each kind of
+ * fault. A heap grows by steps when it first meets one (a dispatcher 50 MiB after its Redis stood still, 27 minutes into an hour)
+ * and keeps what it grew by; a leak goes on, and so is seen in the second half as well.
+ */
+const WARM_UP_SHARE = 0.5
 /**
  * A heap that is collected now and then looks like a saw, and a line through a saw is not level. So much of the mean is taken for
  * that, and so much in any case, which is what a young heap of V8 may grow by.

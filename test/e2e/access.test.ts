@@ -11,6 +11,8 @@ import { type StoreServer, startStore } from './redis.ts'
 
 const ADMIN_KEY = 'the-key-of-whoever-sets-this-up-0001'
 const METRICS_KEY = 'the-key-of-whoever-looks-at-graphs-01'
+/** What probes and scrapers read; it is in no document. */
+const OPERATIONS = ['GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json']
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
 
 let redis: StoreServer
@@ -99,7 +101,7 @@ describe('every route', () => {
     const documented = Object.entries((body as { paths: Record<string, object> }).paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{([^}]+)\}/g, ':$1')}`),
     )
-    const hidden = ['GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /__scheduled']
+    const hidden = [...OPERATIONS, 'GET /__scheduled']
     const table = Object.keys(ACCESS[app]).filter((route) => !hidden.includes(route))
     expect(documented.filter((route) => !hidden.includes(route)).sort()).toEqual(
       table.map((route) => route.replace('/*', '/:*')).sort(),
@@ -131,6 +133,17 @@ describe('every route', () => {
   })
 })
 
+describe('an unknown member of the query', () => {
+  it.each(ROUTES)('is refused by $app $route, unless probes may add it', async ({ app, route, access }) => {
+    const of = access === 'open' ? 'any' : access.of
+    const { route: asked, body } = requestOf(route, of, { namespace: 'shop', job: 'job_1' })
+    const path = `${asked}${asked.includes('?') ? '&' : '?'}dryRun=true`
+    const { status, body: answer } = await call(app, path, ADMIN_KEY, body)
+    if (OPERATIONS.includes(route)) expect(status).toBe(200)
+    else expect([status, answer]).toMatchObject([422, { code: 'request.invalid', errors: [{ pointer: '/dryRun' }] }])
+  })
+})
+
 describe('a list that names no namespace', () => {
   const lists = guarded.filter(({ of, route }) => of === 'query' && !route.includes('stream') && !route.includes('*'))
   it.each(lists)('$app $route is for those who may see all', async ({ app, route }) => {
@@ -140,11 +153,21 @@ describe('a list that names no namespace', () => {
 
   it.each(lists)('$app $route with a namespace shows nothing of another', async ({ app, route }) => {
     for (const role of ROLES) {
-      const path = `${route.replace('GET ', '')}?namespace=shop`
-      const headers = { authorization: `Bearer ${keys.get(`${role}:shop`)}` }
-      const text = await (await fetch(`${apps.get(app)?.url}${path}`, { headers })).text()
-      expect(text, role).not.toMatch(/"namespace": ?"other"/)
+      const init = { headers: { authorization: `Bearer ${keys.get(`${role}:shop`)}` } }
+      const answer = await fetch(`${apps.get(app)?.url}${route.replace('GET ', '')}?namespace=shop`, init)
+      expect(await answer.text(), role).not.toMatch(/"namespace": ?"other"/)
     }
+  })
+})
+
+describe('a list of one namespace', () => {
+  it.each([
+    ['dispatcher', 'GET /queues', 'queues'],
+    ['scheduler', 'GET /schedules', 'schedules'],
+  ] as const)('%s %s tells nothing of another', async (app, route, member) => {
+    const { body } = await call(app, `${route}?namespace=shop`, keys.get('operator:shop'))
+    const listed = (body as Record<string, { namespace: string }[]>)[member]
+    expect([...new Set(listed?.map(({ namespace }) => namespace))]).toEqual(['shop'])
   })
 })
 

@@ -150,6 +150,25 @@ describe('an event that is published', () => {
     expect([status, body.code]).toEqual([413, 'request.too_large'])
   })
 
+  it('holds nobody up whatever the pattern of its schema, which is refused where that cannot be promised', async () => {
+    const patterned = (pattern: string) => ({
+      subscriptions: [],
+      url: rig.receiver.url,
+      spec: { events: [{ type: 'patterned.said', schema: { type: 'string', pattern } }] },
+    })
+    await subscribeTo(rig.client, 'patterned', patterned('(a+)+$'))
+    const bad = await rig.client.call('POST', '/events', {
+      body: { type: 'patterned.said', data: `${'a'.repeat(20_000)}!` },
+    })
+    expect([bad.status, bad.body.code, bad.body.errors?.[0]?.pointer]).toEqual([422, 'event.schema_mismatch', '/data'])
+    const manifest = { metadata: { name: 'patterned' }, spec: patterned('^(?=a)').spec }
+    const refused = await rig.client.call('PUT', '/services/patterned', { body: { manifest, url: rig.receiver.url } })
+    expect([refused.status, refused.body.errors?.[0]]).toMatchObject([
+      422,
+      { pointer: '/spec/events/0/schema', detail: expect.stringContaining('linear time') },
+    ])
+  })
+
   it('must fit the schema that its service declares, or is warned of', async () => {
     const schema = { type: 'object', required: ['cents'], properties: { cents: { type: 'integer' } } }
     await subscribeTo(rig.client, 'typed', {

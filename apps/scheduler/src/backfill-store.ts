@@ -34,12 +34,26 @@ export async function beginBackfill(
   const state = newBackfill(schedule, { request, id, by, nowMs })
   const { namespace: _namespace, schedule: _schedule, ...data } = toBackfill(state)
   const event = { type: BACKFILL_EVENTS.started, data: { backfillId: id, ...data } }
-  const advance = { id, to: JSON.stringify(state), running: true, event }
+  // A second run of a nominal time is another tick; without `again` it has to be known what has fired.
+  const range = request.again ? undefined : { fromMs: Date.parse(request.from), toMs: Date.parse(request.to) }
+  const advance = { id, to: JSON.stringify(state), running: true, event, ...(range && { range }) }
   const [result] = await tick(partition, [{ address, advance }], { keep })
   if (result?.kind === 'done') return { begun: true, state }
+  if (result?.kind === 'forgotten') throw forgotten(result.untilMs, keep)
+  if (result?.kind === 'running')
+    throw new ProblemError(
+      'backfill.running',
+      `The backfill "${result.id}" is at work on times of this range. Wait for its end, or stop it.`,
+    )
   const known = await readBackfill(partition, id)
   if (known === undefined) throw new ProblemError('schedule.unknown', `Schedule "${address}" is no longer declared.`)
   return { begun: false, state: sameAs(JSON.parse(known) as BackfillState, state) }
+}
+
+function forgotten(untilMs: number, keep: number): ProblemError {
+  const until = new Date(untilMs).toISOString()
+  const detail = `must be after ${until}: the ledger keeps ${keep} rows (MILLRACE_LEDGER_KEEP), and no longer knows which of the times up to there have fired. Begin later, or fire them all under new tick ids with again: true`
+  return new ProblemError('request.invalid', `from ${detail}.`, { errors: [{ pointer: '/from', detail }] })
 }
 
 function newBackfill(

@@ -150,8 +150,10 @@ describe('a single time', () => {
     await declare(rig.redis, 'single', [{ name: 's', at, payload: { orderId: 7 } }], rig.receiver.url)
     const [request] = await rig.receiver.waitFor(pathOf('single', 's'), 1)
     expect(request?.json()).toMatchObject({ scheduledAt: at, payload: { orderId: 7 }, cron: `@at ${at}`, attempt: 1 })
-    const view = await rig.client.call<{ schedules: { namespace: string; reading: string }[] }>('GET', '/schedules')
-    const single = view.body.schedules.find(({ namespace }) => namespace === 'single')
+    const list = '/schedules?namespace=single'
+    const view = await rig.client.call<{ schedules: { namespace: string; reading: string }[] }>('GET', list)
+    const [single, ...more] = view.body.schedules
+    expect(more, 'of other namespaces').toEqual([])
     expect(single).toMatchObject({ reading: `once, at ${at}` })
     expect(single).not.toHaveProperty('nextAt')
     expect(await ledgerOf(rig.partition, 'single/schedule:s')).toHaveLength(1)

@@ -36,6 +36,7 @@ export const PROBLEMS = {
   'schedule.declared_paused': { status: 409, title: 'The manifest says that the schedule is paused' },
   'backfill.unknown': { status: 404, title: 'There is no such backfill' },
   'backfill.conflict': { status: 409, title: 'The backfill id was used for another backfill' },
+  'backfill.running': { status: 409, title: 'Another backfill of the schedule is at work on the same times' },
   'job.not_waiting': { status: 409, title: 'The job is past the point where this can be done' },
   'job.not_held': { status: 409, title: 'The worker does not hold the job (any more)' },
   'queue.purge_token': { status: 409, title: 'The purge token is not, or no longer, valid' },

@@ -15,6 +15,7 @@ import { hostComplaint } from './host-check.ts'
 import { parseJsonBodies } from './json-body.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import { refuseUnknownQuery } from './query-members.ts'
 import { type ReadinessSource, readReadiness, watchPartitions } from './readiness.ts'
 import { StartError } from './service.ts'
 import { traceRequests } from './trace-requests.ts'
@@ -62,6 +63,7 @@ export async function createHttpServer(options: HttpServerOptions) {
   if (tracing) traceRequests(server as unknown as FastifyInstance, tracing.tracer)
   letGoOfConnections(server as unknown as FastifyInstance)
   options.guard?.(server as unknown as FastifyInstance)
+  refuseUnknownQuery(server as unknown as FastifyInstance)
   // After the guard: nobody who may not come in is counted.
   boundBodies(server as unknown as FastifyInstance, limits)
   await server.register(fastifySwagger, { openapi: { info: { title, version } }, transform: jsonSchemaTransform })
@@ -194,7 +196,8 @@ function letGoOfConnections(server: FastifyInstance): void {
 }
 
 function addOperationsRoutes(server: FastifyInstance, { ready, metrics }: HttpServerOptions): void {
-  const hidden = { schema: { hide: true } }
+  // Probes and scrapers add members of their own to what they read.
+  const hidden = { schema: { hide: true }, config: { takesAnyQuery: true } }
   server.get('/livez', hidden, async () => ({ status: 'alive' }))
   server.get('/readyz', hidden, async (_request, reply) => {
     const readiness = await readReadiness(ready)

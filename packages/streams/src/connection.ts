@@ -122,7 +122,10 @@ function create(options: ConnectionOptions, client: RedisOptions, { anyNode = fa
 }
 
 /** Errors of the client that have no code: what a command gets whose connection is not there, or went away under it. */
-const CLIENT_ERRORS = /Connection is closed|isn't writeable|max retries per request|timed out|Command aborted/
+const CLIENT_ERRORS =
+  /Connection is closed|isn't writeable|max retries per request|timed out|Socket timeout|Command aborted/
+/** Codes of a socket: ECONNRESET and the like, and of a stream that went away while it was written to. */
+const SOCKET_ERRORS = /^E(?:[A-Z]+|RR_STREAM_[A-Z_]+|RR_SOCKET_[A-Z_]+)$/
 /** Replies of a server that is there and cannot serve just now. */
 const AWAY_REPLIES = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|MISCONF|UNBLOCKED)\b/
 /**
@@ -139,7 +142,7 @@ export function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error.name === 'ReplyError') return AWAY_REPLIES.test(error.message)
   const code = (error as NodeJS.ErrnoException).code
-  return (code !== undefined && /^E[A-Z]+$/.test(code)) || CLIENT_ERRORS.test(error.message)
+  return (code !== undefined && SOCKET_ERRORS.test(code)) || CLIENT_ERRORS.test(error.message)
 }
 
 export function isOutOfMemory(error: unknown): boolean {

@@ -43,7 +43,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'zset',
     holds: 'the nominal times of a schedule that have passed; score = ms. Expires 30 days after the schedule is gone',
   },
-  { pattern: '{pN}:ledger-rows:<ns>/<queue>', type: 'hash', holds: 'what became of each of them, as JSON' },
+  {
+    pattern: '{pN}:ledger-rows:<ns>/<queue>',
+    type: 'hash',
+    holds: 'what became of each of them, as JSON; in `forgotten` the latest time whose row had to go, ms',
+  },
   { pattern: '{pN}:runs:<ns>/<queue>', type: 'hash', holds: 'runs of a schedule that have not ended: job and row' },
   { pattern: '{pN}:last-success', type: 'hash', holds: 'when a run of each schedule last succeeded, ms' },
   { pattern: '{pN}:backfills', type: 'hash', holds: 'backfills: how far each is, as JSON' },

@@ -28,7 +28,7 @@ describe('who asks for a few types', () => {
     const none = await readLogPage(bench.partition, { after: '0-0', count: 100, passOver: ofNoKind })
     expect([none.events, none.entries, none.through]).toEqual([[], 4, all.at(-1)!.position])
     const behind = await readLogPage(bench.partition, { after: none.through, count: 100, passOver })
-    expect(behind).toEqual({ events: [], entries: 0, through: none.through, atEnd: true })
+    expect(behind).toEqual({ events: [], entries: 0, through: none.through, atEnd: true, isWithin: true })
   })
 
   it('begins and ends in the middle of an entry, and counts an entry where it ends', async () => {
@@ -46,6 +46,22 @@ describe('who asks for a few types', () => {
     }
     const rest = await readLogPage(bench.partition, { after: at[2]!, count: 100 })
     expect([named(rest.events), rest.entries]).toEqual(['3456', 3])
+  })
+
+  it('hears whether the log still has what stands where it begins', async () => {
+    const isWithin = async (after: string) => (await readLogPage(bench.partition, { after, count: 100 })).isWithin
+    expect(await isWithin('5-0'), 'of a log that is not there').toBe(false)
+    for (const each of 'ab')
+      await emit(
+        bench.partition,
+        [...'xyz'].map((type) => fact(type, each)),
+      )
+    const at = (await readLogRange(bench.partition)).map(({ position }) => position)
+    const within = () => Promise.all([...at, '9999999999999-0'].map(isWithin))
+    expect(await within()).toEqual(Array(7).fill(true))
+    expect([await isWithin('0-0'), await isWithin('5-0')]).toEqual([false, false])
+    await bench.partition.redis.xtrim(bench.partition.keys.log, 'MINID', at[3]!)
+    expect(await within()).toEqual([false, false, false, true, true, true, true])
   })
 
   it('passes over what is no fact at all', async () => {

@@ -202,9 +202,11 @@ class Recording {
     const startedAtMs = clock.now()
     const batch = toBatch(read, { partition: reader.partition.number, from: cursor })
     for (const { event, fact } of batch.entries) if (!fact.body) this.#reportUnreadable(event)
-    // While the database writes, what follows is read from Redis and taken apart.
-    this.#ahead.begin({ after: batch.to.position, count: this.#size.events })
-    const appended = await trail.append(batch)
+    // While the database writes, what follows is read from Redis and taken apart; not before, or that would hold up the records
+    // that the database waits for.
+    const appended = await trail.append(batch, () => {
+      this.#ahead.begin({ after: batch.to.position, count: this.#size.events })
+    })
     this.#cursor = appended.cursor
     stopTimer()
     this.#size.took({ events: batch.entries.length, ms: clock.now() - startedAtMs })

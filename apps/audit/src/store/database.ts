@@ -35,6 +35,8 @@ export interface TableAccess {
   find<Name extends TableName>(table: Name, keys: readonly Key[]): Promise<AuditDatabase[Name][]>
   /** @throws StoreError with `isDouble` when a key, or another unique column, is there already. */
   insert<Name extends TableName>(table: Name, rows: readonly AuditDatabase[Name][]): Promise<void>
+  /** The same with rows that are still being made: while the database takes in the first of them, the next are made. */
+  insertAll<Name extends TableName>(table: Name, parts: AsyncIterable<readonly AuditDatabase[Name][]>): Promise<void>
   /** Inserts rows, or replaces those whose keys are there. No key may come twice. */
   put<Name extends TableName>(table: Name, rows: readonly AuditDatabase[Name][]): Promise<void>
 }

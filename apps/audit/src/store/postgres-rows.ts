@@ -6,17 +6,24 @@ import { from as copyFrom } from 'pg-copy-streams'
 /** Columns of rows as the texts that PostgreSQL reads; quoting by the driver takes longer than writing the rows. */
 type Value = string | number | null
 
-/** Begins a statement that takes rows as text from the client: its only parameter, made by `copyText`. */
+/** Begins a statement that takes rows as text from the client: its only parameter, `CopySource`. */
 export const COPY = 'COPY '
 
 export function copySql({ into, columns }: { into: string; columns: readonly string[] }): string {
   return `${COPY}${into} (${columns.join(', ')}) FROM STDIN`
 }
 
-/** Runs `copySql` with its text. */
-export async function copyIn(client: pg.PoolClient, sql: string, text: string): Promise<pg.QueryResult> {
-  await pipeline(Readable.from([Buffer.from(text)]), client.query(copyFrom(sql)))
+/** Texts made by `copyText`, one after the other. */
+export type CopySource = Iterable<string> | AsyncIterable<string>
+
+/** Runs `copySql` with its texts. */
+export async function copyIn(client: pg.PoolClient, sql: string, source: CopySource): Promise<pg.QueryResult> {
+  await pipeline(Readable.from(buffers(source)), client.query(copyFrom(sql)))
   return { command: 'COPY', rowCount: null, oid: 0, fields: [], rows: [] }
+}
+
+async function* buffers(source: CopySource): AsyncGenerator<Buffer> {
+  for await (const text of source) yield Buffer.from(text)
 }
 
 /** Rows in the text format of COPY: a line each, values apart by tabs. */

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { ASIDE } from './aside.ts'
 import { createTurns, type Database, type Key, type TableAccess } from './database.ts'
 import { migrate } from './migrate.ts'
-import { arrayText, COPY, copyIn, copySql, copyText } from './postgres-rows.ts'
+import { arrayText, COPY, type CopySource, copyIn, copySql, copyText } from './postgres-rows.ts'
 import type { AuditDatabase } from './schema.ts'
 import { StoreError } from './store-error.ts'
 import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
@@ -104,7 +104,7 @@ function withStoreErrors(client: pg.PoolClient): PostgresPoolClient {
   let broken: Error | undefined
   let first: unknown
   const run = (sql: string, parameters: readonly unknown[]): Promise<pg.QueryResult> =>
-    sql.startsWith(COPY) ? copyIn(client, sql, parameters[0] as string) : client.query(sql, [...parameters])
+    sql.startsWith(COPY) ? copyIn(client, sql, parameters[0] as CopySource) : client.query(sql, [...parameters])
   const query = ((sql: string, parameters: readonly unknown[]) =>
     run(sql, parameters).catch((error) => {
       // What the server itself says has a code; anything else is a connection that cannot be used again.
@@ -130,20 +130,31 @@ function rethrow(error: unknown): never {
 
 /** Many rows in one statement: the server plans once and answers once. */
 function tableAccess(db: Kysely<AuditDatabase>, suffix: string): TableAccess {
-  const run = (sql: string, parameters: readonly string[]) => db.executeQuery(CompiledQuery.raw(sql, [...parameters]))
+  const run = (sql: string, parameters: readonly unknown[]) => db.executeQuery(CompiledQuery.raw(sql, [...parameters]))
+  const copy = async (name: TableName, columns: readonly string[], source: CopySource) => {
+    await run(copySql({ into: `${name}${suffix}`, columns }), [source])
+  }
   return {
     async find<Name extends TableName>(name: Name, keys: readonly Key[]) {
       if (keys.length === 0) return []
       const { key, columns } = TABLES[name]
       const wanted = `${unnest(key.map((column) => columns[column]))} AS wanted (${key.join(', ')})`
+      const matches = key.map((column) => `each.${column} = wanted.${column}`).join(' AND ')
+      // A key has one row at most, so the limit changes nothing, except that the server has to ask the index for each key. Of a
+      // plain join it thinks that to read the whole table is cheaper, up to a million rows, and does so for each batch.
+      const row = `SELECT * FROM ${name}${suffix} AS each WHERE ${matches} LIMIT 1`
       const arrays = key.map((_, index) => arrayText(keys.map((parts) => parts[index]!)))
-      const sql = `SELECT ${name}${suffix}.* FROM ${name}${suffix} JOIN ${wanted} USING (${key.join(', ')})`
+      const sql = `SELECT found.* FROM ${wanted} CROSS JOIN LATERAL (${row}) AS found`
       return (await run(sql, arrays)).rows as AuditDatabase[Name][]
     },
     async insert(name, rows) {
       if (rows.length === 0) return
       const columns = columnsOf(TABLES[name])
-      await run(copySql({ into: `${name}${suffix}`, columns }), [copyText(columns, rows)])
+      await copy(name, columns, [copyText(columns, rows)])
+    },
+    async insertAll(name, parts) {
+      const columns = columnsOf(TABLES[name])
+      await copy(name, columns, copyTexts(columns, parts))
     },
     async put(name, rows) {
       if (rows.length === 0) return
@@ -154,6 +165,10 @@ function tableAccess(db: Kysely<AuditDatabase>, suffix: string): TableAccess {
       await run(insertSql(table, { into: `${name}${suffix}`, values, onDouble: 'replace' }), arrays)
     },
   }
+}
+
+async function* copyTexts(columns: readonly string[], parts: AsyncIterable<readonly object[]>): AsyncGenerator<string> {
+  for await (const rows of parts) yield copyText(columns, rows)
 }
 
 function unnest(types: readonly string[]): string {

@@ -9,6 +9,7 @@ import { asKyselyDatabase, storeErrors } from './node-sqlite.ts'
 import type { AuditDatabase } from './schema.ts'
 import { type SqliteThread, startSqliteThread } from './sqlite-thread.ts'
 import { columnsOf, insertSql, TABLES, type Table, type TableName } from './tables.ts'
+import { together } from './together.ts'
 
 /** How long a write waits for another process's transaction; the recorder tries again later anyway. */
 const WRITE_TIMEOUT_MS = 100
@@ -148,6 +149,7 @@ function tableAccess(thread: SqliteThread, suffix: string): TableAccess {
     const sql = insertSql(table, { into: `${table.name}${suffix}`, values, onDouble })
     await thread.save(sql, toColumns(columns, rows))
   }
+  const insert: TableAccess['insert'] = (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse')
   return {
     async find<Name extends TableName>(name: Name, keys: readonly Key[]) {
       if (keys.length === 0) return []
@@ -156,7 +158,17 @@ function tableAccess(thread: SqliteThread, suffix: string): TableAccess {
       const found = await thread.find(`SELECT ${columns.join(', ')} FROM ${name}${suffix} WHERE ${wanted}`, keys)
       return found.map((row) => toRow<Name>(columns, row))
     },
-    insert: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'refuse'),
+    insert,
+    async insertAll(name, parts) {
+      const inserted: Promise<void>[] = []
+      for await (const rows of parts) {
+        const one = insert(name, rows)
+        // It is waited for below; one that fails before that must not end the process.
+        one.catch(() => undefined)
+        inserted.push(one)
+      }
+      await together(inserted)
+    },
     put: (name, rows) => save(TABLES[name] as unknown as Table, rows, 'replace'),
   }
 }

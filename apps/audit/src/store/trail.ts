@@ -3,7 +3,7 @@ import type { AuditRecord } from '@millrace/engine'
 import { GENESIS_HASH } from '@millrace/engine'
 import { foldReadModels } from '../read-models/fold.ts'
 import type { Batch, ChainedBatch, HeadOf } from '../recorder/batch.ts'
-import { startChaining } from '../recorder/chain-batch.ts'
+import { type Chaining, startChaining } from '../recorder/chain-batch.ts'
 import { type Cursor, NO_CURSOR } from './cursor.ts'
 import type { Database, WriteTransaction } from './database.ts'
 import { foldTrailEvents } from './payloads.ts'
@@ -28,21 +28,22 @@ export interface Appended {
 export interface Trail {
   readCursor(partition: number): Promise<Cursor>
   /**
-   * Add a batch to the trail, to the read models and to the cursor in one transaction.
+   * Add a batch to the trail, to the read models and to the cursor in one transaction. `onSent` is called, maybe more than
+   * once, when all records are made and the rest is the database's work.
    * @throws FencedError when the cursor is no longer where the batch starts; nothing was written.
    */
-  append(batch: Batch): Promise<Appended>
+  append(batch: Batch, onSent?: () => void): Promise<Appended>
 }
 
 export function createTrail({ read, write }: Pick<Database, 'read' | 'write'>): Trail {
   return {
     readCursor: (partition) => readCursor(read, partition),
-    async append(batch) {
+    async append(batch, onSent = () => undefined) {
       try {
-        return { ...(await write((transaction) => writeBatch(transaction, batch))), obstructed: false }
+        return { ...(await write((transaction) => writeBatch(transaction, batch, onSent))), obstructed: false }
       } catch (error) {
         if (!(error instanceof StoreError && error.isDouble)) throw error
-        return { ...(await write((transaction) => writeAround(transaction, batch))), obstructed: true }
+        return { ...(await write((transaction) => writeAround(transaction, batch, onSent))), obstructed: true }
       }
     },
   }
@@ -50,53 +51,60 @@ export function createTrail({ read, write }: Pick<Database, 'read' | 'write'>): 
 
 type Written = Omit<Appended, 'obstructed'>
 
-async function writeBatch(transaction: WriteTransaction, batch: Batch): Promise<Written> {
+async function writeBatch(transaction: WriteTransaction, batch: Batch, onSent: () => void): Promise<Written> {
   await moveCursor(transaction, batch)
-  return save(transaction, batch, transaction.find('heads', entitiesOf(batch)).then(headIn))
+  return save(transaction, batch, { headOf: transaction.find('heads', entitiesOf(batch)).then(headIn), onSent })
 }
 
 /**
  * Somebody put rows where these belong, or took away the head that says where that is. The trail is damaged and a
  * verification says so, but what happens must still be recorded: the records go behind what is there.
  */
-async function writeAround(transaction: WriteTransaction, batch: Batch): Promise<Written> {
+async function writeAround(transaction: WriteTransaction, batch: Batch, onSent: () => void): Promise<Written> {
   const end = await readEndOfTrail(transaction.db, batch.partition)
   const seq = Math.max(batch.from.seq, end ? end.seq + 1 : 0)
   const moved = { ...batch, seq, to: { ...batch.to, seq: seq + batch.entries.length } }
   await moveCursor(transaction, moved)
-  return save(transaction, moved, headBehindRecords(transaction, moved))
+  return save(transaction, moved, { headOf: headBehindRecords(transaction, moved), onSent })
 }
 
 /**
  * The database works while we do: it looks up jobs while records are hashed, and writes the first of them while the next
  * are made. It does what it is asked in that order, and nothing after a failure.
  */
-async function save(transaction: WriteTransaction, batch: Batch, headOf: Promise<HeadOf>): Promise<Written> {
+async function save(
+  transaction: WriteTransaction,
+  batch: Batch,
+  { headOf, onSent }: { headOf: Promise<HeadOf>; onSent(): void },
+): Promise<Written> {
   const [{ records }, jobs] = await together([
-    headOf.then((known) => saveRecords(transaction, batch, known)),
+    headOf.then((known) => saveRecords(transaction, { chain: startChaining(batch, known), onSent })),
     foldReadModels(transaction, batch.entries),
   ])
   await foldTrailEvents(transaction, records)
   return { cursor: batch.to, records, jobs }
 }
 
-/** So many at a time that the database is not kept waiting for the first, and a statement is worth its while. */
-const RECORDS_A_STATEMENT = 500
+/** So many at a time that the database is not kept waiting for the first, and sending them is worth its while. */
+const RECORDS_A_PART = 250
 
-async function saveRecords(transaction: WriteTransaction, batch: Batch, headOf: HeadOf): Promise<ChainedBatch> {
-  const chain = startChaining(batch, headOf)
-  const written: Promise<void>[] = []
-  for (let from = 0; from < batch.entries.length; from += RECORDS_A_STATEMENT) {
-    const inserted = transaction.insert('records', chain.next(RECORDS_A_STATEMENT))
-    // It is waited for below; one that fails before that must not end the process.
-    inserted.catch(() => undefined)
-    written.push(inserted)
+async function saveRecords(
+  transaction: WriteTransaction,
+  { chain, onSent }: { chain: Chaining; onSent(): void },
+): Promise<ChainedBatch> {
+  await transaction.insertAll('records', partsOf(chain, onSent))
+  const chained = chain.end()
+  await together([transaction.put('heads', chained.moved), transaction.insert('heads', chained.begun)])
+  return chained
+}
+
+async function* partsOf(chain: Chaining, onSent: () => void): AsyncGenerator<RecordRow[]> {
+  for (let rows = chain.next(RECORDS_A_PART); rows.length > 0; rows = chain.next(RECORDS_A_PART)) {
+    yield rows
     // What the database asks for is sent, and the API has its turn.
     await turnOfOthers()
   }
-  const chained = chain.end()
-  await together([...written, transaction.put('heads', chained.moved), transaction.insert('heads', chained.begun)])
-  return chained
+  onSent()
 }
 
 function entitiesOf({ entries }: Batch): (readonly [string, string])[] {

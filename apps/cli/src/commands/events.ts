@@ -20,6 +20,8 @@ interface CloudEvent {
 interface Page {
   readonly events: CloudEvent[]
   readonly cursor: string
+  /** The log no longer has all of this time. */
+  readonly missed?: { readonly since: string; readonly until: string }
 }
 
 /** How long the dispatcher holds a request until there is an event; the longest that it allows. */
@@ -120,6 +122,7 @@ function addList(parent: Command): void {
       const page = await read(types, options, { after, limit })
       const rows = page.events.map((event) => [...rowOf(event), shorten(dataOf(event), 60)])
       const isFull = rows.length === Number(limit)
+      if (page.missed) console.error(missedText(page.missed))
       const text = [
         rows.length === 0 ? 'No events.' : table(['TIME', 'TYPE', 'SOURCE', 'SUBJECT', 'ID', 'DATA'], rows),
         ...(isFull ? [`(there may be more: --after ${page.cursor})`] : []),
@@ -153,9 +156,14 @@ function addTail(parent: Command): void {
         }
         isAway = false
         after = page.cursor
+        if (page.missed) console.error(missedText(page.missed))
         for (const event of page.events) console.log(options.json ? JSON.stringify(event) : lineOf(event))
       }
     })
+}
+
+function missedText({ since, until }: NonNullable<Page['missed']>): string {
+  return `millrace: events from ${since} to ${until} are no longer in the log; the audit trail has them: GET /v1/events?since=${since}&until=${until}`
 }
 
 function rowOf({ time = '–', type, source, subject = '–', id }: CloudEvent): string[] {

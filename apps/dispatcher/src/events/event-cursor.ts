@@ -1,5 +1,6 @@
 import { ProblemError, startFromSchema } from '@millrace/contracts'
 import { type Positions, startPositions } from '@millrace/engine'
+import { logEnds, logStart, type Partition } from '@millrace/streams'
 
 /**
  * How far somebody has read all logs: their positions by the partition's number, opaque to clients. Numbers are written in
@@ -11,6 +12,16 @@ export function formatCursor(positions: Positions): string {
     return `${Number(partition).toString(36)}.${BigInt(ms).toString(36)}.${BigInt(seq).toString(36)}`
   })
   return `c${parts.join('_')}`
+}
+
+/** Where to read on, in the logs as they are now. Throws ProblemError. */
+export async function placeIn(sources: readonly Partition[], after: string): Promise<Positions> {
+  const positions = parseAfter(after, await logEnds(sources))
+  if (after !== 'earliest') return positions
+  // The earliest is what the logs begin with now: who asks for that has missed nothing.
+  const starts = await Promise.all(sources.map(logStart))
+  const begins = sources.map(({ number }, index) => [String(number), starts[index]?.before ?? '0-0'])
+  return { ...positions, ...Object.fromEntries(begins) }
 }
 
 /** Where to read on: a cursor, or what `startFrom` of a subscription may be. Throws ProblemError. */

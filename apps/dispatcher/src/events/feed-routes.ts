@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { namespaceSchema, problemSchema, REQUEST_LIMITS, typePatternSchema } from '@millrace/contracts'
 import { type AppServer, limitOpen, openEventStreams, SSE_ROUTE } from '@millrace/runtime'
-import { logEnds, type Partition } from '@millrace/streams'
+import type { Partition } from '@millrace/streams'
 import { z } from 'zod'
 import type { Grants } from '../router/subscription-view.ts'
-import { formatCursor, parseAfter } from './event-cursor.ts'
-import { readPage } from './event-feed.ts'
+import { formatCursor, placeIn } from './event-cursor.ts'
+import { type Missed, readPage } from './event-feed.ts'
 import { createFeedReaders } from './feed-readers.ts'
 
 export interface FeedDeps {
@@ -59,7 +59,14 @@ export async function addFeedRoutes(server: AppServer, { sources, grants, maxRea
             .describe('seconds to wait for the first event'),
         }),
         response: {
-          200: z.object({ events: z.array(z.unknown()).describe('CloudEvents'), cursor: z.string() }),
+          200: z.object({
+            events: z.array(z.unknown()).describe('CloudEvents'),
+            cursor: z.string(),
+            missed: z
+              .object({ since: z.string(), until: z.string() })
+              .optional()
+              .describe('the log no longer has all of this time; the audit trail has'),
+          }),
           422: problemSchema,
           503: problemSchema,
         },
@@ -70,19 +77,22 @@ export async function addFeedRoutes(server: AppServer, { sources, grants, maxRea
       const gone = new AbortController()
       request.raw.once('close', () => gone.abort())
       const until = Date.now() + wait * 1000
-      let positions = parseAfter(after, await logEnds(sources))
+      let positions = await placeIn(sources, after)
+      let missed: Missed | undefined
       const leave = wait > 0 ? enter() : () => undefined
       reply.raw.once('close', leave)
       for (;;) {
         const page = await readPage(sources, positions, { types, namespace, limit, grants })
         positions = page.positions
-        const over = page.events.length > 0 || (page.atEnd && Date.now() >= until)
+        missed ??= page.missed
+        const over = page.events.length > 0 || missed !== undefined || (page.atEnd && Date.now() >= until)
         if (over || gone.signal.aborted || stopping.signal.aborted) {
           const events = page.events.map(({ json }) => json).join(',')
+          const gap = missed ? `,"missed":${JSON.stringify(missed)}` : ''
           return reply
             .type('application/json')
             .serializer((text: string) => text)
-            .send(`{"events":[${events}],"cursor":"${formatCursor(positions)}"}` as never)
+            .send(`{"events":[${events}],"cursor":"${formatCursor(positions)}"${gap}}` as never)
         }
         if (page.atEnd)
           await readers.wait(positions, { until, isOver: () => gone.signal.aborted || stopping.signal.aborted })
@@ -102,7 +112,7 @@ export async function addFeedRoutes(server: AppServer, { sources, grants, maxRea
         after: z.string().max(2000).default('now').describe('where to begin without Last-Event-ID'),
       }),
       response: {
-        200: z.string().describe('text/event-stream of cloudevent and cut'),
+        200: z.string().describe('text/event-stream of cloudevent, missed and cut'),
         422: problemSchema,
         503: problemSchema,
       },
@@ -111,7 +121,7 @@ export async function addFeedRoutes(server: AppServer, { sources, grants, maxRea
       const { types, namespace = '' } = request.query
       const last = request.headers['last-event-id']
       const after = typeof last === 'string' && last !== '' ? last : request.query.after
-      let positions = parseAfter(after, await logEnds(sources))
+      let positions = await placeIn(sources, after)
       return streams.run(reply, async (stream) => {
         stream.begin()
         while (!stream.over.aborted) {
@@ -122,6 +132,8 @@ export async function addFeedRoutes(server: AppServer, { sources, grants, maxRea
             return
           }
           positions = page.positions
+          // Without an id, so that a client that comes again before it has got an event is told again.
+          if (page.missed) await stream.send({ kind: 'missed', data: JSON.stringify(page.missed) })
           for (const { cursor, json } of page.events) await stream.send({ kind: 'cloudevent', id: cursor, data: json })
           const wait = { until: Number.POSITIVE_INFINITY, isOver: () => stream.over.aborted }
           if (page.atEnd) await readers.wait(positions, wait).catch(() => undefined)

@@ -74,6 +74,13 @@ function mistakesOf({ data, data_base64 }: Content, checkData: CheckData): Field
   return [{ pointer: '/data_base64', detail: 'is binary, and the schema of its type is of JSON data' }]
 }
 
+/** A schema that an earlier version took and this one does not is a mismatch of its own events, not a failure of all. */
 function compile({ schema }: DeclaredEvent): CheckData | undefined {
-  return schema === undefined ? undefined : compileSchema(schema)
+  if (schema === undefined) return undefined
+  try {
+    return compileSchema(schema)
+  } catch (error) {
+    const detail = `cannot be compared with its schema: ${(error as Error).message}`
+    return () => [{ pointer: '/data', detail }]
+  }
 }

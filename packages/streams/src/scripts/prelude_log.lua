@@ -9,7 +9,8 @@ local function facts_in(fields) return math.max(1, math.floor((#fields - SHARED_
 
 -- Entries behind a position and up to another ('+' = the end), as {through = position of the last fact that was looked at, nil
 -- = there is none, read = how many entries end up to there, at_end = whether that is all, entries = {id, fields, id, fields…}
--- of those whose kind and type are asked for}. So many facts that are asked for are enough. The position may be in the middle
+-- of those whose kind and type are asked for, started = whether an entry
+-- of the position's own millisecond begins at or before it}. So many facts that are asked for are enough. The position may be in the middle
 -- of an entry: then the first of them begins before it.
 local function look_on(after, to, enough, is_asked_for)
   local seen = { read = 0, at_end = false, entries = {} }
@@ -29,6 +30,7 @@ local function look_on(after, to, enough, is_asked_for)
 
   -- The rest of an entry that the position stands in the middle of.
   local started = redis.call('XREVRANGE', LOG, after, (split_position(after)) .. '-0', 'COUNT', 1)[1]
+  seen.started = started ~= nil
   if started then
     local ms, seq = split_position(started[1])
     if less(after, ms .. '-' .. whole(seq + facts_in(started[2]) - 1)) then look_at(started) end

@@ -26,9 +26,14 @@ export interface LogPage {
   readonly entries: number
   /** Nothing more was there, up to where it was asked for. */
   readonly atEnd: boolean
+  /**
+   * The log still has an entry at or before where the page began: nothing behind that was trimmed before it was read. Without
+   * one something may have been, or there never was anything; `logStart` tells.
+   */
+  readonly isWithin: boolean
 }
 
-type Reply = [through: string, entries: number, atEnd: number, entries: (string | string[])[]]
+type Reply = [through: string, entries: number, atEnd: number, entries: (string | string[])[], isWithin: number]
 
 const script = loadScript('read_log', 'no-writes', ['prelude_log'])
 
@@ -36,7 +41,7 @@ const script = loadScript('read_log', 'no-writes', ['prelude_log'])
 export async function readLogPage(partition: Partition, { after, to, count, passOver }: LogRange): Promise<LogPage> {
   const { kinds = [], types = [] } = passOver ?? {}
   const args = [after, to ?? '+', count, linesOf(kinds), linesOf(types)]
-  const [last, entries, atEnd, found] = (await runScript(partition, script, args)) as Reply
+  const [last, entries, atEnd, found, isWithin] = (await runScript(partition, script, args)) as Reply
   const events: LogEvent[] = []
   for (let at = 0; at < found.length; at += 2) {
     for (const event of toLogEvents(partition.number, found[at] as string, found[at + 1] as string[])) {
@@ -46,7 +51,10 @@ export async function readLogPage(partition: Partition, { after, to, count, pass
   }
   const looked = last === '' ? after : last
   const isBeyond = to !== undefined && (atEnd === 1 || comparePositions(looked, to) > 0)
-  return { events, through: isBeyond ? to : looked, entries, atEnd: atEnd === 1 || isBeyond }
+  return {
+    ...{ events, through: isBeyond ? to : looked, entries },
+    ...{ atEnd: atEnd === 1 || isBeyond, isWithin: isWithin === 1 },
+  }
 }
 
 /** A line for each name, as `is_among` in prelude_log.lua takes them. */

@@ -9,10 +9,11 @@
 --   without their closing brace: how late it is, is put in here.
 --   Rare: rows [{name, atMs, row}] recorded as they are; events [{type, data}]; overlap; paused (as the manifest has it); maxWaiting
 --   (of overlap queue); once {key, windowMs}: the idempotency key of a run by hand; advance {id, from, to, running, keepMs, type,
---   event}: the state of the backfill that this is a step of
+--   event, range}: the state of the backfill that this is a step of, and where one begins its range, as `refuse_backfill` has it
 -- Returns per schedule {'done', outcome per fire…} with outcome {'fired', job, ms late}, {'known', job} (that nominal time has its
 --   job already), {'replayed', job, name} or {'skipped', reason}; or {'stale'} (another scheduler was first, the plan changed, or
---   the backfill went on), {'early', ms until it is due}, {'closed'} (not declared, or not open yet).
+--   the backfill went on), {'early', ms until it is due}, {'closed'} (not declared, or not open yet); a backfill that
+--   begins also {'forgotten', ms} or {'running', id}.
 -- A scheduler that dies before this leaves the tick due for the next one; after it, nothing is left to do.
 -- A thousand schedules may be due at once and wait for each other here, so everything that can be is text made by the caller.
 local keep, on_time, now = tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms()
@@ -33,7 +34,7 @@ local function refusal(address, seen, due, rare, stored, is_open)
   end
   local advance = rare.advance
   if advance and (call('HGET', TAG .. ':backfills', advance.id) or '') ~= advance.from then return { 'stale' } end
-  return nil
+  return advance and advance.range and refuse_backfill(address, advance.range) or nil
 end
 
 -- Runs that have not ended. One that is nowhere would block its schedule for ever; no path leaves one, and if one did it

@@ -27,6 +27,8 @@ export interface BackfillAdvance {
   readonly from?: string
   readonly to: string
   readonly running: boolean
+  /** Of one that begins and leaves out what has fired: its first and last time. */
+  readonly range?: { readonly fromMs: number; readonly toMs: number }
   readonly event?: { readonly type: string; readonly data: Record<string, unknown> }
 }
 
@@ -62,6 +64,10 @@ export type Ticked =
   | { readonly kind: 'early'; readonly inMs: number }
   /** No longer declared. */
   | { readonly kind: 'closed' }
+  /** A backfill that would begin where the ledger no longer knows what has fired: up to this time. */
+  | { readonly kind: 'forgotten'; readonly untilMs: number }
+  /** A backfill that would begin where this other one is at work. */
+  | { readonly kind: 'running'; readonly id: string }
 
 /** Runs that may wait for the one before; a schedule that is that far behind does not get better by more of them. */
 export const MAX_WAITING_RUNS = 100
@@ -92,7 +98,7 @@ export async function sendTicks(
 }
 
 type FireReply = [Fired['kind'], string, string | number]
-type Reply = ['done', ...FireReply[]] | ['early', number] | ['stale' | 'closed']
+type Reply = ['done', ...FireReply[]] | ['early' | 'forgotten', number] | ['running', string] | ['stale' | 'closed']
 
 function toTicked(reply: Reply): Ticked {
   switch (reply[0]) {
@@ -100,6 +106,10 @@ function toTicked(reply: Reply): Ticked {
       return { kind: 'done', fires: (reply.slice(1) as FireReply[]).map(toFired) }
     case 'early':
       return { kind: 'early', inMs: reply[1] as number }
+    case 'forgotten':
+      return { kind: 'forgotten', untilMs: reply[1] as number }
+    case 'running':
+      return { kind: 'running', id: reply[1] as string }
     default:
       return { kind: reply[0] }
   }
@@ -148,7 +158,9 @@ function rareText({ rows = [], events = [], overlap = 'allow', paused, onceKey, 
   return Object.keys(rare).length === 0 ? '' : JSON.stringify(rare)
 }
 
-function toAdvance({ id, from = '', to, running, event }: BackfillAdvance) {
+function toAdvance({ id, from = '', to, running, range, event }: BackfillAdvance) {
   const said = event && { type: event.type, event: JSON.stringify(event.data) }
-  return { id, from, to, running, keepMs: BACKFILL_KEPT_MS, ...said }
+  const isoOf = (ms: number) => new Date(ms).toISOString()
+  const begins = range && { range: { fromMs: range.fromMs, from: isoOf(range.fromMs), to: isoOf(range.toMs) } }
+  return { id, from, to, running, keepMs: BACKFILL_KEPT_MS, ...begins, ...said }
 }
