@@ -18,19 +18,20 @@ export interface Schedule {
   readonly ruleText: string
 }
 
-/** Of one service; the registry is asked anew before it is called unknown. */
-export async function schedulesIn(
-  { registry, partitions }: { registry: RegistryView; partitions: Partitions },
-  namespace: string,
-): Promise<Schedule[]> {
-  if (!registry.service(namespace)) await registry.refresh()
-  const service = registry.service(namespace)
-  if (service) return schedulesOfService(service, partitions)
-  throw new ProblemError('service.unknown', `No service "${namespace}" is registered.`)
-}
-
 export function schedulesOf(registry: RegistryView, partitions: Partitions): Schedule[] {
   return registry.services().flatMap((service) => schedulesOfService(service, partitions))
+}
+
+/** The schedules of one namespace, or of all. The registry is asked anew before it is said that there is no such service. */
+export async function schedulesIn(
+  { registry, partitions }: { registry: RegistryView; partitions: Partitions },
+  namespace: string | undefined,
+): Promise<Schedule[]> {
+  if (namespace === undefined) return schedulesOf(registry, partitions)
+  if (!registry.service(namespace)) await registry.refresh()
+  const service = registry.service(namespace)
+  if (!service) throw unknownService(namespace)
+  return schedulesOfService(service, partitions)
 }
 
 function schedulesOfService({ namespace, queues }: Service, partitions: Partitions): Schedule[] {
@@ -59,11 +60,14 @@ export async function findSchedule(
   await registry.refresh()
   const schedule = find()
   if (schedule) return schedule
-  if (!registry.service(namespace))
-    throw new ProblemError('service.unknown', `No service "${namespace}" is registered.`)
+  if (!registry.service(namespace)) throw unknownService(namespace)
   const names = schedulesOf(registry, partitions).filter((other) => other.namespace === namespace)
   throw new ProblemError(
     'schedule.unknown',
     `Service "${namespace}" has no schedule "${name}". It declares: ${names.map((other) => other.name).join(', ') || 'none'}.`,
   )
+}
+
+function unknownService(namespace: string): ProblemError {
+  return new ProblemError('service.unknown', `No service "${namespace}" is registered.`)
 }

@@ -17,7 +17,7 @@ import {
   readSchedulePauses,
 } from '@millrace/streams'
 import { z } from 'zod'
-import { type Schedule, schedulesIn, schedulesOf } from '../schedules.ts'
+import { type Schedule, schedulesIn } from '../schedules.ts'
 
 export interface ScheduleRouteDeps {
   readonly registry: RegistryView
@@ -43,10 +43,7 @@ export function addScheduleRoutes(server: AppServer, { registry, partitions }: S
     },
     async (request) => {
       const { namespace, ...asked } = request.query
-      const found =
-        namespace === undefined
-          ? schedulesOf(registry, partitions)
-          : await schedulesIn({ registry, partitions }, namespace)
+      const found = await schedulesIn({ registry, partitions }, namespace)
       const { items: schedules, ...next } = pageOf(found, BY_NAME, asked)
       const views = await Promise.all(
         partitions.all.map((partition) =>
