@@ -137,12 +137,8 @@ describe('an unknown member of the query', () => {
   it.each(ROUTES)('is refused by $app $route, unless probes may add it', async ({ app, route, access }) => {
     const of = access === 'open' ? 'any' : access.of
     const { route: asked, body } = requestOf(route, of, { namespace: 'shop', job: 'job_1' })
-    const { status, body: answer } = await call(
-      app,
-      `${asked}${asked.includes('?') ? '&' : '?'}dryRun=true`,
-      ADMIN_KEY,
-      body,
-    )
+    const path = `${asked}${asked.includes('?') ? '&' : '?'}dryRun=true`
+    const { status, body: answer } = await call(app, path, ADMIN_KEY, body)
     if (OPERATIONS.includes(route)) expect(status).toBe(200)
     else expect([status, answer]).toMatchObject([422, { code: 'request.invalid', errors: [{ pointer: '/dryRun' }] }])
   })
@@ -157,10 +153,9 @@ describe('a list that names no namespace', () => {
 
   it.each(lists)('$app $route with a namespace shows nothing of another', async ({ app, route }) => {
     for (const role of ROLES) {
-      const path = `${route.replace('GET ', '')}?namespace=shop`
-      const headers = { authorization: `Bearer ${keys.get(`${role}:shop`)}` }
-      const text = await (await fetch(`${apps.get(app)?.url}${path}`, { headers })).text()
-      expect(text, role).not.toMatch(/"namespace": ?"other"/)
+      const init = { headers: { authorization: `Bearer ${keys.get(`${role}:shop`)}` } }
+      const answer = await fetch(`${apps.get(app)?.url}${route.replace('GET ', '')}?namespace=shop`, init)
+      expect(await answer.text(), role).not.toMatch(/"namespace": ?"other"/)
     }
   })
 })
