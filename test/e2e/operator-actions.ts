@@ -172,7 +172,9 @@ export const ACTIONS: readonly Action[] = [
       leaves: 'backfill.stopped',
     },
     ask: async ({ post }) => {
-      await post(`${SCHEDULE}/backfills`, { ...RANGE, backfillId: 'slow', ...BY }, 'scheduler')
+      // Another range: two backfills of the same times do not run side by side.
+      const range = { ...RANGE, from: '2026-03-02T00:00:00Z', to: '2026-03-02T05:00:00Z' }
+      await post(`${SCHEDULE}/backfills`, { ...range, backfillId: 'slow', ...BY }, 'scheduler')
       return { path: `${SCHEDULE}/backfills/slow/stop` }
     },
   },
