@@ -90,7 +90,7 @@ const WORDS = {
   MILLRACE_SCHEDULER_PORT: 'Port of the scheduler.',
   MILLRACE_ENV:
     '`production`, `sandbox` or `development`. In `production` a delivered tick costs gas, and the scheduler has no `GET /__scheduled`.',
-  MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps, the newest, 10 to 100,000.',
+  MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps at least, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
   DATABASE_URL:
     'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',

@@ -14,6 +14,7 @@ import {
 import { joinPlatform, registryPartition, toStoreProblem } from '@millrace/streams'
 import { startBackfiller } from './backfiller.ts'
 import type { Config } from './config.ts'
+import { startFiler } from './filer.ts'
 import { createPlanner, PLAN_SWEEP_MS } from './planner.ts'
 import { createReadiness } from './readiness.ts'
 import { addBackfillRoutes } from './routes/backfill-routes.ts'
@@ -59,8 +60,13 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     ({ number }) =>
       new Pulse({ done: `ticked in partition ${number}`, everyMs: TICKS_LATE_MS, failingForMs: TICKS_LATE_MS }),
   )
+  const filers = partitions.all.map((partition) => startFiler(partition, duties))
   const tickers = partitions.all.map((partition, index) =>
-    startTicker({ ...duties, partition, onClosed: reopen, onTicked: () => ticking[index]?.beat() }),
+    startTicker({
+      ...{ ...duties, partition, onClosed: reopen },
+      onTicked: () => ticking[index]?.beat(),
+      onFired: () => filers[index]?.poke(),
+    }),
   )
   const backfiller = startBackfiller(duties)
   const planner = startLoop({
@@ -108,7 +114,7 @@ export async function startScheduler(config: Config, { logger, tracing }: Teleme
     port,
     async stop() {
       await server.close()
-      await Promise.all([planner, backfiller, ...tickers].map((loop) => loop.stop()))
+      await Promise.all([planner, backfiller, ...tickers, ...filers].map((loop) => loop.stop()))
       platform.close()
     },
   }

@@ -28,7 +28,7 @@ export interface TickerDeps {
   readonly logger: Logger
   readonly tz: string
   readonly gas: number
-  /** Rows that a ledger keeps. */
+  /** Rows that a ledger keeps where they are not filed later. */
   readonly keep: number
   /** Only where ticks are traced. */
   readonly traces?: TickTraces | undefined
@@ -36,6 +36,8 @@ export interface TickerDeps {
   onClosed(address: string): void
   /** It looked at the plan, and what was due is fired. */
   onTicked(): void
+  /** Ticks fired, whose rows are to be filed. */
+  onFired(): void
   onError(error: unknown): void
 }
 
@@ -109,7 +111,10 @@ export function startTicker(deps: TickerDeps): Loop {
       const fired = (await Promise.all(sent)).map((each) => reportAll(each, deps))
       deps.onTicked()
       // What fired is planned anew, maybe as the next of all: look when that is, or each second would begin where the last ended.
-      if (fired.includes(true)) return 0
+      if (fired.includes(true)) {
+        deps.onFired()
+        return 0
+      }
       return look.nextInMs === undefined
         ? undefined
         : Math.max(0, look.nextInMs - AHEAD_MS - (performance.now() - askedAt))

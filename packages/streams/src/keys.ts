@@ -48,6 +48,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'what became of each of them, as JSON; in `forgotten` the latest time whose row had to go, ms',
   },
+  {
+    pattern: '{pN}:ledger-fresh',
+    type: 'hash',
+    holds:
+      'rows of ticks that fired a moment ago and are not in their ledgers yet, by schedule: name of the row, job, ms, the row',
+  },
   { pattern: '{pN}:runs:<ns>/<queue>', type: 'hash', holds: 'runs of a schedule that have not ended: job and row' },
   { pattern: '{pN}:last-success', type: 'hash', holds: 'when a run of each schedule last succeeded, ms' },
   { pattern: '{pN}:backfills', type: 'hash', holds: 'backfills: how far each is, as JSON' },

@@ -1,4 +1,5 @@
 import type { Partition } from './partition.ts'
+import { fileRowOf } from './scripts/file_rows.ts'
 
 /** What became of a nominal time, or of a stretch of them, as the scripts keep it. */
 export interface LedgerRow {
@@ -35,9 +36,11 @@ export interface NamedRow {
 
 /** Rows of a schedule's ledger, the latest nominal time first, after a row that was read before. */
 export async function readLedger(
-  { redis, keys }: Partition,
+  partition: Partition,
   { address, after, count }: { address: string; after?: { atMs: number; name: string }; count: number },
 ): Promise<NamedRow[]> {
+  const { redis, keys } = partition
+  await fileRowOf(partition, address)
   const from = after ? after.atMs : '+inf'
   const pairs = await redis.zrevrangebyscore(keys.ledger(address), from, '-inf', 'WITHSCORES', 'LIMIT', 0, count + 1)
   const names: string[] = []
@@ -56,10 +59,12 @@ export async function readLedger(
 
 /** The rows with these names, undefined where there is none. */
 export async function readRows(
-  { redis, keys }: Partition,
+  partition: Partition,
   { address, names }: { address: string; names: readonly string[] },
 ): Promise<(LedgerRow | undefined)[]> {
   if (names.length === 0) return []
+  const { redis, keys } = partition
+  await fileRowOf(partition, address)
   const texts = await redis.hmget(keys.ledgerRows(address), ...names)
   return texts.map((text) => (text ? (JSON.parse(text) as LedgerRow) : undefined))
 }

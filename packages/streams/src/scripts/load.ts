@@ -23,8 +23,33 @@ export function loadScript(
   /** Further files in front of it, for what only a few scripts share. */
   further: readonly string[] = [],
 ): Script {
-  const source = `#!lua${flags ? ` flags=${flags}` : ''}\n${prelude}${further.map(read).join('')}${read(name)}`
+  const script = read(name)
+  const source = `#!lua${flags ? ` flags=${flags}` : ''}\n${usedBy(script, prelude + further.map(read).join(''))}${script}`
   return { name, source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+/**
+ * What of the preludes a script uses, itself or through what it uses. Redis makes every local function anew at each call, and
+ * the preludes have sixty of them.
+ */
+function usedBy(script: string, preludes: string): string {
+  const used = namesIn(script)
+  // A name is defined before it is used, so going backwards finds all users first.
+  return preludes
+    .split(/^(?=(?!end\b)[a-zA-Z])/m)
+    .toReversed()
+    .filter((statement) => {
+      const [, defined] = /^local (?:function )?([\w, ]+)/.exec(statement) ?? []
+      const isUsed = defined === undefined || defined.split(', ').some((name) => used.has(name.trim()))
+      if (isUsed) for (const name of namesIn(statement)) used.add(name)
+      return isUsed
+    })
+    .toReversed()
+    .join('')
+}
+
+function namesIn(text: string): Set<string> {
+  return new Set(text.replaceAll(/--.*$/gm, '').match(/[a-zA-Z_]\w*/g))
 }
 
 /** Run a script on a partition; ARGV[1] is the partition, as the prelude expects. */

@@ -43,6 +43,7 @@ if rule == '' then
   redis.call('ZREM', TAG .. ':ticks', address)
   redis.call('HDEL', TAG .. ':schedule-pauses', address)
   redis.call('HDEL', TAG .. ':last-success', address)
+  file_fresh(address)
   redis.call('PEXPIRE', ledger_key(address), ARGV[6])
   redis.call('PEXPIRE', rows_key(address), ARGV[6])
   append('schedule', 'schedule.removed', ns, queue, queue, '{}')

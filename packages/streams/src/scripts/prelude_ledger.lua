@@ -10,10 +10,10 @@ end
 -- Among the rows: the latest nominal time whose row was forgotten. Of times up to there nobody knows any more whether they fired.
 local FORGOTTEN = 'forgotten'
 
--- Forget the oldest rows beyond so many.
+-- Forget the oldest rows beyond so many; a sixteenth of them at once, because each time takes five commands.
 local function trim_ledger(address, keep)
   local beyond = redis.call('ZCARD', ledger_key(address)) - keep
-  if beyond <= 0 then return end
+  if beyond < math.max(1, math.floor(keep / 16)) then return end
   local oldest = redis.call('ZRANGE', ledger_key(address), 0, beyond - 1, 'WITHSCORES')
   for i = 1, #oldest, 2 do redis.call('HDEL', rows_key(address), oldest[i]) end
   redis.call('ZREMRANGEBYRANK', ledger_key(address), 0, beyond - 1)

@@ -6,6 +6,21 @@ local function active_key(address) return TAG .. ':runs:' .. address end
 local function ledger_key(address) return TAG .. ':ledger:' .. address end
 local function rows_key(address) return TAG .. ':ledger-rows:' .. address end
 
+-- Rows of ticks that fired a moment ago, one of each schedule at most: `name job at_ms row`. They are filed behind the ticks: of a
+-- thousand schedules that are due together, the last one would wait for all those rows. Whoever looks into a ledger files it before.
+local FRESH = TAG .. ':ledger-fresh'
+local function file_row(address, fresh)
+  local name, job, at_ms, row = string.match(fresh, '^(%S+) (%S+) (%S+) (.*)$')
+  redis.call('ZADD', ledger_key(address), at_ms, name)
+  redis.call('HSET', rows_key(address), name, row)
+  redis.call('HSET', active_key(address), job, name)
+  redis.call('HDEL', FRESH, address)
+end
+local function file_fresh(address)
+  local fresh = redis.call('HGET', FRESH, address)
+  if fresh then file_row(address, fresh) end
+end
+
 local function read_row(address, name)
   local text = redis.call('HGET', rows_key(address), name)
   return text and cjson.decode(text)
@@ -13,6 +28,7 @@ end
 
 -- A run has ended; its row says how, and a tick that was delivered is charged for, once.
 local function end_run(address, job, tick, outcome)
+  file_fresh(address)
   if redis.call('HDEL', active_key(address), job) == 0 then return end
   local ns, queue = split_address(address)
   local row = read_row(address, tick.name)

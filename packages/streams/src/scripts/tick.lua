@@ -25,6 +25,9 @@ local NOTHING_RARE = {}
 local call, argv, some = redis.call, ARGV, unpack
 local FIRST, CALL_LENGTH, FIRE_LENGTH = 4, 7, 8
 
+-- Ledgers that got rows here. What fires as it was planned, which is nearly all, leaves its row to be filed: `fresh` has address and row in turns.
+local grown, fresh = {}, {}
+
 local function refusal(address, seen, due, rare, stored, is_open)
   if not is_open then return { 'closed' } end
   if seen ~= '' then
@@ -56,8 +59,9 @@ local function why_not(address, rare)
   return #runs_of(address) > rare.maxWaiting and 'overlap' or nil
 end
 
-local function skip(address, ns, queue, name, row, reason)
-  call('HSET', rows_key(address), name, row .. ',"state":"skipped","reason":"' .. reason .. '"}')
+local function skip(address, ns, queue, name, at_ms, row, reason)
+  record(address, name, at_ms, row .. ',"state":"skipped","reason":"' .. reason .. '"}')
+  grown[address] = true
   local data = { count = 1, reason = reason, from = name, to = name }
   append('schedule', 'schedule.skipped', ns, queue, queue, cjson.encode(data))
   return { 'skipped', reason }
@@ -73,21 +77,27 @@ local function be_late(fire_ms)
   late_state = (late_ms > on_time and ',"state":"late"' or ',"state":"fired"') .. late_text .. ',"jobId":"'
 end
 
--- What fires and is not written yet: of each its address, namespace, queue, the place of its arguments, and its reply with the
--- place in it. The facts of one namespace stand in one entry of the log: an entry for each would be a
+-- What fires and is not written yet: of each its address, namespace, queue, the place of its arguments, its reply with the
+-- place in it, and whether its row may be filed later. The facts of one namespace stand in one entry of the log: an entry for each would be a
 -- quarter of what a tick costs. Their queues differ, so the entry names none, and each fact names its own.
 local firing, n_firing = {}, 0
-local EACH = 6
+local EACH = 7
 
 local function write_one(nth, position)
-  local address, _, _, at, reply, place = some(firing, nth + 1, nth + EACH)
-  local name, _, fire_ms, row, _, _, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
+  local address, _, _, at, reply, place, is_plain = some(firing, nth + 1, nth + EACH)
+  local name, at_ms, fire_ms, row, _, _, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
   be_late(fire_ms)
   make_ready(address, 'normal', position, '', 0, 0, meta, data)
   local job = job_id(position)
   call('HINCRBY', counts_key(address), 'accepted', 1)
-  call('HSET', active_key(address), job, name)
-  call('HSET', rows_key(address), name, row .. late_state .. job .. FIRED_AT)
+  if is_plain then
+    fresh[#fresh + 1] = address
+    fresh[#fresh + 1] = name .. ' ' .. job .. ' ' .. at_ms .. ' ' .. row .. late_state .. job .. FIRED_AT
+  else
+    grown[address] = true
+    call('HSET', active_key(address), job, name)
+    call('HSET', rows_key(address), name, row .. late_state .. job .. FIRED_AT)
+  end
   reply[place] = { 'fired', job, late_ms }
 end
 
@@ -118,27 +128,42 @@ local function write_firing()
     jobs.add(queue, '{"lane":"normal","meta":' .. meta .. ',"data":' .. data .. '}')
   end
   flush()
-  firing, n_firing = {}, 0
+  if #fresh > 0 then call('HSET', FRESH, some(fresh)) end
+  firing, n_firing, fresh = {}, 0, {}
 end
 
+-- Schedules whose row of this call is to be filed later.
+local fired_plainly = {}
 -- The reply of a firing; nil where `write_firing` puts it in.
-local function fire(address, ns, queue, at, is_planned, rare, reply, place)
+local function fire(address, ns, queue, at, is_planned, is_plain, rare, reply, place)
   local name, at_ms, fire_ms, row = some(argv, at, at + 3)
   local once = rare.once and TAG .. ':idem:' .. address .. ':' .. rare.once.key
   local before = once and call('GET', once)
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
-  if call('ZADD', ledger_key(address), at_ms, name) == 0 then
+  local is_new
+  if is_plain then
+    is_new = call('HEXISTS', rows_key(address), name) == 0
+    fired_plainly[address] = true
+  else
+    if fired_plainly[address] then
+      write_firing()
+      file_fresh(address)
+    end
+    is_new = call('ZADD', ledger_key(address), at_ms, name) == 1
+  end
+  if not is_new then
     write_firing()
     local known = read_row(address, name)
     if known and known.jobId then return { 'known', known.jobId } end
   end
   local reason = is_planned and why_not(address, rare)
-  if reason then return skip(address, ns, queue, name, row, reason) end
+  if reason then return skip(address, ns, queue, name, at_ms, row, reason) end
   if rare.overlap == 'cancel' and is_planned then
     for _, job in ipairs(runs_of(address)) do cancel_anywhere(job, CANCELLED_BY) end
   end
   local n = n_firing
-  firing[n + 1], firing[n + 2], firing[n + 3], firing[n + 4], firing[n + 5], firing[n + 6] = address, ns, queue, at, reply, place
+  firing[n + 1], firing[n + 2], firing[n + 3], firing[n + 4] = address, ns, queue, at
+  firing[n + 5], firing[n + 6], firing[n + 7] = reply, place, is_plain
   n_firing = n + EACH
   if rare ~= NOTHING_RARE then
     -- What is rare may look at what is written.
@@ -168,14 +193,16 @@ local function run(address, at, rare)
   local ns, queue = split_address(address)
   if rare.rows then
     for _, each in ipairs(rare.rows) do record(address, each.name, whole(each.atMs), each.row) end
+    grown[address] = true
   end
   if rare.events then
     for _, event in ipairs(rare.events) do append('schedule', event.type, ns, queue, queue, event.data) end
   end
   local reply = { 'done' }
-  local is_planned = argv[at + 1] ~= ''
-  for i = 1, tonumber(argv[at + 6]) do
-    local known = fire(address, ns, queue, at + CALL_LENGTH + (i - 1) * FIRE_LENGTH, is_planned, rare, reply, i + 1)
+  local is_planned, n = argv[at + 1] ~= '', tonumber(argv[at + 6])
+  local is_plain = is_planned and rare == NOTHING_RARE and n == 1
+  for i = 1, n do
+    local known = fire(address, ns, queue, at + CALL_LENGTH + (i - 1) * FIRE_LENGTH, is_planned, is_plain, rare, reply, i + 1)
     if known then reply[i + 1] = known end
   end
   if rare.advance then advance_backfill(address, rare.advance) end
@@ -196,6 +223,10 @@ local stored = call('HMGET', TAG .. ':schedules', some(addresses))
 local limits = call('HMGET', TAG .. ':limits', some(addresses))
 local idle = call('SMISMEMBER', TAG .. ':idle', some(addresses))
 local open = call('SMISMEMBER', TAG .. ':queues', some(addresses))
+-- A row that nobody has filed since the last tick, because its scheduler died.
+for i, left in ipairs(call('HMGET', FRESH, some(addresses))) do
+  if left then file_row(addresses[i], left) end
+end
 local moved, plans, times, never = {}, {}, {}, {}
 for i, address in ipairs(addresses) do
   local _, seen, due, next_plan, next_due = some(argv, starts[i], starts[i] + 4)
@@ -216,13 +247,9 @@ end
 if #plans > 0 then call('HSET', TAG .. ':schedules', some(plans)) end
 if #times > 0 then call('ZADD', TAG .. ':ticks', some(times)) end
 if #never > 0 then call('ZREM', TAG .. ':ticks', some(never)) end
-local ran = {}
 for i, address in ipairs(addresses) do
-  if not results[i] then
-    results[i] = run(address, starts[i], rares[i])
-    ran[#ran + 1] = address
-  end
+  if not results[i] then results[i] = run(address, starts[i], rares[i]) end
 end
 write_firing()
-for _, address in ipairs(ran) do trim_ledger(address, keep) end
+for address in pairs(grown) do trim_ledger(address, keep) end
 return results
