@@ -1,6 +1,6 @@
 import { comparePositions } from '@millrace/contracts'
 import { timeOf } from '@millrace/engine'
-import { type Behind, type LogPage, type Partition, readLogPage } from '@millrace/streams'
+import { type Behind, type Counted, countLogged, type Partition, readLogPage } from '@millrace/streams'
 import { routeAlone } from './route-events.ts'
 import type { Subscription, SubscriptionView } from './subscription-view.ts'
 
@@ -91,20 +91,34 @@ async function countStretch(
     view,
   }: { after: string; to: string | undefined; subscription: Subscription; view: SubscriptionView },
 ): Promise<Stretch & { readonly looked: number }> {
-  const { passOver } = subscription
   let through = after
   let events = 0
   let looked = 0
   let oldestMs: number | undefined
-  let page: LogPage
+  let page: Counted & { readonly looked: number }
   do {
-    page = await readLogPage(source, { after: through, to, count: STRETCH_EVENTS, passOver })
-    const matching = routeAlone(page.events, { subscription, view })
-    events += matching.length
-    looked += page.entries + page.events.length
-    oldestMs ??= matching[0] && timeOf(matching[0].position)
+    page = await countPage(source, { after: through, to, subscription, view })
+    events += page.events
+    looked += page.looked
+    oldestMs ??= page.first === undefined ? undefined : timeOf(page.first)
     through = page.through
     // A stretch that is counted again goes as far as it went before.
   } while (to !== undefined && !page.atEnd)
   return { after, to: through, events, oldestMs, looked }
+}
+
+async function countPage(
+  source: Partition,
+  { subscription, view, ...range }: Parameters<typeof countStretch>[1],
+): Promise<Counted & { readonly looked: number }> {
+  const { passOver, isByTypeAlone, types } = subscription
+  const count = STRETCH_EVENTS
+  if (isByTypeAlone) {
+    const counted = await countLogged(source, { ...range, count, types })
+    return { ...counted, looked: counted.entries + counted.events }
+  }
+  const { events, through, entries, atEnd } = await readLogPage(source, { ...range, count, passOver })
+  const matching = routeAlone(events, { subscription, view })
+  const counted = { events: matching.length, first: matching[0]?.position, looked: entries + events.length }
+  return { ...counted, through, entries, atEnd }
 }

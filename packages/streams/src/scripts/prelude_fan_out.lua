@@ -80,11 +80,11 @@ local function jobs_of(address)
   local facts = facts_of('job', 'job.enqueued', ns, queue, function(position, n)
     local ms, seq = split_position(position)
     for i = 0, n - 1 do
-      local id, meta, data = ms .. '-' .. whole(seq + i), jobs[next_job], jobs[next_job + 1]
+      local id, meta, data = ms .. '-' .. seq + i, jobs[next_job], jobs[next_job + 1]
       next_job = next_job + 2
       if by_key then
         make_ready(address, 'normal', id, '', 0, 0, meta, data)
-      else
+      elseif meta ~= '' or type(redis.pcall('XADD', key, id, 'data', data)) == 'table' then
         add_ready(address, 'normal', id, '', 0, 0, meta, data)
       end
     end

@@ -48,6 +48,29 @@ local function look_on(after, to, enough, is_asked_for)
   return seen
 end
 
+-- The number in its entry of the first fact behind a position, for an entry that holds one.
+local function first_behind(position, id, seq)
+  return less(position, id) and 0 or select(2, split_position(position)) - seq + 1
+end
+
 -- Whether one of the lines of a text, which has a line feed at either end, is a name. Taking a list apart costs more than that.
 local function is_among(lines, name) return string.find(lines, '\n' .. name .. '\n', 1, true) ~= nil end
 
+-- Which facts a subscription asks for that asks for types alone: `types`, a line each with a line feed at either end, and `beginnings` of
+-- types, a line each; both '' = all that services publish. The answer takes kind and type.
+local function by_type_alone(types, beginnings)
+  local known, starts = {}, {}
+  for beginning in string.gmatch(beginnings, '[^\n]+') do starts[#starts + 1] = beginning end
+  local function fits(type)
+    if types == '' and #starts == 0 or is_among(types, type) then return true end
+    for _, beginning in ipairs(starts) do
+      if string.sub(type, 1, #beginning) == beginning then return true end
+    end
+    return false
+  end
+  return function(kind, type)
+    if kind ~= 'event' then return false end
+    if known[type] == nil then known[type] = fits(type) end
+    return known[type]
+  end
+end
