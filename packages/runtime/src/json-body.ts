@@ -27,8 +27,9 @@ export function parseJsonBodies(server: FastifyInstance): void {
       }
     },
   )
-  server.addHook('preValidation', async (request) => {
+  server.addHook('preValidation', (request, _reply, done) => {
     if (request.body === undefined && request.method !== 'GET') request.body = {}
+    done()
   })
 }
 

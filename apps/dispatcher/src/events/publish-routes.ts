@@ -51,10 +51,11 @@ export async function addPublishRoutes(server: AppServer, deps: PublishDeps): Pr
   await server.register(async (scope) => {
     // Any media type may be the data of an event in binary mode, so the body is read here and not by the server.
     scope.removeAllContentTypeParsers()
-    scope.addHook('onResponse', async (request, reply) => {
+    scope.addHook('onResponse', (request, reply, done) => {
       const { namespace = '' } = request.query as { namespace?: string }
       if (reply.statusCode >= 400 && reply.statusCode < 500)
         deps.metrics.published.inc({ namespace: labelOf(deps, namespace), result: 'refused' })
+      done()
     })
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     ;(scope as unknown as AppServer).post(

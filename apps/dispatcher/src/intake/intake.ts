@@ -64,19 +64,21 @@ export function createIntake(deps: IntakeDeps): Intake {
     return { request, job, partition: partitions.of(job.address) }
   }
 
-  const prepare = async (asked: AskedJob): Promise<Prepared> => {
+  /** Nearly always the queue is known, and then a job needs no promise. */
+  const prepare = (asked: AskedJob): Prepared | Promise<Prepared> => {
     const { namespace, queue } = asked.request
-    return toPrepared(asked, await findQueue(registry, namespace, queue))
+    const known = knownQueue(registry, namespace, queue)
+    if (known) return toPrepared(asked, known)
+    return findQueue(registry, namespace, queue).then((definition) => toPrepared(asked, definition))
   }
 
-  /** Nearly always the queue is known, and then a thousand jobs need no promise each. */
   const prepareAll = async (asked: readonly (AskedJob | ProblemError)[]): Promise<(Prepared | ProblemError)[]> => {
     const prepared: (Prepared | ProblemError)[] = []
     for (const each of asked) {
       try {
         if (each instanceof ProblemError) throw each
-        const known = knownQueue(registry, each.request.namespace, each.request.queue)
-        prepared.push(known ? toPrepared(each, known) : await prepare(each))
+        const made = prepare(each)
+        prepared.push(made instanceof Promise ? await made : made)
       } catch (error) {
         if (!(error instanceof ProblemError)) throw error
         prepared.push(error)
@@ -126,7 +128,8 @@ export function createIntake(deps: IntakeDeps): Intake {
 
   return {
     async accept(asked) {
-      const prepared = await prepare(asked)
+      const made = prepare(asked)
+      const prepared = made instanceof Promise ? await made : made
       const enqueuer = enqueuers.get(prepared.partition) as Enqueuer
       let result = await enqueuer(prepared.job)
       if (result.kind === 'closed') {
