@@ -54,6 +54,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     holds:
       'rows of ticks that fired a moment ago and are not in their ledgers yet, by schedule: name of the row, job, ms, the row',
   },
+  {
+    pattern: '{pN}:ledger-high',
+    type: 'hash',
+    holds:
+      'up to where the ledger of each schedule may have rows that did not come by its plan, ms; not known after the plan was made anew',
+  },
   { pattern: '{pN}:runs:<ns>/<queue>', type: 'hash', holds: 'runs of a schedule that have not ended: job and row' },
   { pattern: '{pN}:last-success', type: 'hash', holds: 'when a run of each schedule last succeeded, ms' },
   { pattern: '{pN}:backfills', type: 'hash', holds: 'backfills: how far each is, as JSON' },

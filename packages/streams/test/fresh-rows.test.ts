@@ -64,6 +64,22 @@ describe('the row of a tick that fired', () => {
     expect([await filed(), await fresh()]).toEqual([[nameOf(1000)], []])
   })
 
+  it('is looked for where the ledger may have it: a backfill was ahead of the plan, or the plan was made anew', async () => {
+    await ticks.planned(1000)
+    await ticks.run(due(1000, 2000))
+    await ticks.run({ address, fires: [fireAt(3000)] })
+    expect(await ticks.run(due(2000, 3000))).toMatchObject({ fires: [{ kind: 'fired' }] })
+    expect(await ticks.run(due(3000, 4000)), 'the backfill has fired it').toMatchObject({ fires: [{ kind: 'known' }] })
+    expect(await ticks.run(due(4000, 5000))).toMatchObject({ fires: [{ kind: 'fired' }] })
+    await ticks.planned(4000, 'b')
+    await ticks.planned(4000, 'a')
+    expect(await ticks.run(due(4000, 5000)), 'the plan before has fired it').toMatchObject({
+      fires: [{ kind: 'known' }],
+    })
+    const fired = (await ticks.rows()).filter(({ jobId }) => jobId !== undefined)
+    expect(fired.map(({ atMs }) => atMs)).toEqual([1000, 2000, 3000, 4000])
+  })
+
   it('makes its ledger forget the oldest when it is filed', async () => {
     await ticks.planned(1000)
     for (const at of [1000, 2000, 3000, 4000]) {

@@ -44,6 +44,7 @@ if rule == '' then
   redis.call('HDEL', TAG .. ':schedule-pauses', address)
   redis.call('HDEL', TAG .. ':last-success', address)
   file_fresh(address)
+  redis.call('HDEL', HIGH, address)
   redis.call('PEXPIRE', ledger_key(address), ARGV[6])
   redis.call('PEXPIRE', rows_key(address), ARGV[6])
   append('schedule', 'schedule.removed', ns, queue, queue, '{}')
@@ -53,6 +54,7 @@ end
 local plan = cjson.decode(planned)
 
 local function write_plan()
+  redis.call('HDEL', HIGH, address)
   redis.call('HSET', TAG .. ':schedules', address, planned)
   if plan.fireMs then
     redis.call('ZADD', TAG .. ':ticks', whole(plan.fireMs), address)

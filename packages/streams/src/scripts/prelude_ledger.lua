@@ -1,8 +1,18 @@
 -- The rows of a schedule's ledger; for the scripts that write them. Put behind the other
 -- preludes where a script asks for it. KEYS[1], ARGV[1] as there. Returns nothing by itself.
 
+-- Up to where a ledger may have rows that did not come by its plan, ms: by a backfill, by hand, of times that were passed over. What is
+-- planned behind that is new without a look at the rows, because a plan only rises. Where it is not known, as after another plan was
+-- made, the next tick looks.
+local HIGH = TAG .. ':ledger-high'
+local function note_high(address, at_ms)
+  local high = redis.call('HGET', HIGH, address)
+  if high and tonumber(high) < tonumber(at_ms) then redis.call('HSET', HIGH, address, at_ms) end
+end
+
 -- A row of the ledger, as JSON, in the order of nominal times; one name has one row.
 local function record(address, name, at_ms, row)
+  note_high(address, at_ms)
   redis.call('ZADD', ledger_key(address), at_ms, name)
   redis.call('HSET', rows_key(address), name, row)
 end

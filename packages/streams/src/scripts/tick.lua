@@ -87,7 +87,12 @@ local function write_one(nth, position)
   local address, _, _, at, reply, place, is_plain = some(firing, nth + 1, nth + EACH)
   local name, at_ms, fire_ms, row, _, _, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
   be_late(fire_ms)
-  make_ready(address, 'normal', position, '', 0, 0, meta, data)
+  local limits = limits_of(address)
+  if limits and limits.keyConcurrency
+    or type(redis.pcall('XADD', lane_key(address, 'normal'), position, 'meta', meta, 'data', data)) == 'table' then
+    make_ready(address, 'normal', position, '', 0, 0, meta, data)
+  end
+  wake_if_idle(address)
   local job = job_id(position)
   call('HINCRBY', counts_key(address), 'accepted', 1)
   if is_plain then
@@ -132,6 +137,17 @@ local function write_firing()
   firing, n_firing, fresh = {}, 0, {}
 end
 
+-- Whether a planned time is behind all that its ledger may have got in other ways.
+local highs = {}
+local function is_ahead(address, at_ms)
+  local high = highs[address] or call('HGET', HIGH, address)
+  if not high then
+    high = call('ZREVRANGE', ledger_key(address), 0, 0, 'WITHSCORES')[2] or '0'
+    call('HSET', HIGH, address, high)
+  end
+  return tonumber(high) < tonumber(at_ms)
+end
+
 -- Schedules whose row of this call is to be filed later.
 local fired_plainly = {}
 -- The reply of a firing; nil where `write_firing` puts it in.
@@ -142,9 +158,11 @@ local function fire(address, ns, queue, at, is_planned, is_plain, rare, reply, p
   if before then return { 'replayed', string.match(before, '^(%S+) (.*)$') } end
   local is_new
   if is_plain then
-    is_new = call('HEXISTS', rows_key(address), name) == 0
+    is_new = is_ahead(address, at_ms) or call('HEXISTS', rows_key(address), name) == 0
     fired_plainly[address] = true
   else
+    highs[address] = nil
+    note_high(address, at_ms)
     if fired_plainly[address] then
       write_firing()
       file_fresh(address)
@@ -227,6 +245,7 @@ local open = call('SMISMEMBER', TAG .. ':queues', some(addresses))
 for i, left in ipairs(call('HMGET', FRESH, some(addresses))) do
   if left then file_row(addresses[i], left) end
 end
+for i, high in ipairs(call('HMGET', HIGH, some(addresses))) do highs[addresses[i]] = high or nil end
 local moved, plans, times, never = {}, {}, {}, {}
 for i, address in ipairs(addresses) do
   local _, seen, due, next_plan, next_due = some(argv, starts[i], starts[i] + 4)
