@@ -127,6 +127,10 @@ const apply = (namespace: string, url: string, fields: object) =>
 const enqueue = async (namespace: string) =>
   (await call<{ id: string }>('POST', '/jobs', { namespace, queue: 'mail', data: {} })).id
 
+const UNTRUSTED =
+  /(self-signed certificate in certificate chain|unable to verify the first certificate).* NODE_EXTRA_CA_CERTS=<file/
+const OTHER_HOST = /does not match certificate's altnames.*Name the host in the URL as its certificate does/
+
 describe('a platform that trusts the authority', () => {
   let platform: ChildHandle
   beforeAll(async () => {
@@ -215,10 +219,6 @@ describe('a platform that trusts the authority', () => {
 })
 
 describe('an app that refuses to start says what to do', () => {
-  const UNTRUSTED =
-    /(self-signed certificate in certificate chain|unable to verify the first certificate).* NODE_EXTRA_CA_CERTS=<file/
-  const OTHER_HOST = /does not match certificate's altnames.*Name the host in the URL as its certificate does/
-
   it('about a certificate of Redis, soon', async () => {
     const untrusted = { REDIS_URL: `rediss://localhost:${tlsPort}` }
     const otherHost = { ...trust(), REDIS_URL: `rediss://127.0.0.1:${tlsPort}` }
@@ -252,6 +252,7 @@ it('a cluster is spoken to over TLS by the names that its nodes announce', async
   const dispatcher = await startApp('dispatcher', env, /dispatcher\.ready/)
   expect(await portsInUse(node.redis)).toEqual(new Set([node.tlsPort]))
   await dispatcher.kill()
+  expect(await refusal('dispatcher', { ...env, NODE_EXTRA_CA_CERTS: '' })).toMatch(UNTRUSTED)
 })
 
 it.each([

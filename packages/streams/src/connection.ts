@@ -107,13 +107,16 @@ function refusedCertificate(error: Error, advice: string): RedisUnreachableError
 }
 
 const NO_CONNECTION = 'no connection'
-/** What one end says in plain text and the other takes for TLS looks like a server that hangs up, or is silent. */
-const MAY_BE_TLS = new RegExp(`${NO_CONNECTION}|ECONNRESET|ETIMEDOUT|EPIPE|SSL|TLS`)
+/**
+ * What one end says in plain text and the other takes for TLS looks like a server that hangs up, or is silent. Of sentinels the client
+ * says no more than that their connections were closed, also when it was for a certificate.
+ */
+const MAY_BE_TLS = new RegExp(`${NO_CONNECTION}|ECONNRESET|ETIMEDOUT|EPIPE|SSL|TLS|sentinels are unreachable`)
 const ABOUT_TLS =
-  'If it is there: the URL has to begin with rediss:// where its port speaks TLS, and with redis:// where it does not; certificates of clients it must not ask for (tls-auth-clients no)'
+  'If it is there: the URL has to begin with rediss:// where its port speaks TLS, and with redis:// where it does not; its certificate has to be trusted (NODE_EXTRA_CA_CERTS), and of clients it must not ask for one (tls-auth-clients no)'
 
 function silent(error: Error | undefined, timeoutMs: number): RedisUnreachableError {
-  const says = error?.message ?? NO_CONNECTION
+  const says = (error?.message ?? NO_CONNECTION).replace(/\.$/, '')
   const hint = MAY_BE_TLS.test(says) ? `. ${ABOUT_TLS}` : ''
   return new RedisUnreachableError(`Redis did not answer within ${timeoutMs} ms: ${says}${hint}`, { cause: error })
 }
