@@ -93,7 +93,7 @@ const WORDS = {
   MILLRACE_LEDGER_KEEP: 'How many rows the ledger of each schedule keeps at least, the newest, 10 to 100,000.',
   MILLRACE_AUDIT_PORT: 'Port of the audit app.',
   DATABASE_URL:
-    'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there.',
+    'The audit store in PostgreSQL 14 or newer, `postgres://user:password@host:5432/database`, instead of SQLite in `MILLRACE_HOME`. The user must be allowed to create tables there. With `?sslmode=verify-full` [over TLS](operations.md#encryption).',
   MILLRACE_LOG_KEEP: 'About how many of the newest events stay in each log after they were recorded.',
   MILLRACE_AUDIT_SWEEP_MS:
     'How long after [a sweep](audit.md#the-sweep) of the whole trail the next one begins. 0: never.',

@@ -85,7 +85,7 @@ const REASON_WORDS = {
   dns: 'The host name could not be resolved.',
   target_refused:
     'The address is not one that deliveries may go to, and nothing was sent. See [targets.md](targets.md).',
-  tls: 'The TLS handshake failed: certificate, name or protocol.',
+  tls: 'The TLS handshake failed: certificate, name or protocol. `error` says which; [who is trusted](operations.md#encryption).',
   bad_response: 'What came back is not HTTP.',
   incomplete_response: 'An answer began and did not end.',
   no_retry:

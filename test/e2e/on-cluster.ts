@@ -6,5 +6,5 @@ const pathsOf = (names: readonly string[]) => names.map((name) => `test/e2e/${na
  */
 export const CLUSTER_SELECTION = pathsOf(['accountability', 'events-cli', 'pull', 'schedules', 'seeds'])
 
-/** `up` is about the Redis that `millrace up` starts and keeps; `partitions-away` starts its own cluster in every run. */
-export const NOT_ON_CLUSTER = pathsOf(['up', 'partitions-away'])
+/** `up` is about the Redis that `millrace up` starts and keeps; `partitions-away` and `encryption` start their own in every run. */
+export const NOT_ON_CLUSTER = pathsOf(['up', 'partitions-away', 'encryption'])

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import { createAccess, guard, isGuarded } from '@millrace/access'
 import { ACCESS, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
+import { certificateAdvice } from '@millrace/contracts/certificate-advice'
 import {
   systemClock as clock,
   createHttpServer,
@@ -197,11 +198,12 @@ async function open(path: string, url: string | undefined): Promise<Store> {
   try {
     return await openStore({ path, url })
   } catch (error) {
-    const { message } = error as Error
+    const { message, cause } = error as Error
+    const fix = certificateAdvice(cause) ?? 'It must name a PostgreSQL database in which this user may create tables.'
     throw new StartError(
       url === undefined
         ? `The audit store ${path} cannot be opened: ${message}. MILLRACE_HOME must name a folder that this user can write to.`
-        : `The audit store of DATABASE_URL cannot be opened: ${message}. It must name a PostgreSQL database in which this user may create tables.`,
+        : `The audit store of DATABASE_URL cannot be opened: ${message}. ${fix}`,
       { cause: error },
     )
   }

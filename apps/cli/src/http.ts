@@ -1,4 +1,5 @@
 import type { Problem } from '@millrace/contracts'
+import { certificateAdvice } from '@millrace/contracts/certificate-advice'
 import { readConfig } from './config.ts'
 import { collectPages } from './list-pages.ts'
 
@@ -90,16 +91,16 @@ function refusal(status: number, text: string): CommandError {
   return problem ? new ProblemAnswer(message, problem) : new CommandError(message)
 }
 
+const START_IT = 'Is Millrace running? Start it with "npm start", or name its address with --url.'
+
 async function fetchOrExplain(url: string, path: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(new URL(path, url), init)
   } catch (error) {
     const cause = (error as { cause?: NodeJS.ErrnoException }).cause
     const reason = cause?.code ?? (error as Error).name
-    throw new UnreachableError(
-      `Cannot reach ${url} (${reason}). Is Millrace running? Start it with "npm start", or name its address with --url.`,
-      { cause: error },
-    )
+    const advice = certificateAdvice(cause) ?? START_IT
+    throw new UnreachableError(`Cannot reach ${url} (${reason}). ${advice}`, { cause: error })
   }
 }
 

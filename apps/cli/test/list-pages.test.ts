@@ -4,7 +4,7 @@ import { callAll } from '../src/http.ts'
 
 const MILLRACE = new URL('../bin/millrace.mjs', import.meta.url)
 /** One more than fits a page. */
-const KEYS = 1001
+const MANY = 1001
 
 let redis: RedisServer
 let dispatcher: ChildHandle
@@ -45,7 +45,7 @@ it('follows cursors and links to the end, with what was asked for', async () => 
 
 it('shows what one page does not hold', async () => {
   const makers = Array.from({ length: 20 }, async (_, maker) => {
-    for (let index = maker; index < KEYS; index += 20)
+    for (let index = maker; index < MANY; index += 20)
       await send('POST', '/keys', { name: `key ${index}`, grants: ['producer:shop'] })
   })
   await Promise.all(makers)
@@ -53,5 +53,22 @@ it('shows what one page does not hold', async () => {
   const { code } = await list.exited
   expect(code).toBe(0)
   const { keys } = JSON.parse(list.stdout()) as { keys: { name: string }[] }
-  expect(new Set(keys.map(({ name }) => name)).size).toBe(KEYS)
+  expect(new Set(keys.map(({ name }) => name)).size).toBe(MANY)
+})
+
+it('shows all replays of a subscription', async () => {
+  await send('POST', '/subscriptions/shop.a/replay', { from: 'earliest' })
+  const store = redis.client()
+  const [key = ''] = await store.keys('*:replays')
+  const [one = ''] = await store.hvals(key)
+  // Copies of a real one: each that is asked for reads the log that those before it have made longer.
+  const copies = Array.from({ length: MANY }, (_, index) => {
+    const id = `replay_${index}`
+    return [id, JSON.stringify({ ...JSON.parse(one), id })] as const
+  })
+  await store.hset(key, Object.fromEntries(copies))
+  const list = await startProcess({ file: MILLRACE, args: ['subscriptions', 'replays', 'shop.a', '--json'], env })
+  expect((await list.exited).code).toBe(0)
+  const { replays } = JSON.parse(list.stdout()) as { replays: { id: string }[] }
+  expect(new Set(replays.map(({ id }) => id)).size).toBe(MANY + 1)
 })

@@ -1,5 +1,5 @@
-import type { Problem } from '@millrace/contracts'
-import { BY } from '@millrace/testkit'
+import type { Problem, Replay } from '@millrace/contracts'
+import { BY, eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { subscribeTo } from './event-fixture.ts'
 import { manifestOf, type Rig, startRig } from './fixture.ts'
@@ -60,15 +60,26 @@ const unsubscribe = async (name: string) => {
   expect((await fetch(`${rig.client.url}/subscriptions/feeds.${name}`, init)).status).toBe(204)
 }
 
+/** The newest is first, so what is made last has the lowest rate, which these go by. */
+const replay = async (name: string, ratePerSecond: number) => {
+  const path = `/subscriptions/replayed.${name}/replay`
+  const { status, body } = await rig.client.call<Replay>('POST', path, { body: { from: 'earliest', ratePerSecond } })
+  expect(status, JSON.stringify(body)).toBe(202)
+  // Of two that began in one millisecond none is the newer one.
+  await eventually(() => Date.now() > Date.parse(body.startedAt))
+}
+
 interface List {
   readonly path: string
   readonly nameOf: (item: Item) => unknown
-  /** Makes four: a, c, e and g, or what sorts like them. */
+  /** Makes four that sort in this order: a, c, e and g, or others. */
   make(): Promise<void>
   /** After the first page of two: what can go goes, the last of that page first, and something comes before and behind it. */
   change(): Promise<void>
   /** What the second page on has. */
   readonly behind: readonly string[]
+  /** A list with a page and more whose cursors are refused here. */
+  readonly foreign?: string
 }
 
 const LISTS: Readonly<Record<string, List>> = {
@@ -115,10 +126,27 @@ const LISTS: Readonly<Record<string, List>> = {
     // Keys are never taken out, and a new one is always the last.
     change: () => makeKey('h'),
     behind: ['e', 'g', 'h'],
+    foreign: '/queues?namespace=lines&limit=1',
+  },
+  'subscriptions/{id}/replays': {
+    path: '/subscriptions/replayed.a/replays',
+    nameOf: ({ ratePerSecond }) => ratePerSecond,
+    async make() {
+      await subscribeTo(rig.client, 'replayed', {
+        subscriptions: [{ name: 'a' }, { name: 'b' }],
+        url: rig.receiver.url,
+      })
+      for (const rate of [7, 5, 3, 1]) await replay('a', rate)
+      for (const rate of [4, 2]) await replay('b', rate)
+    },
+    // A new one is always the first.
+    change: () => replay('a', 0.5),
+    behind: ['5', '7'],
+    foreign: '/subscriptions/replayed.b/replays?limit=1',
   },
 }
 
-describe.each(Object.entries(LISTS))('GET /%s', (name, { path, nameOf, change, behind }) => {
+describe.each(Object.entries(LISTS))('GET /%s', (name, { path, nameOf, change, behind, foreign = '/keys?limit=1' }) => {
   const more = path.includes('?') ? '&' : '?'
 
   it('has all at once when nothing is said, in order, and page by page the same', async () => {
@@ -150,8 +178,7 @@ describe.each(Object.entries(LISTS))('GET /%s', (name, { path, nameOf, change, b
   })
 
   it('refuses a cursor of another list, one that is none, and pages that are too large', async () => {
-    const other = name === 'keys' ? '/queues?namespace=lines&limit=1' : '/keys?limit=1'
-    const { cursor } = await pageAt(other, () => '')
+    const { cursor } = await pageAt(foreign, () => '')
     expect(cursor).toBeTypeOf('string')
     for (const [query, pointer, detail] of [
       [`cursor=${cursor}`, '/cursor', /not a cursor of this list: send the one of the answer before/],

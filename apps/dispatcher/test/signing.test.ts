@@ -2,7 +2,7 @@ import { createPublicKey, verify } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { IssuedSecret, SigningSecret } from '@millrace/contracts'
+import { type IssuedSecret, type Problem, type SigningSecret, STORE_LIMITS } from '@millrace/contracts'
 import { readLogRange, registryPartition } from '@millrace/streams'
 import { eventually, type ReceivedRequest } from '@millrace/testkit'
 import { Webhook } from 'standardwebhooks'
@@ -131,6 +131,27 @@ describe('a signing secret', () => {
     expect(left).toEqual({ ...first, secret: undefined })
     expect(await revoke(namespace, first.id)).toMatchObject({ status: 409, body: { code: 'secret.last' } })
     expect(await revoke(namespace, second.id)).toMatchObject({ status: 404, body: { code: 'secret.unknown' } })
+  })
+
+  it('has one other of its kind beside it at most, whoever asks at once, so that their list needs no pages', async () => {
+    const namespace = await rig.service([{ name: 'mail' }])
+    const path = `/services/${namespace}/secrets`
+    const most = STORE_LIMITS.signingSecrets.value
+    const kinds = ['hmac', 'ed25519']
+    const asked = kinds.flatMap((kind) => Array.from({ length: most + 2 }, () => kind))
+    const answers = await Promise.all(
+      asked.map((kind) => rig.client.call<Problem>('POST', `${path}/rotate`, { body: { kind } })),
+    )
+    const taken = kinds.flatMap((kind) => Array.from({ length: most }, () => kind)).toSorted()
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(taken.length)
+    const refused = answers.filter(({ status }) => status !== 201)
+    expect(new Set(refused.map(({ body }) => body.code))).toEqual(new Set(['secret.rotating']))
+    expect((await list(namespace)).map(({ kind }) => kind).toSorted()).toEqual(taken)
+    for (const kind of kinds) await rotate(namespace, { kind, graceSeconds: 0 })
+    for (const kind of kinds) await rotate(namespace, { kind })
+    expect((await list(namespace)).map(({ kind }) => kind).toSorted()).toEqual(taken)
+    const paged = await rig.client.call<Problem>('GET', `${path}?limit=1`)
+    expect([paged.status, paged.body.code]).toEqual([422, 'request.invalid'])
   })
 
   it('is dropped at once where the new one is to have no other beside it', async () => {

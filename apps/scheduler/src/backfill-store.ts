@@ -91,12 +91,10 @@ export async function findBackfill(
   return state.namespace === namespace && state.schedule === name ? { partition, address, text, state } : undefined
 }
 
-/** Those of a schedule, the newest first. */
+/** Those of a schedule, in no order. */
 export async function listBackfills({ partition, namespace, name }: Schedule): Promise<BackfillState[]> {
   const states = (await readBackfills(partition)).map((text) => JSON.parse(text) as BackfillState)
-  return states
-    .filter((state) => state.namespace === namespace && state.schedule === name)
-    .sort((a, b) => (`${a.startedAt} ${a.id}` < `${b.startedAt} ${b.id}` ? 1 : -1))
+  return states.filter((state) => state.namespace === namespace && state.schedule === name)
 }
 
 /** Stop a backfill, whatever step it is at; one that is over stays as it is. */

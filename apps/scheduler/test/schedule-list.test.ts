@@ -1,4 +1,4 @@
-import type { Problem } from '@millrace/contracts'
+import type { Backfill, Problem } from '@millrace/contracts'
 import { eventually, type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { declare, schedulerOn } from './fixture.ts'
@@ -63,5 +63,57 @@ describe('GET /schedules', () => {
         status: 422,
         errors: [{ pointer: '/cursor', detail: expect.stringMatching(/not a cursor of this list: send/) }],
       })
+  })
+})
+
+describe('GET /schedules/{ns}/{name}/backfills', () => {
+  const RANGE = { from: '2026-03-01T00:00:00Z', to: '2026-03-02T00:00:00Z', again: true }
+  const pathOf = (name: string) => `/schedules/filled/${name}/backfills`
+  const begin = async (name: string, backfillId: string) => {
+    const body = { ...RANGE, backfillId, who: 'ada' }
+    expect((await running.client.call('POST', pathOf(name), { body })).status).toBe(202)
+  }
+  const page = async (name: string, query: string) => {
+    const { status, body } = await running.client.call<{ backfills: Backfill[]; cursor?: string }>(
+      'GET',
+      `${pathOf(name)}?${query}`,
+    )
+    expect(status, JSON.stringify(body)).toBe(200)
+    return { ids: body.backfills.map(({ id }) => id), cursor: body.cursor }
+  }
+  const refusal = async (query: string) => (await running.client.call<Problem>('GET', `${pathOf('a')}?${query}`)).body
+
+  beforeAll(async () => {
+    await declareAll('filled', ['a', 'b'])
+    await eventually(async () => expect((await list('namespace=filled')).names).toHaveLength(2))
+    // Of two that began in one millisecond the one with the higher id is first.
+    for (const id of ['w', 'x', 'y', 'z']) await begin('a', id)
+    for (const id of ['of-b', 'of-b-too']) await begin('b', id)
+  })
+
+  it('has all at once, the newest first, and page by page the same', async () => {
+    expect(await page('a', '')).toEqual({ ids: ['z', 'y', 'x', 'w'], cursor: undefined })
+    const first = await page('a', 'limit=3')
+    expect(first.ids).toEqual(['z', 'y', 'x'])
+    expect(await page('a', `limit=3&cursor=${first.cursor}`)).toEqual({ ids: ['w'], cursor: undefined })
+  })
+
+  it('neither repeats nor loses what stayed when another one begins between pages', async () => {
+    const first = await page('a', 'limit=2')
+    await begin('a', 'zz')
+    expect((await page('a', `cursor=${first.cursor}`)).ids).toEqual(['x', 'w'])
+    expect((await page('a', 'limit=1')).ids).toEqual(['zz'])
+  })
+
+  it('refuses a cursor of another schedule or none, and pages that are too large', async () => {
+    const { cursor: ofAnother } = await page('b', 'limit=1')
+    expect(ofAnother).toBeTypeOf('string')
+    for (const cursor of [ofAnother, 'garbage'])
+      expect(await refusal(`cursor=${cursor}`)).toMatchObject({
+        status: 422,
+        errors: [{ pointer: '/cursor', detail: expect.stringMatching(/not a cursor of this list: send/) }],
+      })
+    for (const limit of [0, 1001])
+      expect(await refusal(`limit=${limit}`)).toMatchObject({ status: 422, errors: [{ pointer: '/limit' }] })
   })
 })

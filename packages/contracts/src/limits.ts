@@ -58,7 +58,7 @@ export const REQUEST_LIMITS = limits({
   pageItems: {
     value: 1000,
     unit: '',
-    of: 'items of a page (`limit`); without a word 100, and all 1,000 of services, queues, schedules, subscriptions, keys and holds',
+    of: 'items of a page (`limit`); without a word 100, and all 1,000 of services, queues, schedules, backfills, subscriptions, replays, keys and holds',
     past: '422',
   },
   waitSeconds: { value: 60, unit: '', of: 'seconds that an answer waits (`wait`); 30 at `GET /events`', past: '422' },
@@ -81,6 +81,13 @@ export const STORE_LIMITS = limits({
   schedules: { value: 1000, unit: '', of: 'schedules of a namespace', past: '422 `manifest.invalid`' },
   // Each published event is held against every one of them that might want it.
   subscriptions: { value: 1000, unit: '', of: 'subscriptions of a namespace, however made', past: '422' },
+  // Every one of them lengthens each request. There are two kinds, so a list of four needs no pages.
+  signingSecrets: {
+    value: 2,
+    unit: '',
+    of: 'signing secrets of a kind that a namespace has at a time: four in all, which come in one answer',
+    past: '409 `secret.rotating`',
+  },
   eventTypes: { value: 1000, unit: '', of: 'declared events of a namespace', past: '422 `manifest.invalid`' },
   metricNames: {
     value: 200,

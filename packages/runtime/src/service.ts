@@ -42,9 +42,12 @@ export async function runService({ name, start }: ServiceOptions): Promise<void>
   }
 }
 
+/** What the store of the queues is refused with; its package is none of ours. */
+const FOR_A_PERSON: ReadonlySet<string> = new Set(['UnfitServerError', 'RedisUnreachableError'])
+
 /** What a person needs of a start-up error: the message when it was written for them, the stack when it was not. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message
-  if (error instanceof Error && error.name === 'UnfitServerError') return error.message
+  if (error instanceof Error && FOR_A_PERSON.has(error.name)) return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,3 +1,4 @@
+import { certificateAdvice } from '@millrace/contracts/certificate-advice'
 import { Redis, type RedisOptions } from 'ioredis'
 import { serverOf } from './cluster/server-of.ts'
 
@@ -68,33 +69,56 @@ export function connectSubscriber(options: Omit<ConnectionOptions, 'partition'>)
   )
 }
 
-/** Resolves when the connection can take commands; rejects after the deadline with the last error and the address. */
+/** Redis cannot be worked with; the message says why, and what to do where that is known. */
+export class RedisUnreachableError extends Error {
+  override readonly name = 'RedisUnreachableError'
+}
+
+/**
+ * Resolves when the connection can take commands. Rejects with RedisUnreachableError after the deadline, and at once when the server's
+ * certificate is refused: a server that starts is worth waiting for, a certificate stays what it is.
+ */
 export async function whenReady(redis: Redis, { timeoutMs }: { timeoutMs: number }): Promise<void> {
   if (redis.status === 'ready') return
   let lastError: Error | undefined
-  const onError = (error: Error) => {
-    lastError = error
-  }
-  redis.on('error', onError)
+  let timer: NodeJS.Timeout | undefined
+  let onError: (error: Error) => void = () => undefined
   try {
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () =>
-          reject(
-            new Error(`Redis did not answer within ${timeoutMs} ms: ${lastError?.message ?? 'no connection'}`, {
-              cause: lastError,
-            }),
-          ),
-        timeoutMs,
-      )
-      redis.once('ready', () => {
-        clearTimeout(timer)
-        resolve()
-      })
+      onError = (error) => {
+        lastError = error
+        const advice = certificateAdvice(error)
+        if (advice) reject(refusedCertificate(error, advice))
+      }
+      redis.on('error', onError)
+      redis.once('ready', resolve)
+      timer = setTimeout(() => reject(silent(lastError, timeoutMs)), timeoutMs)
     })
   } finally {
+    clearTimeout(timer)
     redis.off('error', onError)
   }
+}
+
+function refusedCertificate(error: Error, advice: string): RedisUnreachableError {
+  return new RedisUnreachableError(`The certificate of Redis was refused: ${error.message}. ${advice}`, {
+    cause: error,
+  })
+}
+
+const NO_CONNECTION = 'no connection'
+/**
+ * What one end says in plain text and the other takes for TLS looks like a server that hangs up, or is silent. Of sentinels the client
+ * says no more than that their connections were closed, also when it was for a certificate.
+ */
+const MAY_BE_TLS = new RegExp(`${NO_CONNECTION}|ECONNRESET|ETIMEDOUT|EPIPE|SSL|TLS|sentinels are unreachable`)
+const ABOUT_TLS =
+  'If it is there: the URL has to begin with rediss:// where its port speaks TLS, and with redis:// where it does not; its certificate has to be trusted (NODE_EXTRA_CA_CERTS), and of clients it must not ask for one (tls-auth-clients no)'
+
+function silent(error: Error | undefined, timeoutMs: number): RedisUnreachableError {
+  const says = (error?.message ?? NO_CONNECTION).replace(/\.$/, '')
+  const hint = MAY_BE_TLS.test(says) ? `. ${ABOUT_TLS}` : ''
+  return new RedisUnreachableError(`Redis did not answer within ${timeoutMs} ms: ${says}${hint}`, { cause: error })
 }
 
 function create(options: ConnectionOptions, client: RedisOptions, { anyNode = false } = {}): Redis {
@@ -109,9 +133,11 @@ function create(options: ConnectionOptions, client: RedisOptions, { anyNode = fa
   }
   const server = serverOf(options, { anyNode })
   const redis = typeof server === 'string' ? new Redis(server, common) : new Redis({ ...common, ...server })
-  redis.on('error', (error: Error) =>
-    log?.warn({ event: 'redis.connection_error', role, error: error.message }, 'redis connection error'),
-  )
+  redis.on('error', (error: Error) => {
+    const fix = certificateAdvice(error)
+    const fields = { event: 'redis.connection_error', role, error: error.message, ...(fix && { fix }) }
+    log?.warn(fields, 'redis connection error')
+  })
   redis.once('ready', () => redis.on('ready', () => onReconnect?.()))
   const pinging = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(() => undefined)

@@ -20,6 +20,7 @@ export {
   connectSubscriber,
   isConnectionError,
   isOutOfMemory,
+  RedisUnreachableError,
   whenReady,
 } from './connection.ts'
 export { type Connections, openConnections } from './connections.ts'

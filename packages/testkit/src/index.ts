@@ -19,6 +19,7 @@
  * ```
  */
 export { asyncApiFaults, followReference } from './asyncapi.ts'
+export { type Certificate, type CertificateAuthority, createCertificateAuthority } from './certificate-authority.ts'
 export { type ChildExit, type ChildHandle, type StartProcessOptions, startProcess } from './child-process.ts'
 export { type EventuallyOptions, eventually } from './eventually.ts'
 export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'

@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { text } from 'node:stream/consumers'
+import type { Certificate } from './certificate-authority.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
 import { type Behaviour, play, type ReceivedRequest, type ScriptedBehaviour } from './receiver-behaviour.ts'
 
 /** A real HTTP server that records what it gets and behaves, path by path, as a test says. */
 export interface Receiver {
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`, and with a certificate `https://localhost:<port>` */
   readonly url: string
   readonly port: number
   /**
@@ -32,9 +35,9 @@ const MAX_START_TRIES = 5
 // All paths together, in the map of counts by path. No path begins with a space.
 const ALL = ' all'
 
-export async function startReceiver(): Promise<Receiver> {
+export async function startReceiver({ certificate }: { certificate?: Certificate } = {}): Promise<Receiver> {
   for (let tries = 1; ; tries++) {
-    const receiver = new ScriptedReceiver(await freePort())
+    const receiver = new ScriptedReceiver(await freePort(), certificate)
     try {
       await receiver.reopen()
       return receiver
@@ -53,10 +56,13 @@ class ScriptedReceiver implements Receiver {
   readonly #requests: ReceivedRequest[] = []
   readonly #inFlight = new Map<string, { now: number; max: number }>()
 
-  constructor(port: number) {
+  constructor(port: number, certificate: Certificate | undefined) {
     this.port = port
-    this.url = `http://127.0.0.1:${port}`
-    this.#server = createServer((request, response) => void this.#handle(request, response))
+    this.url = certificate ? `https://localhost:${port}` : `http://127.0.0.1:${port}`
+    const handle = (request: IncomingMessage, response: ServerResponse) => void this.#handle(request, response)
+    this.#server = certificate
+      ? createTlsServer({ cert: readFileSync(certificate.certFile), key: readFileSync(certificate.keyFile) }, handle)
+      : createServer(handle)
     // Long, so that no test meets a connection which the server happened to close for idling.
     this.#server.keepAliveTimeout = 60_000
   }

@@ -67,7 +67,7 @@ function connect(
   { max, statementTimeoutMs, readOnly }: { max: number; statementTimeoutMs: number; readOnly: boolean },
 ): Kysely<AuditDatabase> {
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString: verified(url),
     application_name: 'millrace-audit',
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -97,6 +97,15 @@ function connect(
     },
   })
   return new Kysely<AuditDatabase>({ dialect })
+}
+
+/**
+ * Whoever asks for encryption asks who it is that answers. The driver takes these modes for `verify-full`, with a warning that a later
+ * one will not; `uselibpqcompat` is how it is asked for what they mean elsewhere.
+ */
+function verified(url: string): string {
+  if (/[?&]uselibpqcompat=true(&|$)/.test(url)) return url
+  return url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/, '$1verify-full')
 }
 
 /** A client whose queries reject with `StoreError`. */

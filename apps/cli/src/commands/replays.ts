@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Replay } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { call, callAll } from '../http.ts'
 import { print, table } from '../output.ts'
 import { type CommonOptions, currentUser, urlOf, withCommonOptions } from './options.ts'
 import { subscriptionPath } from './subscription-path.ts'
@@ -57,10 +57,14 @@ async function untilOver(url: string, asked: Replay): Promise<Replay> {
   let replay = asked
   while (replay.state === 'running') {
     await delay(LOOK_MS)
-    const { replays } = await call<{ replays: Replay[] }>(url, `${subscriptionPath(asked.subscription)}/replays`)
+    const replays = await replaysOf(url, asked.subscription)
     replay = replays.find(({ id }) => id === asked.id) ?? replay
   }
   return replay
+}
+
+function replaysOf(url: string, subscription: string): Promise<Replay[]> {
+  return callAll(url, `${subscriptionPath(subscription)}/replays`, 'replays')
 }
 
 /** `millrace subscriptions replays|stop`. */
@@ -69,12 +73,12 @@ export function addReplays(parent: Command): void {
     .description('replays into a subscription, the newest first')
     .addHelpText('after', '\nExample:\n  $ millrace subscriptions replays my-service.paid-orders')
     .action(async (id: string, options: CommonOptions) => {
-      const answer = await call<{ replays: Replay[] }>(urlOf('dispatcher', options), `${subscriptionPath(id)}/replays`)
-      const rows = answer.replays.map(({ id: replay, state, from, to, replayed, ratePerSecond, startedAt }) => [
+      const replays = await replaysOf(urlOf('dispatcher', options), id)
+      const rows = replays.map(({ id: replay, state, from, to, replayed, ratePerSecond, startedAt }) => [
         ...[replay, state, from, to, String(replayed), String(ratePerSecond), startedAt],
       ])
       const text = table(['REPLAY', 'STATE', 'FROM', 'TO', 'REPLAYED', 'A SECOND', 'STARTED AT'], rows)
-      print(answer, { json: options.json ?? false, text: rows.length === 0 ? 'No replays.' : text })
+      print({ replays }, { json: options.json ?? false, text: rows.length === 0 ? 'No replays.' : text })
     })
   withCommonOptions(parent.command('stop <replay>'), 'dispatcher')
     .description('stop a replay; what it has put into the queue is delivered')

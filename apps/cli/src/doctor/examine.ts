@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRedisUrl } from '@millrace/contracts'
+import { certificateAdvice } from '@millrace/contracts/certificate-advice'
 import { isLoopback } from '@millrace/runtime'
 import { clusterServers, connect, whenReady } from '@millrace/streams'
 import type { Config } from '../config.ts'
@@ -51,8 +52,9 @@ async function examineRedis(config: Config): Promise<{ findings: Finding[]; redi
       : await checkRedis(redis, { isLocal: isLocal(url) })
     return { findings, redisAheadMs: await redisAheadMs(redis) }
   } catch (error) {
-    const says = (error as Error).message
-    return { findings: [fail('redis', says, 'Start Redis, or correct REDIS_URL.')], redisAheadMs: 0 }
+    const { message: says, cause } = error as Error
+    const fix = certificateAdvice(cause) ?? 'Start Redis, or correct REDIS_URL.'
+    return { findings: [fail('redis', says, fix)], redisAheadMs: 0 }
   } finally {
     redis.disconnect()
   }

@@ -3,14 +3,17 @@ import {
   bySchema,
   comparePositions,
   moveRequestSchema,
+  nextPageSchema,
   ProblemError,
   problemSchema,
   queueAddress,
+  type Replay,
   replayRequestSchema,
   replaySchema,
+  wholePageSchema,
 } from '@millrace/contracts'
 import { startPositions } from '@millrace/engine'
-import type { AppServer, Clock } from '@millrace/runtime'
+import { type AppServer, type Clock, type ListOrder, pageOf } from '@millrace/runtime'
 import {
   fullAddress,
   logEnds,
@@ -112,12 +115,18 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       schema: {
         summary: 'Replays of a subscription, the last first',
         params,
-        response: { 200: z.object({ replays: z.array(replaySchema) }), 404: problemSchema },
+        querystring: wholePageSchema,
+        response: {
+          200: z.object({ replays: z.array(replaySchema), ...nextPageSchema }),
+          404: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request) => {
       const { address, partition } = await find(deps, request.params.id)
-      return { replays: await listReplays(partition, address) }
+      const { items, ...next } = pageOf(await listReplays(partition, address), newestFirst(address), request.query)
+      return { replays: items, ...next }
     },
   )
 
@@ -137,6 +146,11 @@ export function addReplayRoutes(server: AppServer, deps: ReplayDeps): void {
       return toReplay(await stopReplay(deps.partitions, { id: request.params.id, by }))
     },
   )
+}
+
+/** The name of the list has the subscription in it: by its time a replay of another one would be taken for a place in this. */
+function newestFirst(address: string): ListOrder<Replay> {
+  return { list: `replays ${address}`, keyOf: ({ startedAt, id }) => [startedAt, id], descending: true }
 }
 
 async function find({ registry, partitions }: ReplayDeps, id: string) {

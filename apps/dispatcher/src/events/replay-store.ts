@@ -83,11 +83,10 @@ export async function findReplay(partitions: Partitions, id: string): Promise<Kn
   return found.find((known) => known !== undefined)
 }
 
-/** Those of a subscription, the last first. */
+/** Those of a subscription, in no order. */
 export async function listReplays(partition: Partition, address: string): Promise<Replay[]> {
   const all = (await readReplays(partition)).map((text) => JSON.parse(text) as StoredReplay)
-  const mine = all.filter((replay) => replay.address === address)
-  return mine.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt)).map(toReplay)
+  return all.filter((replay) => replay.address === address).map(toReplay)
 }
 
 export function toReplay(stored: StoredReplay): Replay {

@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { backfillRequestSchema, backfillSchema, bySchema, ProblemError, problemSchema } from '@millrace/contracts'
-import type { AppServer } from '@millrace/runtime'
+import {
+  backfillRequestSchema,
+  backfillSchema,
+  bySchema,
+  nextPageSchema,
+  ProblemError,
+  problemSchema,
+  wholePageSchema,
+} from '@millrace/contracts'
+import type { BackfillState } from '@millrace/engine'
+import { type AppServer, type ListOrder, pageOf } from '@millrace/runtime'
 import type { Partitions, RegistryView } from '@millrace/streams'
 import { z } from 'zod'
 import { beginBackfill, findBackfill, listBackfills, stopKnown, toBackfill } from '../backfill-store.ts'
@@ -51,12 +60,18 @@ export function addBackfillRoutes(server: AppServer, deps: BackfillRouteDeps): v
       schema: {
         summary: 'Backfills of a schedule, the newest first',
         params: scheduleParams,
-        response: { 200: z.object({ backfills: z.array(backfillSchema) }), 404: problemSchema },
+        querystring: wholePageSchema,
+        response: {
+          200: z.object({ backfills: z.array(backfillSchema), ...nextPageSchema }),
+          404: problemSchema,
+          422: problemSchema,
+        },
       },
     },
     async (request) => {
       const schedule = await findSchedule(deps, request.params)
-      return { backfills: (await listBackfills(schedule)).map(toBackfill) }
+      const { items, ...next } = pageOf(await listBackfills(schedule), newestFirst(schedule.address), request.query)
+      return { backfills: items.map(toBackfill), ...next }
     },
   )
 
@@ -90,4 +105,9 @@ export function addBackfillRoutes(server: AppServer, deps: BackfillRouteDeps): v
       return toBackfill(await stopKnown(schedule, { id: request.params.id, by, keep: deps.keep }))
     },
   )
+}
+
+/** The name of the list has the schedule in it: by its time a backfill of another one would be taken for a place in this. */
+function newestFirst(address: string): ListOrder<BackfillState> {
+  return { list: `backfills ${address}`, keyOf: ({ startedAt, id }) => [startedAt, id], descending: true }
 }

@@ -15,7 +15,11 @@ export function createDeliveryLog(log: PullLog | undefined, tell: Tell): Deliver
     info: say('info'),
     warn(fields, message) {
       if (fields.event === 'redis.connection_error')
-        tell(new MillraceError(`Redis: ${String(fields.error)}`, { code: 'sdk.redis_unavailable' }))
+        tell(
+          new MillraceError(`Redis: ${String(fields.error)}${fields.fix ? `. ${fields.fix}` : ''}`, {
+            code: 'sdk.redis_unavailable',
+          }),
+        )
       warn(fields, message)
     },
     error(fields, message) {
