@@ -77,7 +77,8 @@ async function produce(queue: Queue, isOver: () => boolean): Promise<void> {
     await eventually(
       async () => {
         const answer = await send('POST', ...REQUESTS[queue](n))
-        if (answer.status === 202) return true
+        // 200 where the first answer was lost: it was accepted then.
+        if (answer.ok) return true
         const { code } = (await answer.json()) as Problem
         refusals.push(`${answer.status} ${code} ${answer.headers.get('retry-after')}`)
         return false

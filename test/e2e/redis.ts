@@ -107,7 +107,10 @@ function ofSentinels(watched: RedisSentinels): StoreServer {
     clients: async () => [await client()],
     clientOf: client,
     flush: async () => (await watched.primary()).flush(),
-    killPrimaryOf: () => watched.killPrimary(),
+    async killPrimaryOf() {
+      const restart = await watched.killPrimary()
+      return () => restart({ asReplica: true })
+    },
     killAll: () => watched.killAll(),
     async lock({ redis, sentinel }) {
       await askForPassword([await client()], redis)

@@ -20,8 +20,11 @@ export interface RedisSentinels {
   readonly servers: readonly RedisServer[]
   /** Who is the primary, as the first sentinel says it. */
   primary(): Promise<RedisServer>
-  /** `kill -9` of the primary; the answer starts it again as a replica, once the other one has taken over and is in step with it. */
-  killPrimary(): Promise<() => Promise<void>>
+  /**
+   * `kill -9` of the primary; the answer starts it again, once the other one has taken over, and resolves when it is in step. It comes back
+   * as the primary that it was, and sentinels take ten seconds to make it a replica, unless it is started as one.
+   */
+  killPrimary(): Promise<(options?: { readonly asReplica?: boolean }) => Promise<void>>
   /** Puts the replica in the place of a primary that is well, as an operator does before maintenance. */
   switchOver(): Promise<void>
   /** Has the sentinels ask new connections for this password. */
@@ -113,12 +116,12 @@ class Watched implements RedisSentinels {
     return found
   }
 
-  async killPrimary(): Promise<() => Promise<void>> {
+  async killPrimary(): Promise<(options?: { readonly asReplica?: boolean }) => Promise<void>> {
     const primary = await this.primary()
     await primary.kill()
-    return async () => {
-      await this.#untilReplaced(primary)
-      await primary.restart()
+    return async ({ asReplica = false } = {}) => {
+      const { port } = await this.#untilReplaced(primary)
+      await primary.restart(asReplica ? { settings: { replicaof: `127.0.0.1 ${port}` } } : {})
       await this.untilInStep()
     }
   }
@@ -130,10 +133,14 @@ class Watched implements RedisSentinels {
     await this.untilInStep()
   }
 
-  async #untilReplaced(primary: RedisServer): Promise<void> {
-    await eventually(async () => (await this.primary()) !== primary, {
-      ...{ timeoutMs: TAKE_OVER_MS, intervalMs: 50, what: 'the replica to take over' },
-    })
+  #untilReplaced(primary: RedisServer): Promise<RedisServer> {
+    return eventually(
+      async () => {
+        const now = await this.primary()
+        return now !== primary && now
+      },
+      { timeoutMs: TAKE_OVER_MS, intervalMs: 50, what: 'the replica to take over' },
+    )
   }
 
   async setSentinelPassword(password: string): Promise<void> {
