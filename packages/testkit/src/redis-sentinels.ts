@@ -25,8 +25,11 @@ export interface RedisSentinels {
    * as the primary that it was, and sentinels take ten seconds to make it a replica, unless it is started as one.
    */
   killPrimary(): Promise<(options?: { readonly asReplica?: boolean }) => Promise<void>>
-  /** Puts the replica in the place of a primary that is well, as an operator does before maintenance. */
-  switchOver(): Promise<void>
+  /**
+   * Puts the replica in the place of a primary that is well, as an operator does before maintenance; the answer is the one that was
+   * replaced, which takes itself for a primary for ten more seconds.
+   */
+  switchOver(): Promise<RedisServer>
   /** Has the sentinels ask new connections for this password. */
   setSentinelPassword(password: string): Promise<void>
   /** Resolves when one server is the primary and the other has what it has. */
@@ -126,11 +129,12 @@ class Watched implements RedisSentinels {
     }
   }
 
-  async switchOver(): Promise<void> {
+  async switchOver(): Promise<RedisServer> {
     const primary = await this.primary()
-    await this.#askFirst('FAILOVER', NAME)
+    // A replica that has just come up is none to promote until the sentinel has asked it again.
+    await eventually(() => this.#askFirst('FAILOVER', NAME), { intervalMs: 100, what: 'a failover to begin' })
     await this.#untilReplaced(primary)
-    await this.untilInStep()
+    return primary
   }
 
   #untilReplaced(primary: RedisServer): Promise<RedisServer> {
