@@ -10,17 +10,19 @@ interface Selection {
 
 const pathsOf = (...names: readonly string[]) => names.map((name) => `test/e2e/${name}.test.ts`)
 
-/** `up` is about the Redis that `millrace up` starts and keeps; `partitions-away` starts its own cluster in every run. */
-const NOT_ON_SEVERAL = pathsOf('up', 'partitions-away')
+/** Starts its own cluster in every run. */
+const PARTITIONS_AWAY = 'partitions-away'
 
 export const SELECTIONS: Readonly<Record<RedisKind, Selection>> = {
   single: { inNpmTest: [], notHere: [] },
   // Each of them works with many partitions in another way.
   cluster: {
     inNpmTest: pathsOf('accountability', 'events-cli', 'pull', 'schedules', 'seeds'),
-    notHere: NOT_ON_SEVERAL,
+    // `up` is about the Redis that `millrace up` starts and keeps.
+    notHere: pathsOf('up', PARTITIONS_AWAY),
   },
-  sentinel: { inNpmTest: pathsOf('failover'), notHere: pathsOf('partitions-away') },
+  // All others meet one primary there, as everywhere; this one sees it replaced.
+  sentinel: { inNpmTest: pathsOf('failover'), notHere: pathsOf(PARTITIONS_AWAY) },
 }
 
 /** The environment by which the projects of the vitest configurations tell a test where it runs. */
