@@ -36,8 +36,9 @@ function startWatch(address: SentinelAddress): Watch {
   const onSwitch = (message: string) => {
     const [name, , , host, port] = message.split(' ')
     if (name !== address.name) return
-    // One that is not ready is just asking where the primary is.
-    for (const redis of connections) if (redis.status === 'ready' && !isAt(redis, host, port)) redis.disconnect(true)
+    // Any other is just asking where the primary is.
+    const connected = [...connections].filter(({ status }) => status === 'connect' || status === 'ready')
+    for (const redis of connected) if (!isAt(redis, host, port)) redis.disconnect(true)
   }
   const listeners = address.sentinels.map((sentinel) => listen(new Redis(listenerOptions(address, sentinel)), onSwitch))
   return {
