@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import { CLUSTER_SELECTION } from './test/e2e/on-cluster.ts'
+import { type RedisKind, SELECTIONS, toldOf } from './test/e2e/redis-kinds.ts'
 
 // One configuration for the whole house. Every test file starts the real servers it needs, so files are independent
 // and run side by side; within a file tests run in order.
@@ -29,15 +29,13 @@ export default defineConfig({
           ],
         },
       },
-      // The same once more on a Redis Cluster.
-      {
-        extends: true,
-        test: {
-          name: 'cluster',
-          env: { TEST_REDIS_KIND: 'cluster' },
-          include: CLUSTER_SELECTION,
-        },
-      },
+      // Some of them once more, on several Redis servers.
+      ...Object.entries(SELECTIONS)
+        .filter(([, { inNpmTest }]) => inNpmTest.length > 0)
+        .map(([kind, { inNpmTest }]) => ({
+          extends: true as const,
+          test: { name: kind, env: toldOf(kind as RedisKind), include: [...inNpmTest] },
+        })),
     ],
   },
 })

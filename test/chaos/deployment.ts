@@ -1,6 +1,5 @@
 import { type Connections, openConnections } from '@millrace/streams'
 import {
-  eventually,
   type FaultProxy,
   type RedisServer,
   startRedis,
@@ -39,8 +38,6 @@ export interface Network {
 
 const DURABLE = { appendonly: true, appendfsync: 'always' } as const
 const CLUSTER_PARTITIONS = 16
-/** A failover takes a second or two; a replica that has to read everything again takes as long as there is data. */
-const FAILOVER_MS = 60_000
 
 export function startDeployment(kind: DeploymentKind): Promise<Deployment> {
   switch (kind) {
@@ -77,18 +74,7 @@ async function startClustered(): Promise<Deployment> {
   return {
     ...{ kind: 'cluster', url, partitions: CLUSTER_PARTITIONS, server: cluster.nodes[0] as RedisServer },
     look: () => look(url),
-    async killPrimary(random) {
-      const log = anyLog(random)
-      const primary = await cluster.primaryOf(log)
-      await primary.kill()
-      return async () => {
-        await eventually(async () => (await cluster.primaryOf(log)) !== primary, {
-          ...{ timeoutMs: FAILOVER_MS, intervalMs: 50, what: 'the replica to take over' },
-        })
-        await primary.restart()
-        await cluster.untilJoined()
-      }
-    },
+    killPrimary: (random) => cluster.killPrimaryOf(anyLog(random)),
     async network(random) {
       const primary = await cluster.primaryOf(anyLog(random))
       return { proxy: cluster.proxyOf(primary), untilWhole: () => cluster.untilJoined() }
@@ -109,17 +95,7 @@ async function startWatched(): Promise<Deployment> {
   return {
     ...{ kind: 'sentinel', url, partitions: 1, server: watched.servers[0] as RedisServer },
     look: () => look(url),
-    async killPrimary() {
-      const primary = await watched.primary()
-      await primary.kill()
-      return async () => {
-        await eventually(async () => (await watched.primary()) !== primary, {
-          ...{ timeoutMs: FAILOVER_MS, intervalMs: 50, what: 'the replica to take over' },
-        })
-        await primary.restart()
-        await watched.untilInStep()
-      }
-    },
+    killPrimary: () => watched.killPrimary(),
     network: noNetwork,
     moveSlot: async () => undefined,
     stop: () => watched.stop(),

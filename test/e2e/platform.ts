@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ChildHandle, freePort, startProcess } from '@millrace/testkit'
-import { isOnCluster, startStore } from './redis.ts'
+import { type StoreServer, startStore } from './redis.ts'
+import { redisKind } from './redis-kinds.ts'
 
 export const MILLRACE = new URL('../../apps/cli/bin/millrace.mjs', import.meta.url)
 
 /**
- * Where a platform of a test lives: its own data folder and its own ports, the same after a restart. Where the run is on a cluster, that
- * as well; else `millrace up` starts a server of its own.
+ * Where a platform of a test lives: its own data folder and its own ports, the same after a restart. Where the run is on several servers,
+ * those as well; else `millrace up` starts a server of its own.
  */
 export interface Place {
   readonly home: string
@@ -22,15 +23,16 @@ export interface Place {
   remove(): Promise<void>
 }
 
-export async function findPlace(): Promise<Place> {
+/** @param of `store`: the one to run on, whatever the run is on; whoever started it stops it. */
+export async function findPlace(of: { readonly store?: StoreServer } = {}): Promise<Place> {
   const home = mkdtempSync(join(tmpdir(), 'millrace-e2e-'))
   const [dispatcher, scheduler, audit, example] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
-  const store = isOnCluster() ? await startStore({ appendonly: true }) : undefined
+  const own = of.store || redisKind() === 'single' ? undefined : await startStore({ appendonly: true })
   const url = (port: number) => `http://127.0.0.1:${port}`
   return {
     home,
     env: {
-      ...store?.env,
+      ...(of.store ?? own)?.env,
       MILLRACE_HOME: home,
       MILLRACE_DISPATCHER_PORT: String(dispatcher),
       MILLRACE_SCHEDULER_PORT: String(scheduler),
@@ -39,7 +41,7 @@ export async function findPlace(): Promise<Place> {
     },
     urls: { dispatcher: url(dispatcher), scheduler: url(scheduler), audit: url(audit), example: url(example) },
     async remove() {
-      await store?.stop()
+      await own?.stop()
       rmSync(home, { recursive: true, force: true })
     },
   }

@@ -18,6 +18,7 @@ import { redisContents } from './redis-contents.ts'
 // Each is planted where a real one would be, and none of them may be in any line.
 const SECRETS = {
   redisPassword: 'redis-password-9f31',
+  sentinelPassword: 'sentinel-password-8e24',
   databasePassword: 'database-password-4c02',
   apiKey: 'api-key-77aa1',
   cookie: 'session-cookie-5e5e5',
@@ -39,6 +40,7 @@ let signingSecret = ''
 let direct: Awaited<ReturnType<StoreServer['clients']>>
 const APPS = ['dispatcher', 'scheduler', 'audit'] as const
 let redis: StoreServer
+let redisUrl = ''
 let postgres: PostgresServer
 let worker: Receiver
 const apps: ChildHandle[] = []
@@ -53,7 +55,7 @@ async function startApp(name: (typeof APPS)[number], env: Record<string, string>
       // The most that can be said.
       LOG_LEVEL: 'trace',
       ...redis.env,
-      REDIS_URL: redis.url.replace('://', `://default:${SECRETS.redisPassword}@`),
+      REDIS_URL: redisUrl,
       [`MILLRACE_${name.toUpperCase()}_PORT`]: String(port),
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
       OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${SECRETS.collectorKey}`,
@@ -108,7 +110,7 @@ beforeAll(async () => {
   postgres = await startPostgres()
   worker = await startReceiver()
   direct = await redis.clients()
-  for (const client of direct) await client.config('SET', 'requirepass', SECRETS.redisPassword)
+  redisUrl = await redis.lock({ redis: SECRETS.redisPassword, sentinel: SECRETS.sentinelPassword })
   const database = new URL(await postgres.createDatabase())
   database.password = SECRETS.databasePassword
   await Promise.all([startApp('dispatcher'), startApp('scheduler'), startApp('audit', { DATABASE_URL: database.href })])
@@ -242,7 +244,7 @@ describe('the log files at their most talkative', () => {
     await eventually(() => /connection_refused|ECONNREFUSED/.test(output()))
 
     // Both stores away: their errors name what could not be reached.
-    await Promise.all([redis.kill(), postgres.kill()])
+    await Promise.all([redis.killAll(), postgres.kill()])
     await call('POST', `${urls.dispatcher}/jobs`, { ...job, idempotencyKey: undefined })
     await call('POST', `${urls.audit}/v1/events/emit`, emit)
     await eventually(() => /redis\.connection_error/.test(output()) && /recorder\.failed|store/.test(output()))

@@ -34,7 +34,8 @@ beforeAll(async () => {
   redis = connect({ url: server.url, role: 'test' })
   await whenReady(redis, { timeoutMs: 5000 })
   partition = createPartitions(redis, 1).of('')
-  consumer = await joinPartition({ partition, ttlMs: 60_000, logger, onEnd: () => undefined })
+  const on = { onReconnect: () => undefined, onEnd: () => undefined }
+  consumer = await joinPartition({ partition, ttlMs: 60_000, logger, ...on })
   sender = createSender()
 })
 afterAll(async () => {

@@ -8,9 +8,9 @@ import type { DeliveryLog } from './attempt.ts'
  * One term of this process as one who delivers in a partition: a dispatcher, or the pull consumer of one queue.
  *
  * States: joined → (retired →) left, or → lost. While joined it claims and renews its lease. Lost: somebody took its jobs
- * over, so every attempt under way is ended; their settles would be refused. Retired: the answer to a claim never came,
- * so entries may be pending under this name that nobody knows; it claims no more, settles what it has, and leaves, which
- * hands the unknown ones over.
+ * over, so every attempt under way is ended; their settles would be refused. Retired: entries may be pending under this name
+ * that nobody knows, since the answer to a claim never came, or a failover has undone a settle; it claims no more, settles what
+ * it has, and leaves, which hands the unknown ones over.
  */
 export interface Consumer {
   readonly name: string
@@ -31,12 +31,15 @@ export interface ConsumerOptions {
   readonly logger: DeliveryLog
   /** The one queue that is pulled; its address stands before the name, which is how others know what the name may hold. */
   readonly pulls?: string
+  /** Its connection was lost and stands again: the server may be another one, which never heard of the last settles. */
+  onReconnect(): void
   /** The term is over: lost to somebody who took over, or left. */
   onEnd(lost: boolean): void
 }
 
 /** Join a partition; resolves when the lease is held. */
-export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: ConsumerOptions): Promise<Consumer> {
+export async function joinPartition(options: ConsumerOptions): Promise<Consumer> {
+  const { partition, ttlMs, logger, pulls, onEnd } = options
   const name = `${pulls === undefined ? '' : `${pulls}@`}${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   const lost = new AbortController()
   let held = 0
@@ -44,9 +47,14 @@ export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: 
   let left = false
   let renewal: Loop | undefined
 
+  // The lease may have lapsed meanwhile, and still be ours if nobody has taken over: so it is renewed at once.
+  const reconnected = () => {
+    renewal?.poke()
+    options.onReconnect()
+  }
   const stopRenewing = () => {
     if (!renewal) return
-    partition.redis.off('ready', renewal.poke)
+    partition.redis.off('ready', reconnected)
     void renewal.stop()
   }
   const leave = async () => {
@@ -88,8 +96,7 @@ export async function joinPartition({ partition, ttlMs, logger, pulls, onEnd }: 
         logger.error({ event: 'lease.renew_failed', err: error }, 'could not renew the lease')
     },
   })
-  // After a reconnect at once: the lease may have lapsed meanwhile, and still be ours if nobody has taken over.
-  partition.redis.on('ready', renewal.poke)
+  partition.redis.on('ready', reconnected)
 
   return {
     name,

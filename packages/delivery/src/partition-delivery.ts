@@ -86,6 +86,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
       ttlMs: deps.leaseMs,
       logger,
       ...(pulls !== undefined && { pulls }),
+      onReconnect: () => retire(joined),
       onEnd: (lost) => endTerm(joined, lost),
     })
     terms.add(joined)

@@ -1,5 +1,7 @@
+import { readRedisUrl } from '@millrace/contracts'
 import { certificateAdvice } from '@millrace/contracts/certificate-advice'
 import { Redis, type RedisOptions } from 'ioredis'
+import { leaveWhenReplaced } from './cluster/sentinel-watch.ts'
 import { serverOf } from './cluster/server-of.ts'
 
 /** What a connection tells about itself; a logger fits. */
@@ -133,6 +135,8 @@ function create(options: ConnectionOptions, client: RedisOptions, { anyNode = fa
   }
   const server = serverOf(options, { anyNode })
   const redis = typeof server === 'string' ? new Redis(server, common) : new Redis({ ...common, ...server })
+  const address = readRedisUrl(options.url)
+  if (address.kind === 'sentinel') leaveWhenReplaced(redis, options.url, address)
   redis.on('error', (error: Error) => {
     const fix = certificateAdvice(error)
     const fields = { event: 'redis.connection_error', role, error: error.message, ...(fix && { fix }) }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { eventually, type RedisSentinels, startRedisSentinels } from '@millrace/testkit'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
@@ -41,7 +42,7 @@ it('goes on with the replica that sentinels put in the place of a dead primary',
   expect(platform.durability.now()).toEqual({ durability: 'fsync', replicas: 1 })
 
   const dead = await watched.primary()
-  await dead.kill()
+  const bringBack = await watched.killPrimary()
   let after: string | undefined
   let refused = 0
   await eventually(async () => {
@@ -67,5 +68,22 @@ it('goes on with the replica that sentinels put in the place of a dead primary',
   })
   expect(new Set(reconnected)).toEqual(new Set(['commands', 'wakeups']))
   blocking.disconnect()
+  platform.close()
+  await bringBack({ asReplica: true })
+})
+
+it('leaves a primary that was replaced while it was well, before that knows of it', async () => {
+  const platform = await joinPlatform({
+    ...{ url: watched.url, role: 'test', partitions: 2, timeoutMs: 60_000 },
+    logger: { warn: () => undefined, error: () => undefined },
+  })
+  const { redis } = platform.partitions.all[0] as Partition
+  const replaced = await watched.switchOver()
+  const { port } = await watched.primary()
+  for (const connection of [redis, platform.subscriber])
+    await eventually(() => (connection.stream as Socket).remotePort === port && connection.status === 'ready')
+  const asked = replaced.client()
+  expect(await asked.info('replication')).toMatch(/^role:master/m)
+  asked.disconnect()
   platform.close()
 })

@@ -27,6 +27,11 @@ export interface RedisCluster {
   readonly nodes: readonly RedisServer[]
   /** The node that is the primary of this key's slot now. */
   primaryOf(key: string): Promise<RedisServer>
+  /**
+   * `kill -9` of the primary of this key's slot; the answer starts it again as a replica, once another one has taken over and is in step
+   * with it.
+   */
+  killPrimaryOf(key: string): Promise<() => Promise<void>>
   /** What stands in front of a node, where the cluster is `proxied`. */
   proxyOf(node: RedisServer): FaultProxy
   /** The nodes that are primaries with slots now. */
@@ -43,6 +48,7 @@ export interface RedisCluster {
 }
 
 const JOIN_MS = 60_000
+const TAKE_OVER_MS = 60_000
 const MIGRATE_MS = 30_000
 const MOVE_BATCH = 100
 
@@ -135,6 +141,18 @@ class RunningCluster implements RedisCluster {
     const { ranges } = await this.#view()
     const range = ranges.find(({ first, last }) => first <= slot && slot <= last)
     return this.#nodeAt(range?.port)
+  }
+
+  async killPrimaryOf(key: string): Promise<() => Promise<void>> {
+    const primary = await this.primaryOf(key)
+    await primary.kill()
+    return async () => {
+      await eventually(async () => (await this.primaryOf(key)) !== primary, {
+        ...{ timeoutMs: TAKE_OVER_MS, intervalMs: 50, what: 'the replica to take over' },
+      })
+      await primary.restart()
+      await this.untilJoined()
+    }
   }
 
   async primaries(): Promise<RedisServer[]> {

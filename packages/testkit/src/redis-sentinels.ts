@@ -20,8 +20,22 @@ export interface RedisSentinels {
   readonly servers: readonly RedisServer[]
   /** Who is the primary, as the first sentinel says it. */
   primary(): Promise<RedisServer>
+  /**
+   * `kill -9` of the primary; the answer starts it again, once the other one has taken over, and resolves when it is in step. It comes back
+   * as the primary that it was, and sentinels take ten seconds to make it a replica, unless it is started as one.
+   */
+  killPrimary(): Promise<(options?: { readonly asReplica?: boolean }) => Promise<void>>
+  /**
+   * Puts the replica in the place of a primary that is well, as an operator does before maintenance; the answer is the one that was
+   * replaced, which takes itself for a primary for ten more seconds.
+   */
+  switchOver(): Promise<RedisServer>
+  /** Has the sentinels ask new connections for this password. */
+  setSentinelPassword(password: string): Promise<void>
   /** Resolves when one server is the primary and the other has what it has. */
   untilInStep(): Promise<void>
+  /** `kill -9` of the servers and the sentinels. */
+  killAll(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -30,6 +44,7 @@ const SENTINELS = 3
 /** So many have to agree that it is dead. */
 const QUORUM = 2
 const IN_STEP_MS = 60_000
+const TAKE_OVER_MS = 60_000
 /** A failover that did not come about is tried again after so long; sentinels wait as long before they make the old primary a replica. */
 const FAILOVER_TIMEOUT_MS = 3000
 
@@ -54,6 +69,7 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
 
 interface Sentinel {
   readonly port: number
+  kill(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -74,10 +90,11 @@ async function startSentinel(primaryPort: number, downAfterMs: number): Promise<
   const child: ChildProcess = await startServer({
     ...{ binary: findServerBinary(), args: [file, '--sentinel'], port, temporaryDir: folder, isUp: /^\+PONG/ },
   })
+  const kill = () => endServer(child, 'SIGKILL')
   return {
-    port,
+    ...{ port, kill },
     async stop() {
-      await endServer(child, 'SIGKILL')
+      await kill()
       await rm(folder, { recursive: true, force: true })
     },
   }
@@ -95,13 +112,45 @@ class Watched implements RedisSentinels {
   }
 
   async primary(): Promise<RedisServer> {
-    const address = await ask((this.#sentinels[0] as Sentinel).port, (redis) =>
-      redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME),
-    )
+    const address = await this.#askFirst('GET-MASTER-ADDR-BY-NAME', NAME)
     const port = Number((address as string[])[1])
     const found = this.servers.find((server) => server.port === port)
     if (!found) throw new Error(`No server of these has port ${port}`)
     return found
+  }
+
+  async killPrimary(): Promise<(options?: { readonly asReplica?: boolean }) => Promise<void>> {
+    const primary = await this.primary()
+    await primary.kill()
+    return async ({ asReplica = false } = {}) => {
+      const { port } = await this.#untilReplaced(primary)
+      await primary.restart(asReplica ? { settings: { replicaof: `127.0.0.1 ${port}` } } : {})
+      await this.untilInStep()
+    }
+  }
+
+  async switchOver(): Promise<RedisServer> {
+    const primary = await this.primary()
+    // A replica that has just come up is none to promote until the sentinel has asked it again.
+    await eventually(() => this.#askFirst('FAILOVER', NAME), { intervalMs: 100, what: 'a failover to begin' })
+    await this.#untilReplaced(primary)
+    return primary
+  }
+
+  #untilReplaced(primary: RedisServer): Promise<RedisServer> {
+    return eventually(
+      async () => {
+        const now = await this.primary()
+        return now !== primary && now
+      },
+      { timeoutMs: TAKE_OVER_MS, intervalMs: 50, what: 'the replica to take over' },
+    )
+  }
+
+  async setSentinelPassword(password: string): Promise<void> {
+    for (const { port } of this.#sentinels) {
+      await ask(port, (redis) => redis.call('ACL', 'SETUSER', 'default', 'resetpass', `>${password}`))
+    }
   }
 
   async untilInStep(): Promise<void> {
@@ -119,6 +168,14 @@ class Watched implements RedisSentinels {
       },
       { timeoutMs: IN_STEP_MS, intervalMs: 50, what: 'the replica to be in step with the primary' },
     )
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all([...this.#sentinels, ...this.servers].map((each) => each.kill()))
+  }
+
+  #askFirst(...words: [string, ...string[]]): Promise<unknown> {
+    return ask((this.#sentinels[0] as Sentinel).port, (redis) => redis.call('SENTINEL', ...words))
   }
 
   async stop(): Promise<void> {

@@ -167,9 +167,10 @@ function serverArguments(setup: {
   }
   if (options.appendfsync) settings.appendfsync = options.appendfsync
   if (options.maxmemory) settings.maxmemory = options.maxmemory
+  // What is several words in redis.conf is several arguments here.
   return Object.entries({ ...settings, ...options.settings, ...setup.settings }).flatMap(([name, value]) => [
     `--${name}`,
-    value,
+    ...value.split(' '),
   ])
 }
 
