@@ -264,4 +264,9 @@ describe('memory', () => {
   ])('that is %s is flat: %s', (_what, mib, isFlat) => {
     expect(judgeMemory(samples(mib))[0]?.isFlat).toBe(isFlat)
   })
+
+  it('of a process that is away at the end is judged all the same', () => {
+    const leaking = samples((minute) => 100 + minute * 3)
+    expect(judgeMemory([...leaking, { atMs: 20 * 60_000, mib: {} }])).toMatchObject([{ name: 'app', isFlat: false }])
+  })
 })

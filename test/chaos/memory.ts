@@ -46,7 +46,9 @@ export function judgeMemory(samples: readonly MemorySample[]): MemoryVerdict[] {
   if (!first || !last) return []
   const from = first.atMs + (last.atMs - first.atMs) * WARM_UP_SHARE
   const warm = samples.filter(({ atMs }) => atMs >= from)
-  return Object.keys(last.mib).flatMap((name) => {
+  // Not those of the last sample alone: a process may be away just then.
+  const names = new Set(warm.flatMap(({ mib }) => Object.keys(mib)))
+  return [...names].flatMap((name) => {
     const points = warm.flatMap(({ atMs, mib }) => (mib[name] === undefined ? [] : [{ x: atMs, y: mib[name] }]))
     if (points.length < 3) return []
     const slope = slopeOf(points)
