@@ -39,8 +39,9 @@ describe('a group of subscribers', { timeout: 240_000 }, () => {
   it('has the events of a member that is killed or stands still handled by the others, at no attempt', async () => {
     const one = { TEST_CONCURRENCY: '1' }
     const [killed, stopped] = [await join('taken', one), await join('taken', one)]
-    await rig.publish('work.sent', { n: 0, workMs: 300 })
-    await rig.publish('work.sent', { n: 1, workMs: 300 })
+    // Long enough that the first is still at it when the second has begun, however busy the machine.
+    await rig.publish('work.sent', { n: 0, workMs: 3000 })
+    await rig.publish('work.sent', { n: 1, workMs: 3000 })
     await killed.waitForLine(/^start/)
     await stopped.waitForLine(/^start/)
     const held = [killed, stopped].map((member) => linesOf(member, 'start')[0]?.[1])
