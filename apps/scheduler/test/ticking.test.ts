@@ -184,6 +184,38 @@ describe('an expression that is edited again and again while its times are due',
   })
 })
 
+describe('the row of a tick', () => {
+  const filedAt = (address: string, nominal: number) =>
+    eventually(async () => {
+      const { redis, keys } = rig.partition
+      return (await redis.zscore(keys.ledger(address), new Date(nominal).toISOString())) === String(nominal)
+    })
+
+  it('is filed behind it, though its run goes on and nobody looks', async () => {
+    const address = await planned('filed', nightly)
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+    rig.receiver.script(pathOf('filed', 'nightly'), () => ended.then(() => ({ status: 200 })))
+    const nominal = Date.now() - 1000
+    await makeDue(rig.partition, address, nominal)
+    await rig.receiver.waitFor(pathOf('filed', 'nightly'), 1)
+    await filedAt(address, nominal)
+    expect(await rig.partition.redis.hlen(rig.partition.keys.ledgerFresh)).toBe(0)
+    end()
+  })
+
+  it('is filed by the next scheduler, where one died between the two', async () => {
+    const address = await planned('left', nightly)
+    await rig.stopSchedulers()
+    const { redis, keys } = rig.partition
+    const nominal = Date.now() - 1000
+    const row = JSON.stringify({ atMs: nominal, kind: 'planned', state: 'fired', lateMs: 0, jobId: 'job_1' })
+    await redis.hset(keys.ledgerFresh, address, `${new Date(nominal).toISOString()} job_1 ${nominal} ${row}`)
+    await rig.startSchedulers()
+    await filedAt(address, nominal)
+    expect(await ledgerOf(rig.partition, address)).toMatchObject([{ atMs: nominal, jobId: 'job_1' }])
+  })
+})
+
 describe('GET /__scheduled', () => {
   it('fires every schedule that has the cron, and says when none has', async () => {
     await planned('local-a', { name: 'a', cron: '7 7 7 7 *' })

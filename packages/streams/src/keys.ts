@@ -256,6 +256,7 @@ export function partitionKeys(partition: number) {
     backfillEnds: `${tag}:backfill-ends`,
     ledger: (address: string) => `${tag}:ledger:${address}`,
     ledgerRows: (address: string) => `${tag}:ledger-rows:${address}`,
+    ledgerFresh: `${tag}:ledger-fresh`,
     queues: `${tag}:queues`,
     idle: `${tag}:idle`,
     closed: `${tag}:closed`,

@@ -40,7 +40,7 @@ export async function readLedger(
   { address, after, count }: { address: string; after?: { atMs: number; name: string }; count: number },
 ): Promise<NamedRow[]> {
   const { redis, keys } = partition
-  await fileRowOf(partition, address)
+  await fileFresh(partition, address)
   const from = after ? after.atMs : '+inf'
   const pairs = await redis.zrevrangebyscore(keys.ledger(address), from, '-inf', 'WITHSCORES', 'LIMIT', 0, count + 1)
   const names: string[] = []
@@ -64,7 +64,7 @@ export async function readRows(
 ): Promise<(LedgerRow | undefined)[]> {
   if (names.length === 0) return []
   const { redis, keys } = partition
-  await fileRowOf(partition, address)
+  await fileFresh(partition, address)
   const texts = await redis.hmget(keys.ledgerRows(address), ...names)
   return texts.map((text) => (text ? (JSON.parse(text) as LedgerRow) : undefined))
 }
@@ -73,4 +73,10 @@ export async function readRows(
 export async function readLastSuccesses({ redis, keys }: Partition): Promise<Map<string, number>> {
   const entries = Object.entries(await redis.hgetall(keys.lastSuccess))
   return new Map(entries.map(([address, ms]) => [address, Number(ms)]))
+}
+
+/** A look first: reading does not take a server that takes writes, but for the moments in which there is a row to file. */
+async function fileFresh(partition: Partition, address: string): Promise<void> {
+  const { redis, keys } = partition
+  if ((await redis.hexists(keys.ledgerFresh, address)) === 1) await fileRowOf(partition, address)
 }

@@ -1,18 +1,9 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { fileRows, readLedger, removePlan, tick } from '../src/index.ts'
-import { due, fireAt, nameOf, prepareTicks, SCHEDULE, SUCCEEDED, type TickBench } from './tick-fixture.ts'
+import { due, fireAt, nameOf, SCHEDULE, SUCCEEDED, useTicks } from './tick-fixture.ts'
 
 const address = SCHEDULE
-let server: RedisServer
-let ticks: TickBench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  ticks = await prepareTicks(server)
-})
+const ticks = useTicks()
 
 const filed = () => ticks.partition.redis.zrange(ticks.partition.keys.ledger(address), '0', '-1')
 const fresh = () => ticks.partition.redis.hkeys('{p0}:ledger-fresh')
@@ -87,6 +78,20 @@ describe('the row of a tick that fired', () => {
       expect(await fileRows(ticks.partition, { keep: 3 })).toBe(0)
     }
     expect(await filed()).toEqual([2000, 3000, 4000].map(nameOf))
+  })
+
+  it('once it is filed, is read of a server that takes no writes', async () => {
+    await ticks.planned(1000)
+    await ticks.run(due(1000, 2000))
+    await fileRows(ticks.partition, { keep: 3 })
+    const { redis } = ticks.partition
+    await redis.config('SET', 'min-replicas-to-write', '1')
+    try {
+      await expect(fileRows(ticks.partition, { keep: 3 })).rejects.toThrow('NOREPLICAS')
+      expect(await ticks.rows()).toMatchObject([{ atMs: 1000 }])
+    } finally {
+      await redis.config('SET', 'min-replicas-to-write', '0')
+    }
   })
 
   it('does not outlive the ledger of a schedule that is taken out', async () => {

@@ -1,5 +1,4 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   cancel,
   imbalance,
@@ -13,18 +12,10 @@ import {
   settleLeased,
   takeOver,
 } from '../src/index.ts'
-import { DEAD, due, fireAt, nameOf, prepareTicks, SCHEDULE, SUCCEEDED, type TickBench } from './tick-fixture.ts'
+import { DEAD, due, fireAt, nameOf, SCHEDULE, SUCCEEDED, useTicks } from './tick-fixture.ts'
 
 const address = SCHEDULE
-let server: RedisServer
-let ticks: TickBench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  ticks = await prepareTicks(server)
-})
+const ticks = useTicks()
 
 describe('a run', () => {
   it('that succeeds is charged for once, and says so in its row', async () => {

@@ -1,4 +1,5 @@
-import type { RedisServer } from '@millrace/testkit'
+import { type RedisServer, startRedis } from '@millrace/testkit'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
 import {
   type ClaimedJob,
   claim,
@@ -49,7 +50,7 @@ export const due = (atMs: number, nextMs: number, more: Partial<Tick> = {}): Tic
 })
 
 /** An open queue of a schedule, and what the tests do with it. */
-export async function prepareTicks(server: RedisServer) {
+async function prepareTicks(server: RedisServer) {
   const bench: Bench = await prepare(server)
   const { partition } = bench
   await openQueues(partition, [{ address: SCHEDULE }])
@@ -71,4 +72,35 @@ export async function prepareTicks(server: RedisServer) {
       settle(partition, { consumer: 'd1', address: SCHEDULE, attempts: [{ job, settlement }] }),
   }
 }
-export type TickBench = Awaited<ReturnType<typeof prepareTicks>>
+type TickBench = Awaited<ReturnType<typeof prepareTicks>>
+
+/** A server for the tests of a file, and a schedule without a plan for each of them. */
+export function useTicks(): TickBench & { readonly server: RedisServer } {
+  let server: RedisServer
+  let ticks: TickBench
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server.stop())
+  beforeEach(async () => {
+    ticks = await prepareTicks(server)
+  })
+  return {
+    get server() {
+      return server
+    },
+    get bench() {
+      return ticks.bench
+    },
+    get partition() {
+      return ticks.partition
+    },
+    planned: (...args) => ticks.planned(...args),
+    run: (...args) => ticks.run(...args),
+    types: () => ticks.types(),
+    rows: () => ticks.rows(),
+    nextOf: () => ticks.nextOf(),
+    takeRun: () => ticks.takeRun(),
+    end: (...args) => ticks.end(...args),
+  }
+}

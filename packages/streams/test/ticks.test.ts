@@ -1,5 +1,4 @@
-import { type RedisServer, startRedis } from '@millrace/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   claim,
   dueTicks,
@@ -12,18 +11,10 @@ import {
   removePlan,
   tick,
 } from '../src/index.ts'
-import { due, fireAt, nameOf, planOf, prepareTicks, SCHEDULE, type TickBench } from './tick-fixture.ts'
+import { due, fireAt, nameOf, planOf, SCHEDULE, useTicks } from './tick-fixture.ts'
 
 const address = SCHEDULE
-let server: RedisServer
-let ticks: TickBench
-beforeAll(async () => {
-  server = await startRedis()
-})
-afterAll(() => server.stop())
-beforeEach(async () => {
-  ticks = await prepareTicks(server)
-})
+const ticks = useTicks()
 
 describe('a plan', () => {
   it('is set once per rule: saying it again does not move the next time', async () => {
@@ -104,7 +95,7 @@ describe('a plan', () => {
 describe('a tick', () => {
   it('fires once, however many schedulers see the same due time', async () => {
     await ticks.planned(1000)
-    const clients = Array.from({ length: 6 }, () => ({ ...ticks.partition, redis: server.client() }))
+    const clients = Array.from({ length: 6 }, () => ({ ...ticks.partition, redis: ticks.server.client() }))
     const results = await Promise.all(clients.map((partition) => ticks.run(due(1000, 2000), partition)))
     expect(results.filter(({ kind }) => kind === 'done')).toHaveLength(1)
     expect(results.filter(({ kind }) => kind === 'stale')).toHaveLength(5)

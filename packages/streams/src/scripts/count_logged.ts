@@ -1,7 +1,7 @@
 import { comparePositions } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import { loadScript, runScript } from './load.ts'
-import { type LogRange, linesOf } from './read_log.ts'
+import { askedTypes, type LogRange } from './read_log.ts'
 
 export interface Counted {
   readonly events: number
@@ -29,11 +29,4 @@ export async function countLogged(
     ...{ events, first: first === '' ? undefined : first, entries },
     ...{ through: isBeyond ? to : looked, atEnd: atEnd === 1 || isBeyond },
   }
-}
-
-/** What a subscription asks for by types alone, as `by_type_alone` in prelude_log.lua takes it. No patterns: all that services publish. */
-export function askedTypes(patterns: readonly string[]): readonly [types: string, beginnings: string] {
-  if (patterns.length === 0 || patterns.includes('*')) return ['', '']
-  const beginnings = patterns.filter((type) => type.endsWith('.*')).map((type) => type.slice(0, -1))
-  return [linesOf(patterns), beginnings.join('\n')]
 }

@@ -61,3 +61,10 @@ export async function readLogPage(partition: Partition, { after, to, count, pass
 export function linesOf(names: readonly string[]): string {
   return `\n${names.join('\n')}\n`
 }
+
+/** What a subscription asks for by types alone, as `by_type_alone` in prelude_log.lua takes it. No patterns: all that services publish. */
+export function askedTypes(patterns: readonly string[]): readonly [types: string, beginnings: string] {
+  if (patterns.length === 0 || patterns.includes('*')) return ['', '']
+  const beginnings = patterns.filter((type) => type.endsWith('.*')).map((type) => type.slice(0, -1))
+  return [linesOf(patterns), beginnings.join('\n')]
+}

@@ -1,7 +1,7 @@
 import type { Partition } from '../partition.ts'
-import { askedTypes } from './count_logged.ts'
 import type { FanOut } from './fan_out.ts'
 import { loadScript, runScript } from './load.ts'
+import { askedTypes } from './read_log.ts'
 
 /** A subscription that asks for types alone, and reads the log of its own partition on its own. */
 export interface TakeLogged extends Pick<FanOut, 'from' | 'revision' | 'maxWaiting'> {

@@ -87,12 +87,7 @@ local function write_one(nth, position)
   local address, _, _, at, reply, place, is_plain = some(firing, nth + 1, nth + EACH)
   local name, at_ms, fire_ms, row, _, _, data, meta = some(argv, at, at + FIRE_LENGTH - 1)
   be_late(fire_ms)
-  local limits = limits_of(address)
-  if limits and limits.keyConcurrency
-    or type(redis.pcall('XADD', lane_key(address, 'normal'), position, 'meta', meta, 'data', data)) == 'table' then
-    make_ready(address, 'normal', position, '', 0, 0, meta, data)
-  end
-  wake_if_idle(address)
+  make_ready(address, 'normal', position, '', 0, 0, meta, data)
   local job = job_id(position)
   call('HINCRBY', counts_key(address), 'accepted', 1)
   if is_plain then
@@ -241,10 +236,8 @@ local stored = call('HMGET', TAG .. ':schedules', some(addresses))
 local limits = call('HMGET', TAG .. ':limits', some(addresses))
 local idle = call('SMISMEMBER', TAG .. ':idle', some(addresses))
 local open = call('SMISMEMBER', TAG .. ':queues', some(addresses))
--- A row that nobody has filed since the last tick, because its scheduler died.
-for i, left in ipairs(call('HMGET', FRESH, some(addresses))) do
-  if left then file_row(addresses[i], left) end
-end
+-- Rows that nobody has filed yet: of the last tick, because its scheduler died, or of this one, because another scheduler has fired it.
+local unfiled = call('HMGET', FRESH, some(addresses))
 for i, high in ipairs(call('HMGET', HIGH, some(addresses))) do highs[addresses[i]] = high or nil end
 local moved, plans, times, never = {}, {}, {}, {}
 for i, address in ipairs(addresses) do
@@ -253,6 +246,7 @@ for i, address in ipairs(addresses) do
   woken[address] = idle[i] == 0
   local refused = refusal(address, seen, due, rares[i], not moved[address] and stored[i], open[i] == 1)
   results[i] = refused or false
+  if unfiled[i] and not refused then file_row(address, unfiled[i]) end
   if not refused and seen ~= '' then
     moved[address] = true
     plans[#plans + 1], plans[#plans + 2] = address, next_plan
