@@ -61,8 +61,11 @@ const until = (wanted: Record<string, number>) =>
 const reasons = async (id: string) =>
   (await call('GET', `/jobs/${id}/explain`)).body.reasons.map(({ code }: { code: string }) => code)
 
-async function start(handler: Parameters<typeof consume>[1]): Promise<PullConsumer> {
-  const consumer = consume('mail', handler, { redis: redis.url, namespace: 'shop', leaseMs: 600, closeTimeoutMs: 0 })
+/** `told` gets the codes of what the consumer complains of. */
+async function start(handler: Parameters<typeof consume>[1], told: unknown[] = []): Promise<PullConsumer> {
+  const onError = (error: unknown) => void told.push((error as { code?: string }).code)
+  const options = { redis: redis.url, namespace: 'shop', leaseMs: 600, closeTimeoutMs: 0, onError }
+  const consumer = consume('mail', handler, options)
   consumers.push(consumer)
   await consumer.ready
   return consumer
@@ -132,10 +135,14 @@ describe('a pulled queue', () => {
     await until({ dead: 1 })
     await apply({ delivery: 'pull' })
     const pulled: unknown[] = []
-    await start((job) => void pulled.push(job.data))
+    const told: unknown[] = []
+    await start((job) => void pulled.push(job.data), told)
     await call('POST', `/jobs/${first}/retry`, {})
     await until({ dead: 0, succeeded: 1 })
+    told.length = 0
     await apply({ endpoint: '/internal/mail' })
+    // Until it has heard of it, it may still take what comes.
+    await eventually(() => told.includes('sdk.queue_not_pulled'))
     await enqueue(2)
     await until({ dead: 1, succeeded: 1 })
     expect(pulled).toEqual([1])
