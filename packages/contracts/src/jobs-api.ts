@@ -128,6 +128,7 @@ export const FAILURE_REASONS = [
   'cancelled',
   'worker_failed',
   'no_result',
+  'not_begun',
 ] as const
 export type FailureReason = (typeof FAILURE_REASONS)[number]
 

@@ -1,6 +1,5 @@
 import { queueAddress } from '@millrace/contracts'
 import {
-  type ClaimedJob,
   type EndedJob,
   fullAddress,
   isConnectionError,
@@ -15,6 +14,7 @@ import {
   type RegistryView,
   restlessQueues,
   splitAddress,
+  type TakenJob,
   takeOver,
 } from '@millrace/streams'
 import { type Loop, Pulse, startLoop } from '@millrace/time'
@@ -194,7 +194,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
   }
   registry.onChange((namespace) => void takeIn(namespace).catch(onError('registry.take_in_failed')))
 
-  const adopt = async (jobs: readonly ClaimedJob[], by: Consumer) => {
+  const adopt = async (jobs: readonly TakenJob[], by: Consumer) => {
     for (const job of jobs) {
       const runner = runners.get(job.address) ?? (await findRunner(job.address))
       if (runner) {

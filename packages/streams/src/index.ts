@@ -131,7 +131,7 @@ export { type LeasedJob, mayReport, readLeased, settleLeased, type WorkerWord } 
 export { skipBehind } from './scripts/skip_behind.ts'
 export { type SubscriptionStart, syncSubscriptions } from './scripts/sync_subscriptions.ts'
 export { type TakeLogged, type Taken, takeLogged } from './scripts/take_logged.ts'
-export { type EndedJob, MAX_TAKEOVERS, takeOver } from './scripts/take_over.ts'
+export { type EndedJob, MAX_TAKEOVERS, type TakenJob, takeOver } from './scripts/take_over.ts'
 export {
   type BackfillAdvance,
   type Fired,

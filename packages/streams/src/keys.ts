@@ -118,6 +118,11 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'hash',
     holds: 'per-key limit and rates of a queue, and whether it is pulled, as JSON',
   },
+  {
+    pattern: '{pN}:prefetched:<ns>/<queue>',
+    type: 'hash',
+    holds: 'how many of its pending jobs a consumer has prefetched, by consumer: no attempt at them has begun',
+  },
   { pattern: '{pN}:rate:<ns>/<queue>', type: 'string', holds: 'when the token bucket of a queue is full, ms' },
   { pattern: '{pN}:rate:<ns>/<queue>:<key>', type: 'string', holds: 'the same for a key' },
   {

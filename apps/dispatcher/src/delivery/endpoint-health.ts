@@ -59,11 +59,8 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
 
   return {
     room(place) {
-      const rooms = both(place).map((circuit) => {
-        circuit.breaker = awaken(circuit.breaker, clock.now())
-        return allowance(circuit.breaker) - circuit.underWay
-      })
-      return Math.min(...rooms)
+      const [origin, endpoint] = both(place)
+      return Math.min(roomOf(origin), roomOf(endpoint))
     },
     started(place, count) {
       for (const circuit of both(place)) circuit.underWay += count
@@ -87,6 +84,11 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
       )
       return waits.length === 0 ? undefined : Math.max(0, ...waits)
     },
+  }
+
+  function roomOf(circuit: Circuit): number {
+    circuit.breaker = awaken(circuit.breaker, clock.now())
+    return allowance(circuit.breaker) - circuit.underWay
   }
 
   function step(

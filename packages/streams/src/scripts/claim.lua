@@ -1,32 +1,55 @@
--- Claim up to `want` ready jobs of one queue for a consumer, never beyond the queue's concurrency over all consumers:
--- the pending lists of its lanes are the limiter. Non-blocking, so that counting and claiming are one step.
+-- Let up to `want` attempts at ready jobs of one queue begin, never beyond the queue's concurrency over all consumers: the
+-- pending lists of its lanes, but for what is prefetched, are the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- Returns {'claimed', now ms, ids of jobs that had expired, lane, jobs, lane, jobs...} with jobs = {entry id, payload, entry id, payload...} where an entry
+-- ARGV[6] jobs that this consumer has prefetched: pending under its name, and no attempt at them has begun
+-- ARGV[7] jobs that it would like to have prefetched afterwards; it gets as many only where twice the concurrency waits behind them,
+--   so that others find work, and none in a queue with a rate limit or a limit for each key, where a claim takes the token or the slot
+-- Returns {'claimed', now ms, ids of jobs that had expired, how many attempts may begin now, lane, jobs, lane, jobs...}, the
+--   oldest of the prefetched ones first, with jobs = {entry id, payload, entry id, payload...} where an entry
 --   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
---   which its claimers may not have heard yet; {'full'} at the limit;
+--   which its claimers may not have heard yet; {'full'} at the limit, and nothing to prefetch;
 --   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
 -- A dispatcher that dies with the answer on its way leaves the jobs pending under its name: take_over finds them.
 local consumer, address, limit, want = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local prefetched, prefetch = tonumber(ARGV[6]), tonumber(ARGV[7])
 if not holds_lease(consumer) then return { 'fenced' } end
 if is_closed(address) then return { 'empty' } end
 if redis.call('HEXISTS', TAG .. ':paused', address) == 1 then return { 'paused' } end
 
-local running = 0
-for _, lane in ipairs(LANES) do
-  running = running + tonumber(redis.call('XPENDING', lane_key(address, lane), 'dispatch')[1])
+local pending, by_lane = 0, {}
+for i, lane in ipairs(LANES) do
+  by_lane[i] = redis.call('XPENDING', lane_key(address, lane), 'dispatch')
+  pending = pending + tonumber(by_lane[i][1])
 end
-local free = math.min(limit - running, want)
-if free <= 0 then return { 'full' } end
+local running = pending
+if limit - pending < want or prefetched > 0 then
+  -- What this consumer says now is newer than what it said last.
+  note_prefetched(address, consumer, prefetched)
+  running = pending - prefetched_of(address, by_lane)
+end
+local starts = math.max(0, math.min(limit - running, want))
+
+local limits = limits_of(address)
+-- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
+if prefetch > 0 and running <= limit and not (limits and (limits.rate or limits.keyConcurrency)) then
+  local waiting = -pending
+  for _, lane in ipairs(LANES) do waiting = waiting + redis.call('XLEN', lane_key(address, lane)) end
+  prefetch = math.max(0, math.min(prefetch, waiting - starts - 2 * limit))
+else
+  prefetch = 0
+end
+-- How many entries to take from the lanes.
+local free = starts + prefetch - prefetched
+if starts == 0 and free <= 0 then return { 'full' } end
 
 local now = now_ms()
-local limits = limits_of(address)
 local ns, queue = split_address(address)
 -- Entries that were taken from their lane and not started.
 local passed = 0
 local expired = {}
-local reply = { 'claimed', now, expired }
+local reply = { 'claimed', now, expired, 0 }
 local claimed = 0
 
 -- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
@@ -158,11 +181,12 @@ end
 
 if queue_bucket then queue_bucket.spend(claimed) end
 started.flush()
-if claimed > 0 then
-  count(address, 'claimed', claimed)
-  return reply
-end
+local in_hand = prefetched + claimed
+starts = math.min(starts, in_hand)
+reply[4] = starts
+if prefetched > 0 or in_hand > starts then note_prefetched(address, consumer, in_hand - starts) end
+if claimed > 0 then count(address, 'claimed', claimed) end
 -- Entries that did not start made room for nothing: more may wait behind them, so ask again rather than go idle.
-if passed > 0 then return reply end
+if claimed > 0 or starts > 0 or passed > 0 then return reply end
 redis.call('SADD', TAG .. ':idle', address)
 return { 'empty' }

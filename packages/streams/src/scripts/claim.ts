@@ -21,7 +21,14 @@ export interface ClaimedJob {
 }
 
 export type Claim =
-  | { readonly kind: 'claimed'; readonly nowMs: number; readonly jobs: ClaimedJob[]; readonly expired: string[] }
+  | {
+      readonly kind: 'claimed'
+      readonly nowMs: number
+      readonly jobs: ClaimedJob[]
+      readonly expired: string[]
+      /** So many attempts may begin now, at what was prefetched before and then at these jobs; the rest is prefetched. */
+      readonly starts: number
+    }
   /** The rate limit gives the next token in so many ms. */
   | { readonly kind: 'limited'; readonly waitMs: number }
   | { readonly kind: 'empty' | 'full' | 'paused' | 'fenced' }
@@ -42,18 +49,26 @@ export const MAX_CLAIM = 500
 
 const script = loadScript('claim', 'allow-oom')
 
-/** Claim ready jobs of one queue, never beyond its concurrency over all consumers. */
+export interface ClaimCall {
+  readonly consumer: string
+  readonly address: string
+  readonly concurrency: number
+  /** Attempts that are to begin. */
+  readonly want: number
+  /** Jobs that this consumer has claimed and begun no attempt at. */
+  readonly prefetched?: number
+  /** Jobs that it would like to have beyond those of attempts that begin; a queue with rate limits or keys gives none. */
+  readonly prefetch?: number
+}
+
+/** Claim ready jobs of one queue. Attempts never begin beyond its concurrency over all consumers. */
 export async function claim(
   partition: Partition,
-  { consumer, address, concurrency, want }: { consumer: string; address: string; concurrency: number; want: number },
+  { consumer, address, concurrency, want, prefetched = 0, prefetch = 0 }: ClaimCall,
 ): Promise<Claim> {
-  const reply = (await runScript(partition, script, [
-    consumer,
-    address,
-    concurrency,
-    Math.min(want, MAX_CLAIM),
-  ])) as unknown[]
-  const [kind, nowMs, expired, ...lanes] = reply as [Claim['kind'], number, string[], ...(Lane | LaneEntries)[]]
+  const args = [consumer, address, concurrency, Math.min(want, MAX_CLAIM), prefetched, prefetch]
+  const reply = (await runScript(partition, script, args)) as unknown[]
+  const [kind, nowMs, expired, starts, ...lanes] = reply as ClaimReply
   if (kind === 'limited') return { kind, waitMs: nowMs }
   if (kind !== 'claimed') return { kind }
   const jobs: ClaimedJob[] = []
@@ -63,8 +78,10 @@ export async function claim(
       jobs.push(readEntry(partition, address, lanes[i] as Lane, entries[j] as string, entries[j + 1] as string))
     }
   }
-  return { kind, nowMs, expired, jobs }
+  return { kind, nowMs, expired, jobs, starts }
 }
+
+type ClaimReply = [Claim['kind'], nowMs: number, expired: string[], starts: number, ...(Lane | LaneEntries)[]]
 
 /** Entry ids, each followed by the payload, or by all fields of an entry that has more (`add_ready` in prelude.lua). */
 type LaneEntries = (string | Fields)[]

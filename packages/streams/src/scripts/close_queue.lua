@@ -22,7 +22,7 @@ for _, field in ipairs(redis.call('HKEYS', TAG .. ':paused')) do
   if field == address or string.sub(field, 1, #address + 1) == address .. '\n' then redis.call('HDEL', TAG .. ':paused', field) end
 end
 redis.call('HDEL', TAG .. ':breakers', address)
-redis.call('DEL', ring_key(address), runs_key(address), slots_key(address), TAG .. ':lines:' .. address)
+redis.call('DEL', ring_key(address), runs_key(address), slots_key(address), TAG .. ':lines:' .. address, prefetched_key(address))
 local ns, queue = split_address(address)
 append('queue', 'queue.closed', ns, queue, 'queue/' .. queue, '{}')
 return 'closed'

@@ -2,7 +2,7 @@
 -- KEYS[1] log   ARGV[2..] addresses
 -- Returns per address {waiting, running, oldest waiting ms (0 = none), [field, value...] of the counters, JSON of who paused
 --   it ('' = nobody)}. An entry leaves its lane when it is settled, so a lane's length is waiting plus running; what is held
---   behind its key waits as well.
+--   behind its key waits as well, and so does what is prefetched.
 local results = {}
 for i = 2, #ARGV do
   local address = ARGV[i]
@@ -23,7 +23,8 @@ for i = 2, #ARGV do
       end
     end
   end
-  waiting = waiting + tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
+  local prefetched = prefetched_of(address)
+  running, waiting = running - prefetched, waiting + prefetched + tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
   -- The keys whose turn is next stand for all of them: looking at each would be slow with many keys.
   for _, key in ipairs(redis.call('ZRANGE', ring_key(address), 0, 19)) do
     local first = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]

@@ -77,6 +77,7 @@ local running = 0
 for _, name in ipairs(LANES) do
   running = running + tonumber(pending_in(lane_key(address, name))[1] or 0)
 end
+running = running - prefetched_of(address)
 local paused = TAG .. ':paused'
 return { state, address, lane, due, consumer, key, ahead,
   tonumber(redis.call('HGET', runs_key(address), key) or 0),

@@ -111,6 +111,32 @@ local function pending_in(key, ...)
   return pending.err and {} or pending
 end
 
+-- Prefetched jobs are pending, and no attempt at them has begun: each consumer says how many it has whenever it settles or claims.
+-- Between two of its words it begins one only where another of its attempts has ended that is not settled yet, so what is
+-- pending without the prefetched ones is never less than what runs.
+local function prefetched_key(address) return TAG .. ':prefetched:' .. address end
+local function note_prefetched(address, consumer, n)
+  if n > 0 then redis.call('HSET', prefetched_key(address), consumer, n)
+  else redis.call('HDEL', prefetched_key(address), consumer) end
+end
+-- How many of the pending jobs of a queue are prefetched. `by_lane`: what XPENDING says of each lane, where that is known. A
+-- consumer that is gone may have left a number behind, but no more than is pending under its name counts.
+local function prefetched_of(address, by_lane)
+  local noted = redis.call('HGETALL', prefetched_key(address))
+  if #noted == 0 then return 0 end
+  local pending = {}
+  for i, lane in ipairs(LANES) do
+    for _, of in ipairs((by_lane and by_lane[i] or pending_in(lane_key(address, lane)))[4] or {}) do
+      pending[of[1]] = (pending[of[1]] or 0) + tonumber(of[2])
+    end
+  end
+  local sum = 0
+  for i = 1, #noted, 2 do
+    sum = sum + math.min(tonumber(noted[i + 1]), pending[noted[i]] or 0)
+  end
+  return sum
+end
+
 local function held_key(address, key) return TAG .. ':held:' .. address .. ':' .. key end
 local function counts_key(address) return TAG .. ':counts:' .. address end
 local function dead_key(address) return TAG .. ':dead:' .. address end

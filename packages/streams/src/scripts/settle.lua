@@ -1,7 +1,8 @@
 -- Settle a batch of attempts of one queue: acknowledge, then success, retry into `due`, dead letter, cancelled, or handed
 -- to the worker under a lease; with events.
 -- KEYS[1] log
--- ARGV[2] consumer  ARGV[3] address  ARGV[4] `again` when the answer to the same call was lost, else '', then blocks:
+-- ARGV[2] consumer  ARGV[3] address  ARGV[4] `again` when the answer to the same call was lost, else ''
+-- ARGV[5] jobs that the consumer has prefetched now, '' = none, and none when it last said so; then blocks:
 --   `done`, lane, n, n × (entry id, detail JSON object): successes of jobs that hold nothing and were never moved, so that
 --     their entry id is their position; that is most of what is settled, and it is done for all of them at once
 --   `one`, 11 of an attempt: lane, entry id, job id, attempt, epoch, outcome `succeeded|retry|postpone|dead|cancelled|leased`,
@@ -95,7 +96,7 @@ local function settle_done(lane, from, n)
   facts.flush()
 end
 
-local i = 5
+local i = 6
 while i <= #ARGV do
   if ARGV[i] == 'done' then
     local n = tonumber(ARGV[i + 2])
@@ -111,4 +112,5 @@ while i <= #ARGV do
   end
 end
 if succeeded > 0 then count(address, 'succeeded', succeeded) end
+if ARGV[5] ~= '' and not fenced then note_prefetched(address, consumer, tonumber(ARGV[5])) end
 return lates

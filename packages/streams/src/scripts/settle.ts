@@ -47,15 +47,17 @@ export interface SettleCall {
   readonly address: string
   /** The answer to the same call was lost: what is settled already is then no news. */
   readonly again?: boolean
+  /** Jobs that this consumer has claimed and begun no attempt at; without it there are none, and were none at the last call. */
+  readonly prefetched?: number | undefined
   readonly attempts: readonly { readonly job: ClaimedJob; readonly settlement: Settlement }[]
 }
 
 /** Settle attempts of one queue. `late`: the lease is gone, the job is in other hands, and nothing was changed. */
 export async function settle(
   partition: Partition,
-  { consumer, address, again, attempts }: SettleCall,
+  { consumer, address, again, prefetched, attempts }: SettleCall,
 ): Promise<Settled[]> {
-  const args: (string | number)[] = [consumer, address, again ? 'again' : '']
+  const args: (string | number)[] = [consumer, address, again ? 'again' : '', prefetched ?? '']
   // Successes with nothing to give back go first, a block for each lane; `order` says where each attempt stood.
   const order: number[] = []
   const rest: number[] = []

@@ -3,7 +3,8 @@
 -- ARGV[2] consumer that takes  ARGV[3] how many at most  ARGV[4] holders a job may take down
 -- ARGV[5] address of the queue that the taker pulls, '' = a dispatcher, which takes what is pushed. Who cannot deliver a queue
 --   takes nothing of it: its jobs wait for one who can, and a lapsed name is remembered until nothing is pending under it.
--- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved} per job, to be delivered by the taker;
+-- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved, prefetched} per job, to be delivered by the taker,
+--   which has it prefetched where its holder had;
 --   {address, '', job id, `dead|cancelled`} per job that ended here; an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
 -- The taker holds the entries as pending from here on: should it die, they are taken over from it in turn, and the
 -- stream's own delivery counter says how many holders each has had.
@@ -40,7 +41,21 @@ local function take(address, lane, from, entry_id, holders)
     ended[#ended + 1] = { address, '', job, 'dead' }
     return
   end
-  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1 }
+  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1, 0 }
+end
+
+-- What the holder had prefetched is the taker's as that: of what was pending under its name, `first` and after it in `taken`, the
+-- last ones. So nobody goes beyond the limit by taking over.
+local function take_prefetched(address, from, first)
+  local noted = tonumber(redis.call('HGET', prefetched_key(address), from) or 0)
+  if noted == 0 then return end
+  local left = 0
+  for _, lane in ipairs(LANES) do left = left + #pending_in(lane_key(address, lane), '-', '+', noted, from) end
+  left = math.min(left, noted)
+  note_prefetched(address, from, left)
+  local moved = math.min(noted - left, #taken - first + 1)
+  for i = #taken - moved + 1, #taken do taken[i][10] = 1 end
+  if moved > 0 then redis.call('HINCRBY', prefetched_key(address), taker, moved) end
 end
 
 local function is_mine(address)
@@ -53,20 +68,30 @@ local function is_pending(address, lane, from)
   return pending_in(lane_key(address, lane), '-', '+', 1, from)[1] ~= nil
 end
 
+-- False when the budget is spent and there is more.
+local function take_lanes(address, from)
+  for _, lane in ipairs(LANES) do
+    local pending = pending_in(lane_key(address, lane), '-', '+', budget - #taken + 1, from)
+    for _, item in ipairs(pending) do
+      if #taken >= budget then return false end
+      take(address, lane, from, item[1], item[4])
+    end
+  end
+  return true
+end
+
 -- Returns 'done', 'rest' when others have to take what is left, or 'spent' when the budget is.
 local function take_from(from, addresses)
   local outcome = 'done'
   for _, address in ipairs(addresses) do
-    local mine = is_mine(address)
-    for _, lane in ipairs(LANES) do
-      if not mine then
+    if is_mine(address) then
+      local first = #taken + 1
+      local all = take_lanes(address, from)
+      take_prefetched(address, from, first)
+      if not all then return 'spent' end
+    else
+      for _, lane in ipairs(LANES) do
         if outcome == 'done' and is_pending(address, lane, from) then outcome = 'rest' end
-      else
-        local pending = pending_in(lane_key(address, lane), '-', '+', budget - #taken + 1, from)
-        for _, item in ipairs(pending) do
-          if #taken >= budget then return 'spent' end
-          take(address, lane, from, item[1], item[4])
-        end
       end
     end
   end

@@ -24,20 +24,26 @@ export interface EndedJob {
   readonly outcome: 'dead' | 'cancelled'
 }
 
+/** A job of somebody who is gone, in this consumer's hands now. */
+export interface TakenJob extends ClaimedJob {
+  /** Its holder had begun no attempt at it, so there may be no room for one yet: it is this consumer's as prefetched. */
+  readonly prefetched: boolean
+}
+
 /** Take over what lapsed consumers hold; the jobs are the taker's to deliver. Fewer than `limit`: nothing is left. */
 export async function takeOver(
   partition: Partition,
   { consumer, limit, maxTakeovers = MAX_TAKEOVERS, pulls = '', onEnded }: TakeOver,
-): Promise<ClaimedJob[]> {
+): Promise<TakenJob[]> {
   const args = [consumer, limit, maxTakeovers, pulls]
   const reply = (await runScript(partition, script, args)) as (TakenTuple | EndedTuple)[]
-  const jobs: ClaimedJob[] = []
+  const jobs: TakenJob[] = []
   for (const item of reply) {
     if (item[1] === '') onEnded?.({ address: item[0], id: item[2], outcome: item[3] })
-    else jobs.push(toClaimedJob(item[0], item.slice(1) as unknown as JobTuple))
+    else jobs.push({ ...toClaimedJob(item[0], item.slice(1, -1) as JobTuple), prefetched: item.at(-1) === 1 })
   }
   return jobs
 }
 
 type EndedTuple = [address: string, lane: '', id: string, outcome: EndedJob['outcome']]
-type TakenTuple = [address: string, ...JobTuple]
+type TakenTuple = [address: string, ...JobTuple, prefetched: number]
