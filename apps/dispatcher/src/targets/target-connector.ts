@@ -40,7 +40,7 @@ export function createTargetConnector(
       else callback(null, first.address, first.family)
     })
   }
-  const connect = buildConnector({ timeout: timeoutMs, lookup })
+  const connect = buildConnector({ timeout: timeoutMs, lookup, allowH2: false })
   return (options, callback) => {
     const { hostname } = options
     // A socket looks nothing up where the host is an address already.
