@@ -96,7 +96,7 @@ const REASON_WORDS = {
   no_result:
     'Its batch was answered, and the answer has no result for this job that can be understood. See [delivery.md](delivery.md#batches).',
   not_begun:
-    'The job was claimed a few milliseconds ahead and given back before an attempt at it began: its circuit opened, its queue was paused, or the dispatcher shut down. It costs no attempt.',
+    'The job was claimed a few milliseconds ahead and given back before an attempt at it began: its circuit opened, its queue was paused, the attempts before it took long, or the dispatcher shut down. It costs no attempt.',
   worker_failed: 'A worker said that it failed: one that held the job under a lease, or a pull handler that threw.',
 }
 

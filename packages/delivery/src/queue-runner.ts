@@ -75,6 +75,8 @@ const MAX_SETTLE = 200
 const RETRY_MS = 200
 /** Prefetched at most, so that what others cannot have stays little. */
 const MAX_PREFETCHED = 200
+/** Prefetched at longest: what has not begun by then waits behind attempts that take long, while others may have room for it. */
+const MAX_PREFETCHED_MS = 100
 
 const NOT_BEGUN = {
   reason: 'not_begun',
@@ -112,6 +114,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   let draining = false
   let onDrained: (() => void) | undefined
   const alarm = new Alarm(() => wake())
+  const age = new Alarm(() => giveBackOld())
 
   /** What ends in the same instant is settled together, and not the first of it alone. */
   const turnSoon = () => {
@@ -175,9 +178,10 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   const adopt = (jobs: readonly TakenJob[], consumer: Consumer) => {
     report.tookOver(jobs.length)
     const starts = jobs.filter((job) => !job.prefetched).length
-    if (starts < jobs.length) handOf(consumer).mayBeKnown()
     start(jobs, consumer, starts)
-    if (starts < jobs.length) wake()
+    if (starts === jobs.length) return
+    hands.get(consumer)?.mayBeKnown()
+    wake()
   }
 
   const claimSome = async (want: number, prefetch: number) => {
@@ -189,14 +193,23 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const heard = wakes
     const { concurrency } = maker.definition
     const hand = handOf(consumer)
-    const call = { consumer: consumer.name, address, concurrency, want, prefetch, prefetched: hand.say() ?? 0 }
-    if (prefetch > 0 || call.prefetched > 0) hand.mayBeKnown()
+    const prefetched = hand.ask(want, prefetch)
     try {
-      take(await claim(partition, call), consumer)
+      const result = await claim(partition, {
+        consumer: consumer.name,
+        address,
+        concurrency,
+        want,
+        prefetch,
+        prefetched,
+      })
+      hand.answered()
+      take(result, consumer)
       deps.onClaimed()
       // A wake-up that overtook the answer, on another connection, is about a job that this claim may not have seen.
       if (wakes !== heard) mayClaim = true
     } catch (error) {
+      hand.answered()
       mayClaim = false
       await onClaimError(error, consumer)
     }
@@ -242,6 +255,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     beginSome(consumer, hand)
     // The claim was under way when it was said that nothing more is to begin.
     if (draining) giveBack()
+    watchAge()
     report.inFlight(inFlight())
   }
 
@@ -304,8 +318,24 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
 
   /** Put what is prefetched back among the waiting jobs: nobody knows when it could begin here. It costs no attempt. */
   const giveBack = () => {
+    for (const [consumer, hand] of hands) giveBackOf(consumer, hand)
+  }
+
+  const giveBackOf = (consumer: Consumer, hand: Hand) => {
+    for (const job of hand.removeAll()) endUnbegun(job, consumer, { kind: 'postpone', delayMs: 0, ...NOT_BEGUN })
+  }
+
+  const giveBackOld = () => {
+    const nowMs = performance.now()
     for (const [consumer, hand] of hands)
-      for (const job of hand.removeAll()) endUnbegun(job, consumer, { kind: 'postpone', delayMs: 0, ...NOT_BEGUN })
+      if (hand.sinceMs !== undefined && nowMs - hand.sinceMs >= MAX_PREFETCHED_MS) giveBackOf(consumer, hand)
+    watchAge()
+  }
+
+  const watchAge = () => {
+    if (prefetched === 0) return
+    const since = [...hands.values()].flatMap(({ sinceMs }) => (sinceMs === undefined ? [] : [sinceMs]))
+    age.in(Math.min(...since) + MAX_PREFETCHED_MS - performance.now())
   }
 
   const endUnbegun = (job: ClaimedJob, consumer: Consumer, settlement: Settlement) => {
@@ -333,8 +363,12 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   }
 
   const settleOf = async (consumer: Consumer, attempts: readonly Finished[]) => {
-    const said = hands.get(consumer)?.say()
-    const results = await settleSurely(partition, { consumer, address, attempts, prefetched: said, logger })
+    const say = (again: boolean) => {
+      const hand = hands.get(consumer)
+      if (again) hand?.mayBeKnown()
+      return hand?.say()
+    }
+    const results = await settleSurely(partition, { consumer, address, attempts, say, logger })
     held -= attempts.length
     consumer.release(attempts.length)
     report.inFlight(inFlight())
@@ -390,6 +424,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       giveBack()
       maker.hurry?.()
       alarm.clear()
+      age.clear()
       return new Promise((resolve) => {
         onDrained = resolve
         if (held === 0 && !turning) resolve()

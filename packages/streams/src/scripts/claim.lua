@@ -4,7 +4,8 @@
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
 -- ARGV[6] jobs that this consumer has prefetched: pending under its name, and no attempt at them has begun
 -- ARGV[7] jobs that it would like to have prefetched afterwards; it gets as many only where twice the concurrency waits behind them,
---   so that others find work, and none in a queue with a rate limit or a limit for each key, where a claim takes the token or the slot
+--   so that others find work, none where no attempt of its own is under way that will make way for them, and none in a queue
+--   with a rate limit or a limit for each key, where a claim takes the token or the slot
 -- Returns {'claimed', now ms, ids of jobs that had expired, how many attempts may begin now, lane, jobs, lane, jobs...}, the
 --   oldest of the prefetched ones first, with jobs = {entry id, payload, entry id, payload...} where an entry
 --   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
@@ -31,9 +32,20 @@ if limit - pending < want or prefetched > 0 then
 end
 local starts = math.max(0, math.min(limit - running, want))
 
+-- Whether an attempt of this consumer will end and make way for what it has prefetched.
+local function will_make_way()
+  local own = 0
+  for i in ipairs(LANES) do
+    for _, of in ipairs(by_lane[i][4] or {}) do
+      if of[1] == consumer then own = own + tonumber(of[2]) end
+    end
+  end
+  return own > prefetched
+end
+
 local limits = limits_of(address)
 -- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
-if prefetch > 0 and running <= limit and not (limits and (limits.rate or limits.keyConcurrency)) then
+if prefetch > 0 and running <= limit and (starts > 0 or will_make_way()) and not (limits and (limits.rate or limits.keyConcurrency)) then
   local waiting = -pending
   for _, lane in ipairs(LANES) do waiting = waiting + redis.call('XLEN', lane_key(address, lane)) end
   prefetch = math.max(0, math.min(prefetch, waiting - starts - 2 * limit))
