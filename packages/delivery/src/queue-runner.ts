@@ -406,6 +406,8 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     wake,
     update(next) {
       maker.hurry?.()
+      // Above a lower limit nothing more may begin, whoever's attempts end.
+      if (next.limit < maker.limit) giveBack()
       maker = next
       wake()
     },
