@@ -174,29 +174,25 @@ describe('the checks of a run', () => {
   })
 })
 
+const witnessed = (): Witnessed => ({
+  ...{ jobs: new Map(), mostRunning: new Map(), fired: new Map(), facts: new Map(), takenOver: 0 },
+})
+
+/** Tells the facts of a queue's jobs to who reads along. */
+function teller(seen: Witnessed, queue: string) {
+  const fold = createFolding(seen)
+  let sequence = 0
+  return (type: string, entityId: string, data: unknown = {}) =>
+    fold({
+      ...{ position: `1-${sequence++}`, partition: 0, kind: 'job', namespace: 'chaos', queue, endsEntry: true },
+      ...{ type, entityId, data: JSON.stringify(data) },
+    })
+}
+
 describe('who reads along in the log', () => {
   it('counts what runs at once, in a queue and of a key, and each attempt that was settled', () => {
-    const seen: Witnessed = {
-      jobs: new Map(),
-      mostRunning: new Map(),
-      fired: new Map(),
-      facts: new Map(),
-      takenOver: 0,
-    }
-    const fold = createFolding(seen)
-    let sequence = 0
-    const say = (type: string, entityId: string, data: unknown = {}) =>
-      fold({
-        ...{
-          position: `1-${sequence++}`,
-          partition: 0,
-          kind: 'job',
-          namespace: 'chaos',
-          queue: 'orders',
-          endsEntry: true,
-        },
-        ...{ type, entityId, data: JSON.stringify(data) },
-      })
+    const seen = witnessed()
+    const say = teller(seen, 'orders')
     for (const id of ['a', 'b']) say('job.enqueued', id, { meta: { key: 'k' } })
     say('job.started', 'a', { attempt: 1 })
     say('job.started', 'b', { attempt: 1 })
@@ -207,6 +203,23 @@ describe('who reads along in the log', () => {
     expect(Object.fromEntries(seen.mostRunning)).toEqual({ orders: 2, 'orders k': 2 })
     expect(seen.jobs.get('a')).toEqual({ queue: 'orders', enqueued: 1, ends: [DONE], settled: [1, 2] })
     expect(seen.jobs.get('b')?.settled).toEqual([])
+  })
+
+  it('counts what was claimed ahead from when it may begin', () => {
+    const seen = witnessed()
+    const say = teller(seen, 'mail')
+    const ahead = { consumer: 'd1', prefetched: true }
+    say('job.started', 'a', { consumer: 'd1' })
+    say('job.started', 'b', ahead)
+    say('job.started', 'c', ahead)
+    expect(seen.mostRunning.get('mail')).toBe(1)
+    say(DONE, 'a', { attempt: 1 })
+    say('job.attempt_failed', 'c', { attempt: 1, counted: false })
+    expect(seen.mostRunning.get('mail'), 'b runs in the place of a, and c was given back').toBe(1)
+    say('job.started', 'c', ahead)
+    say('job.taken_over', 'c', { from: 'd1', consumer: 'd2' })
+    say('job.started', 'd', { consumer: 'd2' })
+    expect(seen.mostRunning.get('mail'), 'what may begin does so in order').toBe(3)
   })
 })
 

@@ -95,19 +95,54 @@ export function createFolding(seen: Witnessed): (event: LogEvent) => void {
   const running = new Map<string, Set<string>>()
   const keys = new Map<string, string>()
 
-  const placesOf = (event: LogEvent) => {
-    const key = keys.get(event.entityId)
-    return key === undefined ? [event.queue] : [event.queue, `${event.queue} ${key}`]
+  // What a consumer has claimed ahead, oldest first: the next of it begins when one of that consumer's attempts ends.
+  const ahead = new Map<string, string[]>()
+  const consumers = new Map<string, string>()
+
+  const placesOf = (queue: string, job: string) => {
+    const key = keys.get(job)
+    return key === undefined ? [queue] : [queue, `${queue} ${key}`]
   }
-  const start = (event: LogEvent) => {
-    for (const place of placesOf(event)) {
+  const aheadOf = (queue: string, consumer: string) => {
+    const known = ahead.get(`${queue} ${consumer}`) ?? []
+    ahead.set(`${queue} ${consumer}`, known)
+    return known
+  }
+  const run = (queue: string, job: string) => {
+    for (const place of placesOf(queue, job)) {
       const jobs = running.get(place) ?? new Set()
-      running.set(place, jobs.add(event.entityId))
+      running.set(place, jobs.add(job))
       seen.mostRunning.set(place, Math.max(seen.mostRunning.get(place) ?? 0, jobs.size))
     }
   }
-  const end = (event: LogEvent) => {
-    for (const place of placesOf(event)) running.get(place)?.delete(event.entityId)
+  const start = ({ queue, entityId, data }: LogEvent) => {
+    const { consumer = '', prefetched } = JSON.parse(data) as { consumer?: string; prefetched?: true }
+    consumers.set(entityId, consumer)
+    const waiting = aheadOf(queue, consumer)
+    if (prefetched) {
+      waiting.push(entityId)
+      return
+    }
+    for (const job of waiting.splice(0)) run(queue, job)
+    run(queue, entityId)
+  }
+  const takeOver = ({ queue, entityId, data }: LogEvent) => {
+    const { from = '', consumer = '' } = JSON.parse(data) as { from?: string; consumer?: string }
+    consumers.set(entityId, consumer)
+    const left = aheadOf(queue, from)
+    if (left.includes(entityId)) aheadOf(queue, consumer).push(...left.splice(left.indexOf(entityId), 1))
+  }
+  const end = ({ queue, entityId }: LogEvent) => {
+    const waiting = aheadOf(queue, consumers.get(entityId) ?? '')
+    const at = waiting.indexOf(entityId)
+    consumers.delete(entityId)
+    if (at >= 0) {
+      waiting.splice(at, 1)
+      return
+    }
+    const ran = placesOf(queue, entityId).map((place) => running.get(place)?.delete(entityId))
+    const next = ran.includes(true) ? waiting.shift() : undefined
+    if (next !== undefined) run(queue, next)
   }
   const onJob = (event: LogEvent) => {
     const known = seen.jobs.get(event.entityId)
@@ -120,7 +155,10 @@ export function createFolding(seen: Witnessed): (event: LogEvent) => void {
       if (meta?.key !== undefined) keys.set(event.entityId, meta.key)
     }
     if (type === JOB_EVENTS.started) start(event)
-    if (type === JOB_EVENTS.takenOver) seen.takenOver++
+    if (type === JOB_EVENTS.takenOver) {
+      seen.takenOver++
+      takeOver(event)
+    }
     if (type === JOB_EVENTS.attemptFailed || ENDS.includes(type)) end(event)
     if (type === JOB_EVENTS.attemptFailed || type === JOB_EVENTS.succeeded) {
       const { attempt, counted } = JSON.parse(event.data) as { attempt: number; counted?: false }

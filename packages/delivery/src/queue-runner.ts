@@ -1,7 +1,6 @@
 import { parsePosition } from '@millrace/contracts'
 import {
   type Claim,
-  type ClaimedJob,
   claim,
   isConnectionError,
   limitsOf,
@@ -9,17 +8,13 @@ import {
   type Partition,
   type Paused,
   pause,
-  type Settlement,
   type TakenJob,
 } from '@millrace/streams'
 import { Alarm } from './alarm.ts'
-import type { Attempt, Attempted, AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
+import type { AttemptMaker, DeliveryLog, QueueReport } from './attempt.ts'
 import type { Consumer } from './consumer.ts'
-import { Hand } from './hand.ts'
-import { Pace } from './pace.ts'
-import { RecentCancels } from './recent-cancels.ts'
+import { type Finished, InHand } from './in-hand.ts'
 import { settleSurely } from './settle-surely.ts'
-import { Slots } from './slots.ts'
 
 export interface QueueRunnerDeps {
   readonly partition: Partition
@@ -55,36 +50,10 @@ export interface QueueRunner {
   drain(): Promise<void>
 }
 
-interface Running {
-  readonly job: ClaimedJob
-  readonly consumer: Consumer
-  slot: number
-  attempt: Attempt | undefined
-}
-
-interface Finished {
-  readonly job: ClaimedJob
-  readonly consumer: Consumer
-  readonly settlement: Settlement
-  readonly pause: Paused | undefined
-}
-
 /** Settled in one call at most, so that a burst of answers does not hold the server up. */
 const MAX_SETTLE = 200
 /** The pause before a claim is tried again while Redis is away. */
 const RETRY_MS = 200
-/** Prefetched at most, so that what others cannot have stays little. */
-const MAX_PREFETCHED = 200
-/** Prefetched at longest: what has not begun by then waits behind attempts that take long, while others may have room for it. */
-const MAX_PREFETCHED_MS = 100
-
-const NOT_BEGUN = {
-  reason: 'not_begun',
-  durationMs: 0,
-  lastResponse: { error: 'it was claimed ahead, and no attempt at it could begin here' },
-} as const
-const CANCELLED = { reason: 'cancelled', durationMs: 0, lastResponse: { error: 'the job was cancelled' } } as const
-
 /**
  * Delivers one queue in this process.
  *
@@ -96,16 +65,7 @@ const CANCELLED = { reason: 'cancelled', durationMs: 0, lastResponse: { error: '
  */
 export function createQueueRunner(address: string, first: AttemptMaker, deps: QueueRunnerDeps): QueueRunner {
   const { partition, report, logger } = deps
-  const running = new Slots<Running>()
-  const hands = new Map<Consumer, Hand>()
-  const pace = new Pace()
-  const finished: Finished[] = []
-  const cancels = new RecentCancels()
   let maker = first
-  /** Jobs in hand: prefetched, under way, or not settled yet. */
-  let held = 0
-  let prefetched = 0
-  let atWork = 0
   let mayClaim = false
   let wakes = 0
   let turning = false
@@ -114,7 +74,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   let draining = false
   let onDrained: (() => void) | undefined
   const alarm = new Alarm(() => wake())
-  const age = new Alarm(() => giveBackOld())
+  const jobs = new InHand({ report, maker: () => maker, onFinished: () => turnSoon(), onLost: () => wake() })
 
   /** What ends in the same instant is settled together, and not the first of it alone. */
   const turnSoon = () => {
@@ -129,38 +89,29 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   const turn = async () => {
     if (turning) return
     turning = true
-    while (finished.length > 0 || slotsToTakeOver() > 0 || wanted() > 0) {
-      const batch = finished.splice(0, MAX_SETTLE)
+    while (jobs.finished.length > 0 || slotsToTakeOver() > 0 || wanted() > 0) {
+      const batch = jobs.finished.splice(0, MAX_SETTLE)
       const want = wanted(batch.length)
-      const prefetch = worthPrefetching()
-      const isClaiming = want > 0 || prefetch > prefetched
+      const prefetch = mayClaim && !mayTakeOver && !draining ? jobs.worthPrefetching() : 0
+      const isClaiming = want > 0 || prefetch > jobs.prefetched
       await Promise.all([settleBatch(batch), isClaiming ? claimSome(want, prefetch) : undefined])
       if (slotsToTakeOver() > 0) await takeOverSome(slotsToTakeOver())
     }
     turning = false
-    if (draining && held === 0) onDrained?.()
+    if (draining && jobs.count === 0) onDrained?.()
   }
 
   /** How many attempts to begin now, when so many slots are being freed. */
   const wanted = (freed = 0): number => {
     if (!mayClaim || mayTakeOver || draining) return 0
-    const free = maker.limit - inFlight() + freed
+    const free = maker.limit - jobs.inFlight + freed
     const room = maker.room()
     const roomInMs = room <= 0 ? maker.roomInMs() : undefined
     if (roomInMs !== undefined) alarm.in(roomInMs)
     return Math.min(free, room)
   }
 
-  const inFlight = () => held - prefetched
-
-  /** What goes out in batches waits for company as it is, and an endpoint that recovers is given little at a time. */
-  const worthPrefetching = (): number => {
-    const ahead = Math.min(pace.ahead(), maker.limit, MAX_PREFETCHED)
-    const may = mayClaim && !mayTakeOver && !draining && maker.definition.batch === undefined
-    return ahead > 0 && may && maker.room() === Number.POSITIVE_INFINITY ? ahead : 0
-  }
-
-  const slotsToTakeOver = () => (mayTakeOver && !draining ? maker.limit - inFlight() : 0)
+  const slotsToTakeOver = () => (mayTakeOver && !draining ? maker.limit - jobs.inFlight : 0)
 
   const takeOverSome = async (slots: number) => {
     try {
@@ -175,12 +126,12 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     }
   }
 
-  const adopt = (jobs: readonly TakenJob[], consumer: Consumer) => {
-    report.tookOver(jobs.length)
-    const starts = jobs.filter((job) => !job.prefetched).length
-    start(jobs, consumer, starts)
-    if (starts === jobs.length) return
-    hands.get(consumer)?.mayBeKnown()
+  const adopt = (taken: readonly TakenJob[], consumer: Consumer) => {
+    report.tookOver(taken.length)
+    const starts = taken.filter((job) => !job.prefetched).length
+    jobs.start(taken, consumer, starts)
+    if (starts === taken.length) return
+    if (!consumer.lost.aborted) jobs.handOf(consumer).mayBeKnown()
     wake()
   }
 
@@ -192,17 +143,11 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     }
     const heard = wakes
     const { concurrency } = maker.definition
-    const hand = handOf(consumer)
+    const hand = jobs.handOf(consumer)
     const prefetched = hand.ask(want, prefetch)
     try {
-      const result = await claim(partition, {
-        consumer: consumer.name,
-        address,
-        concurrency,
-        want,
-        prefetch,
-        prefetched,
-      })
+      const asked = { consumer: consumer.name, address, concurrency, want, prefetch, prefetched }
+      const result = await claim(partition, asked)
       hand.answered()
       take(result, consumer)
       deps.onClaimed()
@@ -219,11 +164,11 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     mayClaim = result.kind === 'claimed'
     if (result.kind === 'limited') alarm.in(result.waitMs)
     // Nothing of ours will end and make way for what is prefetched, or nothing may begin: others may come to it sooner.
-    if (result.kind === 'paused' || (result.kind === 'full' && atWork === 0)) giveBack()
+    if (result.kind === 'paused' || (result.kind === 'full' && !jobs.isAtWork)) jobs.giveBack()
     if (result.kind !== 'claimed') return
     if (result.expired.length > 0) report.expired(result.expired)
     for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms), job)
-    start(result.jobs, consumer, result.starts)
+    jobs.start(result.jobs, consumer, result.starts)
   }
 
   const onClaimError = async (error: unknown, consumer: Consumer) => {
@@ -242,117 +187,6 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     alarm.in(RETRY_MS)
   }
 
-  const start = (jobs: readonly ClaimedJob[], consumer: Consumer, starts: number) => {
-    if (consumer.lost.aborted) {
-      for (const _ of jobs) report.lost()
-      return
-    }
-    held += jobs.length
-    prefetched += jobs.length
-    consumer.hold(jobs.length)
-    const hand = handOf(consumer)
-    hand.add(jobs, starts)
-    beginSome(consumer, hand)
-    // The claim was under way when it was said that nothing more is to begin.
-    if (draining) giveBack()
-    watchAge()
-    report.inFlight(inFlight())
-  }
-
-  const handOf = (consumer: Consumer): Hand => {
-    const known = hands.get(consumer)
-    if (known) return known
-    const hand = new Hand()
-    hands.set(consumer, hand)
-    consumer.lost.addEventListener('abort', () => endWith(consumer, hand))
-    return hand
-  }
-
-  /** Attempts of a term that is over are ended: their settles would be refused. */
-  const endWith = (consumer: Consumer, hand: Hand) => {
-    hands.delete(consumer)
-    const left = hand.removeAll().length
-    prefetched -= left
-    if (left > 0) drop(consumer, left)
-    for (const item of running.values()) if (item.consumer === consumer) item.attempt?.end('lost')
-  }
-
-  /** Begin what may begin. */
-  const beginSome = (consumer: Consumer, hand: Hand) => {
-    while (atWork < maker.limit) {
-      const job = hand.next()
-      if (!job) return
-      prefetched--
-      begin(job, consumer)
-    }
-  }
-
-  const begin = (job: ClaimedJob, consumer: Consumer) => {
-    const item: Running = { job, consumer, slot: 0, attempt: undefined }
-    atWork++
-    item.slot = running.add(item)
-    item.attempt = maker.begin(job, (attempted) => onEnd(item, attempted))
-    if (cancels.take(job.id)) item.attempt.end('cancelled')
-  }
-
-  const onEnd = (item: Running, { settlement, pause, span }: Attempted) => {
-    const { job, consumer } = item
-    running.remove(item.slot)
-    atWork--
-    if (consumer.lost.aborted) return drop(consumer, 1)
-    report.attempted(job, settlement, span)
-    finished.push({ job, settlement, consumer, pause })
-    pace.ended()
-    makeWay(consumer, pause !== undefined)
-    turnSoon()
-  }
-
-  /** In the place of an attempt that ended another one begins, if nothing speaks against it. */
-  const makeWay = (consumer: Consumer, isPaused: boolean) => {
-    const hand = hands.get(consumer)
-    hand?.ended()
-    if (!hand || hand.prefetched === 0) return
-    if (isPaused || maker.room() < Number.POSITIVE_INFINITY) giveBack()
-    else beginSome(consumer, hand)
-  }
-
-  /** Put what is prefetched back among the waiting jobs: nobody knows when it could begin here. It costs no attempt. */
-  const giveBack = () => {
-    for (const [consumer, hand] of hands) giveBackOf(consumer, hand)
-  }
-
-  const giveBackOf = (consumer: Consumer, hand: Hand) => {
-    for (const job of hand.removeAll()) endUnbegun(job, consumer, { kind: 'postpone', delayMs: 0, ...NOT_BEGUN })
-  }
-
-  const giveBackOld = () => {
-    const nowMs = performance.now()
-    for (const [consumer, hand] of hands)
-      if (hand.sinceMs !== undefined && nowMs - hand.sinceMs >= MAX_PREFETCHED_MS) giveBackOf(consumer, hand)
-    watchAge()
-  }
-
-  const watchAge = () => {
-    if (prefetched === 0) return
-    const since = [...hands.values()].flatMap(({ sinceMs }) => (sinceMs === undefined ? [] : [sinceMs]))
-    age.in(Math.min(...since) + MAX_PREFETCHED_MS - performance.now())
-  }
-
-  const endUnbegun = (job: ClaimedJob, consumer: Consumer, settlement: Settlement) => {
-    prefetched--
-    finished.push({ job, settlement, consumer, pause: undefined })
-    turnSoon()
-  }
-
-  /** Somebody else has these jobs now. */
-  const drop = (consumer: Consumer, count: number) => {
-    consumer.release(count)
-    held -= count
-    report.inFlight(inFlight())
-    for (let n = 0; n < count; n++) report.lost()
-    wake()
-  }
-
   const settleBatch = async (batch: readonly Finished[]) => {
     for (const consumer of new Set(batch.map((item) => item.consumer))) {
       await settleOf(
@@ -363,15 +197,9 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   }
 
   const settleOf = async (consumer: Consumer, attempts: readonly Finished[]) => {
-    const say = (again: boolean) => {
-      const hand = hands.get(consumer)
-      if (again) hand?.mayBeKnown()
-      return hand?.say()
-    }
+    const say = (again: boolean) => jobs.say(consumer, again)
     const results = await settleSurely(partition, { consumer, address, attempts, say, logger })
-    held -= attempts.length
-    consumer.release(attempts.length)
-    report.inFlight(inFlight())
+    jobs.settled(consumer, attempts.length)
     attempts.forEach(({ settlement, job }, index) => {
       report.settled(settlement, results?.[index] ?? 'late', job)
     })
@@ -386,15 +214,6 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     )
   }
 
-  const cancelPrefetched = (jobId: string): boolean => {
-    for (const [consumer, hand] of hands) {
-      const job = hand.remove(jobId)
-      if (job) endUnbegun(job, consumer, { kind: 'cancelled', ...CANCELLED })
-      if (job) return true
-    }
-    return false
-  }
-
   const wake = () => {
     wakes++
     mayClaim = true
@@ -407,7 +226,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     update(next) {
       maker.hurry?.()
       // Above a lower limit nothing more may begin, whoever's attempts end.
-      if (next.limit < maker.limit) giveBack()
+      if (next.limit < maker.limit) jobs.giveBack()
       maker = next
       wake()
     },
@@ -416,20 +235,15 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       mayTakeOver = deps.takeOver !== undefined
       void turn()
     },
-    cancel(jobId) {
-      const item = running.values().find(({ job }) => job.id === jobId)
-      if (item) item.attempt?.end('cancelled')
-      else if (!cancelPrefetched(jobId)) cancels.add(jobId)
-    },
+    cancel: (jobId) => jobs.cancel(jobId),
     drain() {
       draining = true
-      giveBack()
+      jobs.end()
       maker.hurry?.()
       alarm.clear()
-      age.clear()
       return new Promise((resolve) => {
         onDrained = resolve
-        if (held === 0 && !turning) resolve()
+        if (jobs.count === 0 && !turning) resolve()
       })
     },
   }

@@ -90,8 +90,11 @@ local function leave(lane, entry_id)
 end
 
 local started = facts_of('job', 'job.started', ns, queue)
+-- What the log says of an entry: the first ones may begin now, the others are prefetched.
 local by_consumer = ',"consumer":"' .. consumer .. '"}'
-local first_start = '{"attempt":1,"epoch":1' .. by_consumer
+local by_ahead = ',"consumer":"' .. consumer .. '","prefetched":true}'
+local first_start, first_ahead = '{"attempt":1,"epoch":1' .. by_consumer, '{"attempt":1,"epoch":1' .. by_ahead
+local begins = starts - prefetched
 
 -- An entry that is more than a payload: it may have expired, or free its unique key by starting. False when it is gone.
 local function start(lane, entry_id, fields)
@@ -119,7 +122,8 @@ local function start(lane, entry_id, fields)
     release_unique(address, entry.job == '' and job_id(entry_id) or entry.job, meta.unique)
   end
   started.add(entry.job == '' and entry_id or entry.job,
-    '{"attempt":' .. entry.attempt + 1 .. ',"epoch":' .. entry.epoch + 1 .. by_consumer)
+    '{"attempt":' .. entry.attempt + 1 .. ',"epoch":' .. entry.epoch + 1 .. (begins > 0 and by_consumer or by_ahead))
+  begins = begins - 1
   return true
 end
 
@@ -131,7 +135,8 @@ local function take(lane, n)
   for i = 1, #entries do
     local entry = entries[i]
     if #entry[2] == 2 then
-      started.add(entry[1], first_start)
+      started.add(entry[1], begins > 0 and first_start or first_ahead)
+      begins = begins - 1
       n_kept = n_kept + 2
       kept[n_kept - 1], kept[n_kept] = entry[1], entry[2][2]
     elseif start(lane, entry[1], entry[2]) then
