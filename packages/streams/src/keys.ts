@@ -22,7 +22,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:q:<ns>/<queue>:<lane>',
     type: 'stream',
     holds:
-      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending exactly while it is being delivered and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
+      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending while it is being delivered or is prefetched, and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
   },
   { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
   {
