@@ -165,6 +165,19 @@ describe('a connection', () => {
     expect(requests.map((request) => request.at(-1))).toEqual(['2'])
   })
 
+  it('that stands only when the sender has stopped carries nothing, and what waited for it has failed', async () => {
+    const requests: string[] = []
+    const url = await byHand((socket, request) => {
+      requests.push(request)
+      socket.write(OK)
+    })
+    const answers = Promise.all([1, 2, 3].map(() => send(url)))
+    await sender.close()
+    for (const answer of await answers) expect(answer).toMatchObject({ kind: 'failed', reason: 'connection_reset' })
+    await eventually(() => sockets.length === 3 && sockets.every((socket) => socket.destroyed || socket.readableEnded))
+    expect(requests).toEqual([])
+  })
+
   it('to an origin that is not delivered to any more is closed when its answer has come', async () => {
     const url = await byHand((socket) => setTimeout(() => socket.write(OK), 50))
     const answer = send(url)

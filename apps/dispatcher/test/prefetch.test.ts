@@ -5,43 +5,21 @@ import {
   type ClaimedJob,
   cancel,
   claim,
-  createPartitions,
   enqueue,
   openQueues,
-  type Partition,
   pause,
   readCounts,
-  readLogRange,
   type Settlement,
   settle,
 } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createQueueReport } from '../src/delivery/queue-report.ts'
-import { expectBalance, type Rig, startRig } from './fixture.ts'
+import { LIMIT, usePrefetchRig } from './prefetch-fixture.ts'
 
-let rig: Rig
-let partition: Partition
 const logger = createLogger({ app: 'test', level: 'silent' })
-beforeAll(async () => {
-  rig = await startRig()
-  partition = createPartitions(rig.redis.client(), 1).of('')
-})
-afterAll(async () => {
-  partition.redis.disconnect()
-  await rig.stop()
-})
-afterEach(() => expectBalance(rig.client))
-
-const LIMIT = 5
-const prefetchedOf = (address: string) => partition.redis.hgetall(`{p0}:prefetched:${address}`)
-async function failuresIn(namespace: string, queue = 'mail') {
-  const events = await readLogRange(partition, { count: 100_000 })
-  return events
-    .filter((event) => event.namespace === namespace && event.queue === queue && event.type === 'job.attempt_failed')
-    .map(({ data }) => JSON.parse(data) as { reason: string; counted?: boolean })
-    .map(({ reason, counted = true }) => ({ reason, counted }))
-}
+const setup = usePrefetchRig()
+const { prefetchedOf, failuresIn } = setup
 
 describe('a runner that has prefetched jobs', () => {
   const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }
@@ -52,14 +30,14 @@ describe('a runner that has prefetched jobs', () => {
   let consumer: Consumer
   beforeAll(async () => {
     const on = { onReconnect: () => undefined, onEnd: () => undefined }
-    consumer = await joinPartition({ partition, ttlMs: 60_000, logger, ...on })
+    consumer = await joinPartition({ partition: setup.partition, ttlMs: 60_000, logger, ...on })
   })
   afterAll(() => consumer.leave())
 
   /** A runner whose attempts end when the test says, with a backlog. */
   async function runnerWith(name: string, backlog: number, limit = LIMIT) {
     const address = `by-hand/${name}`
-    await openQueues(partition, [{ address }])
+    await openQueues(setup.partition, [{ address }])
     const parsed = manifestQueueSchema.parse({ name, endpoint: `/internal/${name}`, concurrency: LIMIT })
     const begun: string[] = []
     const underWay = new Map<string, (settlement: Settlement) => void>()
@@ -78,19 +56,23 @@ describe('a runner that has prefetched jobs', () => {
     }
     const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
     const runner = createQueueRunner(address, maker, {
-      ...{ partition, logger, report: createQueueReport(address, { metrics, logger, clock: systemClock }) },
+      ...{
+        partition: setup.partition,
+        logger,
+        report: createQueueReport(address, { metrics, logger, clock: systemClock }),
+      },
       consumer: () => consumer,
       onClaimed: () => undefined,
       onAmbiguousClaim: () => undefined,
     })
     const jobs = Array.from({ length: backlog }, (_, n) => ({ address, lane: 'normal' as const, data: `${n}` }))
-    const ids = (await enqueue(partition, jobs)).map(({ id }) => id)
+    const ids = (await enqueue(setup.partition, jobs)).map(({ id }) => id)
     const endAll = () => {
       for (const end of [...underWay.values()]) end(done)
     }
     return {
       ...{ runner, address, ids, begun, underWay, endAll },
-      counts: async () => (await readCounts(partition, [address]))[0]!,
+      counts: async () => (await readCounts(setup.partition, [address]))[0]!,
       /** Lets jobs pass quickly until so many are prefetched, and no attempt end from there on. */
       untilPrefetched: (atLeast = 1, places = LIMIT) =>
         eventually(async () => {
@@ -136,7 +118,7 @@ describe('a runner that has prefetched jobs', () => {
     await eventually(async () => Object.keys(await prefetchedOf(address)).length === 0, { timeoutMs: 10_000 })
     expect((await counts()).running).toBe(LIMIT)
     expect(await failuresIn('by-hand', name)).toContainEqual({ reason: 'not_begun', counted: false })
-    await pause(partition, { action: 'pause', address, by: { who: 'ada', at: '' } })
+    await pause(setup.partition, { action: 'pause', address, by: { who: 'ada', at: '' } })
     const before = begun.length
     endAll()
     await eventually(async () => (await counts()).running === 0)
@@ -165,11 +147,15 @@ describe('a runner that has prefetched jobs', () => {
       LIMIT - 1,
     )
     const on = { onReconnect: () => undefined, onEnd: () => undefined }
-    const other = await joinPartition({ partition, ttlMs: 60_000, logger, ...on })
+    const other = await joinPartition({ partition: setup.partition, ttlMs: 60_000, logger, ...on })
     const call = { consumer: other.name, address, concurrency: LIMIT }
     const settleOthers = (jobs: readonly ClaimedJob[]) =>
-      settle(partition, { consumer: other.name, address, attempts: jobs.map((job) => ({ job, settlement: done })) })
-    const two = await claim(partition, { ...call, want: 2 })
+      settle(setup.partition, {
+        consumer: other.name,
+        address,
+        attempts: jobs.map((job) => ({ job, settlement: done })),
+      })
+    const two = await claim(setup.partition, { ...call, want: 2 })
     if (two.kind !== 'claimed') throw new Error(two.kind)
     runner.wake()
     await untilPrefetched(3, LIMIT - 2)
@@ -179,13 +165,13 @@ describe('a runner that has prefetched jobs', () => {
     await untilSettled()
     // Of the wrong type: the settle fails, and the claim that goes out with it lets one more attempt begin.
     const robbed = '{p0}:robbed'
-    await partition.redis.set(robbed, '')
+    await setup.partition.redis.set(robbed, '')
     const [end] = underWay.values()
     end?.(done)
     runner.wake()
     await untilSettled()
-    await partition.redis.del(robbed)
-    const more = await claim(partition, { ...call, want: LIMIT })
+    await setup.partition.redis.del(robbed)
+    const more = await claim(setup.partition, { ...call, want: LIMIT })
     const jobs = more.kind === 'claimed' ? more.jobs : []
     expect(underWay.size + jobs.length).toBeLessThanOrEqual(LIMIT)
     await settleOthers(jobs)
@@ -201,7 +187,7 @@ describe('a runner that has prefetched jobs', () => {
       await untilPrefetched()
       // Of one lane the jobs begin in the order in which they came, so this is the next one.
       const next = ids.find((id) => !begun.includes(id))!
-      const { kind } = await cancel(partition, { id: next, by: { who: 'ada' } })
+      const { kind } = await cancel(setup.partition, { id: next, by: { who: 'ada' } })
       runner.cancel(next)
       asked++
       // Otherwise it was given back a moment ago.

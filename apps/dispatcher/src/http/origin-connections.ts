@@ -17,6 +17,7 @@ const IDLE_MS = 4000
 /** Before the server is likely to close it, so that no request meets the closing. */
 const CLOSES_EARLIER_MS = 2000
 const SWEEP_MS = 1000
+const STOPPED = 'the dispatcher has stopped'
 
 interface Idle {
   readonly connection: Connection
@@ -40,6 +41,7 @@ export class OriginConnections {
   #freed: Idle[] = []
   #sweeper: NodeJS.Timeout | undefined
   #isClosed = false
+  #isDestroyed = false
 
   constructor(origin: string, options: OriginConnectionsOptions) {
     const { host, hostname, protocol, port } = new URL(origin)
@@ -56,8 +58,17 @@ export class OriginConnections {
       return
     }
     this.#options.connect(this.#target, (...[error, socket]) => {
-      if (socket) caller.onConnection(this.#add(socket as Socket))
-      else caller.onError(error ?? new Error('no connection'))
+      if (!socket) {
+        caller.onError(error ?? new Error('no connection'))
+        return
+      }
+      const connection = this.#add(socket as Socket)
+      if (!this.#isDestroyed) {
+        caller.onConnection(connection)
+        return
+      }
+      connection.abandon()
+      caller.onError(new ConnectionClosedError(STOPPED))
     })
   }
 
@@ -73,10 +84,11 @@ export class OriginConnections {
     for (const { connection } of [...this.#idle.splice(0), ...this.#freed.splice(0)]) connection.abandon()
   }
 
-  /** Close all of them now. */
+  /** Close all of them now, and those that are being opened as soon as they stand: nothing is sent any more. */
   destroy(): void {
+    this.#isDestroyed = true
     this.close()
-    for (const connection of this.#all) connection.close(new ConnectionClosedError('the dispatcher has stopped'))
+    for (const connection of this.#all) connection.close(new ConnectionClosedError(STOPPED))
   }
 
   #takeIdle(): Connection | undefined {
