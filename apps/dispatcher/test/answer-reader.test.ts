@@ -4,7 +4,8 @@ import { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AnswerReader, BadAnswerError } from '../src/http/answer-reader.ts'
+import { BadAnswerError } from '../src/http/answer-head.ts'
+import { AnswerReader } from '../src/http/answer-reader.ts'
 
 const MAX_HEAD_BYTES = 16_384
 
@@ -25,9 +26,9 @@ function read(
   const body: Buffer[] = []
   let ends = 0
   reader.expect({
-    onHead(came, with_) {
-      status = came
-      headers = { ...with_ }
+    onHead(head) {
+      status = head.status
+      headers = { ...head.headers }
     },
     onBody: (piece) => body.push(Buffer.from(piece)),
     onEnd: () => ends++,
@@ -98,6 +99,25 @@ describe('an answer', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('is understood by its own head, whether or not the one before had the same', () => {
+    const reader = new AnswerReader({ maxHeadBytes: MAX_HEAD_BYTES })
+    const some = fc.array(fc.constantFrom('a', 'b', 'HTTP/1.1 500 -\r\n\r\n'), { maxLength: 2 })
+    const extra = fc.constantFrom('', 'x-more: 1\r\n', 'x-more: 2\r\n', 'Keep-Alive: timeout=7\r\n')
+    const places = fc.array(fc.nat(), { maxLength: 1 })
+    const heads = new Map<string, number>()
+    fc.assert(
+      fc.property(fc.constantFrom(200, 503), some, framing, extra, places, (status, body, how, more, cuts) => {
+        const text = answerOf(status, body, how, more)
+        const head = text.slice(0, text.indexOf('\r\n\r\n'))
+        heads.set(head, (heads.get(head) ?? 0) + 1)
+        expect(read(cut(text, cuts), reader)).toEqual(read(whole(text)))
+      }),
+      { numRuns: 1000 },
+    )
+    expect(heads.size).toBeGreaterThan(10)
+    expect(Math.max(...heads.values()), 'the same head more than once').toBeGreaterThan(10)
   })
 
   it('without a body ends with its headers', () => {

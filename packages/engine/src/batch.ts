@@ -117,8 +117,8 @@ function toResult({ said, text }: Item, answer: Answer): AttemptResult {
 }
 
 /** An answer that stands for every job: its body is for the history, and no job's result; its lease is nobody's. */
-function forAll(answer: Answer): Answer {
-  return { ...answer, body: answer.body.slice(0, KEPT_BODY_CHARACTERS), truncated: true }
+function forAll({ kind, status, headers, body }: Answer): Answer {
+  return { kind, status, headers, body: body.slice(0, KEPT_BODY_CHARACTERS), truncated: true }
 }
 
 function noResult({ status, headers, body }: Answer, error: string, said = body): AttemptResult {

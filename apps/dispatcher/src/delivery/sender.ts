@@ -1,10 +1,12 @@
 import { DELIVERY_LIMITS } from '@millrace/contracts'
 import type { AttemptResult } from '@millrace/engine'
-import type { AnswerHeaders } from '../http/answer-reader.ts'
+import type { AnswerHead } from '../http/answer-head.ts'
 import type { Connection } from '../http/connection.ts'
 import { type Caller, OriginConnections } from '../http/origin-connections.ts'
+import { createRequest, type Request } from '../http/request.ts'
 import type { OpenRanges } from '../targets/open-ranges.ts'
 import { createTargetConnector, type Resolve } from '../targets/target-connector.ts'
+import { Answer } from './answer.ts'
 import { failureOf } from './send-failure.ts'
 
 export interface SendRequest {
@@ -40,8 +42,6 @@ const KEPT_BODY_BYTES = DELIVERY_LIMITS.keptAnswerBytes.value
 const MAX_BODY_BYTES = DELIVERY_LIMITS.answerBytes.value
 /** Of an answer's body, before they are put together. */
 const MAX_PIECES = 128
-const KEPT_HEADERS = 40
-const KEPT_HEADER_CHARACTERS = 256
 /** An endpoint that cannot be reached should fail soon, not after the minute that a handler may take. */
 const CONNECT_TIMEOUT_MS = DELIVERY_LIMITS.connectMs.value
 
@@ -85,13 +85,11 @@ export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
 class Exchange implements Sending, Caller {
   readonly #onAnswer: (result: AttemptResult) => void
   readonly #connections: OriginConnections
-  readonly #head: string
-  readonly #body: string
+  #request: Request | undefined
   #connection: Connection | undefined
   readonly #timer: NodeJS.Timeout
   #ended = false
-  #status = 0
-  #headers: AnswerHeaders = {}
+  #head: AnswerHead | undefined
   #kept: Buffer[] = []
   readonly #keptBytes: number
   #received = 0
@@ -104,15 +102,13 @@ class Exchange implements Sending, Caller {
     this.#connections = connections
     this.#keptBytes = keptBodyBytes
     this.#onAnswer = onAnswer
-    this.#body = body
     // The attempt's own deadline covers the whole exchange.
     this.#timer = setTimeout(endLate, timeoutMs, this, timeoutMs)
     try {
-      this.#head = headOf(path, connections.host, headers, body)
+      this.#request = createRequest({ path, host: connections.host, headers, body })
       connections.call(this)
     } catch (error) {
       // A request that cannot even be made is a failed attempt like any other.
-      this.#head = ''
       this.#finish(failureOf(error, { started: false }))
     }
   }
@@ -124,17 +120,16 @@ class Exchange implements Sending, Caller {
 
   onConnection(connection: Connection): void {
     // Given up while waiting for a connection: do not send what nobody waits for.
-    if (this.#ended) {
+    if (this.#ended || !this.#request) {
       this.#connections.giveBack(connection)
       return
     }
     this.#connection = connection
-    connection.send(this.#head, this.#body, this)
+    connection.send(this.#request, this)
   }
 
-  onHead(status: number, headers: AnswerHeaders): void {
-    this.#status = status
-    this.#headers = headers
+  onHead(head: AnswerHead): void {
+    this.#head = head
   }
 
   onBody(piece: Buffer): void {
@@ -157,27 +152,12 @@ class Exchange implements Sending, Caller {
 
   onError(error: Error): void {
     this.#connection = undefined
-    this.#finish(failureOf(error, { started: this.#status !== 0 }))
+    this.#finish(failureOf(error, { started: this.#head !== undefined }))
   }
 
+  /** The head comes before all that asks for this. */
   #response(): AttemptResult {
-    const kept = this.#kept
-    const keptBytes = this.#keptBytes
-    const raw = this.#headers
-    let headers: Record<string, string> | undefined
-    return {
-      kind: 'response',
-      status: this.#status,
-      // Only a failure, a lease or a result looks at these two.
-      get headers() {
-        headers ??= keepHeaders(raw)
-        return headers
-      },
-      get body() {
-        return Buffer.concat(kept).toString('utf8', 0, keptBytes)
-      },
-      truncated: this.#received > keptBytes,
-    }
+    return new Answer(this.#head as AnswerHead, this.#kept, { keptBytes: this.#keptBytes, received: this.#received })
   }
 
   #finish(result: AttemptResult): void {
@@ -190,31 +170,4 @@ class Exchange implements Sending, Caller {
 
 function endLate(exchange: Exchange, timeoutMs: number): void {
   exchange.end({ kind: 'failed', reason: 'timeout', error: `no complete answer within ${timeoutMs} ms` })
-}
-
-function keepHeaders(headers: AnswerHeaders): Record<string, string> {
-  const kept: Record<string, string> = {}
-  let count = 0
-  for (const name in headers) {
-    const value = headers[name]
-    if (value === undefined || name === 'set-cookie') continue
-    if (++count > KEPT_HEADERS) break
-    kept[name] = value.slice(0, KEPT_HEADER_CHARACTERS)
-  }
-  return kept
-}
-
-/** No character that would end a line, or that a header cannot carry. */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-const REQUEST_TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
-
-function headOf(path: string, host: string, headers: Record<string, string>, body: string): string {
-  if (!REQUEST_TARGET.test(path)) throw new TypeError(`the path ${JSON.stringify(path)} cannot be sent in a request`)
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
-  for (const name in headers) {
-    const value = headers[name] ?? ''
-    if (!HEADER_VALUE.test(value)) throw new TypeError(`the header ${name} has a character that no header can carry`)
-    head += `${name}: ${value}\r\n`
-  }
-  return `${head}\r\n`
 }

@@ -1,18 +1,11 @@
-/** What came back is not an HTTP/1.1 answer, or not one that may be understood in two ways. */
-export class BadAnswerError extends Error {
-  override readonly name = 'BadAnswerError'
-  readonly code = 'ERR_BAD_ANSWER'
-}
+import { type AnswerHead, BadAnswerError, parseAnswerHead } from './answer-head.ts'
 
 /** Gets an answer piece by piece, in the order in which it comes. */
 export interface AnswerSink {
-  onHead(status: number, headers: AnswerHeaders): void
+  onHead(head: AnswerHead): void
   onBody(piece: Buffer): void
   onEnd(): void
 }
-
-/** By name in lower case; the values of a name that comes several times are joined with a comma. */
-export type AnswerHeaders = Record<string, string>
 
 type State = 'head' | 'length' | 'close' | 'size' | 'chunk' | 'chunk_end' | 'trailers' | 'done'
 
@@ -21,10 +14,6 @@ const MAX_SIZE_LINE = 1024
 const LF = 0x0a
 const CR = 0x0d
 const START = Buffer.from('HTTP/1.')
-const STATUS_LINE = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
-const NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-const DIGITS = /^\d{1,15}$/
 const SIZE = /^([\da-fA-F]{1,12})[ \t]*(?:;.*)?$/
 
 /**
@@ -40,6 +29,8 @@ export class AnswerReader {
   #state: State = 'done'
   /** What came of a head or a line that is not whole yet. */
   #carry: Buffer | undefined
+  /** The last head: a server that answers quickly says the same again until its clock shows another second. */
+  #last: { readonly bytes: Buffer; readonly head: AnswerHead } | undefined
   #left = 0
   #trailerBytes = 0
   #keepsAlive = false
@@ -118,6 +109,11 @@ export class AnswerReader {
   }
 
   #readHead(piece: Buffer): Buffer | undefined {
+    const last = this.#last
+    if (last && this.#carry === undefined && beginsWith(piece, last.bytes)) {
+      this.#onHead(last.head)
+      return restOf(piece, last.bytes.length)
+    }
     const known = this.#carry?.length ?? 0
     const all = this.#carry ? Buffer.concat([this.#carry, piece]) : piece
     if (known < START.length) checkStart(all)
@@ -125,36 +121,30 @@ export class AnswerReader {
     const bytes = end < 0 ? all.length : end + 4
     if (bytes > this.#maxHeadBytes)
       throw new BadAnswerError(`the headers of the answer exceed ${this.#maxHeadBytes} bytes`)
+    // The piece may lie in memory that is used again, so what is kept of it is a copy.
     if (end < 0) {
       checkFirstLine(all)
-      // The piece may lie in memory that is used again.
       this.#carry = this.#carry ? all : Buffer.from(all)
       return undefined
     }
     this.#carry = undefined
-    this.#onHead(all.toString('latin1', 0, end))
-    return bytes < all.length ? all.subarray(bytes) : undefined
+    const head = parseAnswerHead(all.toString('latin1', 0, end))
+    this.#last = { bytes: Buffer.from(all.subarray(0, bytes)), head }
+    this.#onHead(head)
+    return restOf(all, bytes)
   }
 
-  #onHead(text: string): void {
-    const lineEnd = text.indexOf('\r\n')
-    const statusLine = lineEnd < 0 ? text : text.slice(0, lineEnd)
-    const status = Number(STATUS_LINE.exec(statusLine)?.[1])
-    if (Number.isNaN(status)) throw new BadAnswerError('the answer begins with no HTTP/1.1 status line')
-    const head = new Head(lineEnd < 0 ? '' : text.slice(lineEnd + 2))
+  #onHead(head: AnswerHead): void {
+    const { status, framing, length } = head
     if (status === 101) throw new BadAnswerError('the answer changes to a protocol that was not asked for')
+    // The final one is still to come.
     if (status < 200) return
-    const { length, isChunked, isCoded, connection } = head
-    if (isCoded && length !== undefined)
-      throw new BadAnswerError('the answer has both a Content-Length and a Transfer-Encoding')
-    this.#keepsAlive = statusLine.startsWith('HTTP/1.0')
-      ? connection.includes('keep-alive')
-      : !connection.includes('close')
+    this.#keepsAlive = head.keepsAlive
     this.#idleSeconds = head.idleSeconds
-    this.#sink?.onHead(status, head.headers)
-    this.#left = length ?? 0
-    if (status === 204 || status === 304 || length === 0) this.#finish(this.#keepsAlive)
-    else this.#state = isChunked ? 'size' : length === undefined ? 'close' : 'length'
+    this.#left = length
+    this.#sink?.onHead(head)
+    if (framing === 'length' && length === 0) this.#finish(this.#keepsAlive)
+    else this.#state = framing === 'chunked' ? 'size' : framing
   }
 
   #readCounted(piece: Buffer): Buffer | undefined {
@@ -165,7 +155,7 @@ export class AnswerReader {
       if (this.#state === 'chunk') this.#state = 'chunk_end'
       else this.#finish(this.#keepsAlive)
     }
-    return taken === piece.length ? undefined : piece.subarray(taken)
+    return restOf(piece, taken)
   }
 
   #onSize(line: string): void {
@@ -196,7 +186,7 @@ export class AnswerReader {
     this.#carry = undefined
     if (all[all.length - 2] !== CR) throw new BadAnswerError('a line of the answer ends without a carriage return')
     take(all.toString('latin1', 0, all.length - 2))
-    return end + 1 < piece.length ? piece.subarray(end + 1) : undefined
+    return restOf(piece, end + 1)
   }
 
   #finish(keepsAlive: boolean): void {
@@ -208,6 +198,15 @@ export class AnswerReader {
   }
 }
 
+/** Of the piece, what is behind so many bytes. */
+function restOf(piece: Buffer, bytes: number): Buffer | undefined {
+  return bytes < piece.length ? piece.subarray(bytes) : undefined
+}
+
+function beginsWith(piece: Buffer, bytes: Buffer): boolean {
+  return piece.length >= bytes.length && bytes.compare(piece, 0, bytes.length) === 0
+}
+
 function checkStart(all: Buffer): void {
   const known = Math.min(all.length, START.length)
   if (START.compare(all, 0, known, 0, known) !== 0) throw new BadAnswerError('what came back is no HTTP/1.1 answer')
@@ -217,67 +216,4 @@ function checkStart(all: Buffer): void {
 function checkFirstLine(all: Buffer): void {
   const end = all.indexOf(LF)
   if (end >= 0 && all[end - 1] !== CR) throw new BadAnswerError('a line of the answer ends without a carriage return')
-}
-
-/** The headers of an answer, and what they say of its length and of the connection. */
-class Head {
-  readonly headers: AnswerHeaders = Object.create(null)
-  length: number | undefined
-  connection = ''
-  idleSeconds: number | undefined
-  readonly #codings: string[] = []
-
-  constructor(lines: string) {
-    for (let from = 0; from < lines.length; ) {
-      const end = lines.indexOf('\r\n', from)
-      const to = end < 0 ? lines.length : end
-      const colon = lines.indexOf(':', from)
-      const name = lines.slice(from, colon)
-      const value = lines.slice(colon + 1, to).trim()
-      if (colon < 0 || colon > to || !NAME.test(name) || !VALUE.test(value))
-        throw new BadAnswerError('the answer has a header that cannot be understood')
-      this.#add(name.toLowerCase(), value)
-      from = to + 2
-    }
-  }
-
-  /** Where the last coding is another one, the answer ends with the connection. */
-  get isChunked(): boolean {
-    if (this.#codings.slice(0, -1).includes('chunked'))
-      throw new BadAnswerError('the answer is chunked, and then coded again')
-    return this.#codings.at(-1) === 'chunked'
-  }
-
-  get isCoded(): boolean {
-    return this.#codings.length > 0
-  }
-
-  #add(name: string, value: string): void {
-    const known = this.headers[name]
-    this.headers[name] = known === undefined ? value : `${known}, ${value}`
-    switch (name) {
-      case 'content-length':
-        this.#setLength(value)
-        break
-      case 'transfer-encoding':
-        for (const coding of value.toLowerCase().split(',')) this.#codings.push(coding.trim())
-        break
-      case 'connection':
-        this.connection += `${value.toLowerCase()},`
-        break
-      case 'keep-alive': {
-        const [, seconds] = /timeout=(\d{1,9})/i.exec(value) ?? []
-        if (seconds !== undefined) this.idleSeconds = Number(seconds)
-        break
-      }
-      default:
-    }
-  }
-
-  #setLength(value: string): void {
-    const length = DIGITS.test(value) ? Number(value) : undefined
-    if (length === undefined || (this.length !== undefined && this.length !== length))
-      throw new BadAnswerError('the answer has no Content-Length that can be understood')
-    this.length = length
-  }
 }

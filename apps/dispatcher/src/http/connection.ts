@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
+import type { Request } from './request.ts'
 
 /** The other side closed the connection before its answer was whole. */
 export class ConnectionClosedError extends Error {
@@ -46,14 +47,11 @@ export class Connection {
     return this.#reader.idleSeconds
   }
 
-  /** Send a request; its head is in the characters of ISO 8859-1. */
-  send(head: string, body: string, asker: Asker): void {
+  send({ head, body, isPlain }: Request, asker: Asker): void {
     this.#asker = asker
     this.#reader.expect(asker)
-    const text = head + body
-    // In nearly all requests each character is a byte, and one write is the cheapest.
-    if (Buffer.byteLength(text) === text.length) {
-      this.#socket.write(text, 'latin1')
+    if (isPlain) {
+      this.#socket.write(head + body, 'latin1')
       return
     }
     this.#socket.cork()
