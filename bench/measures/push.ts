@@ -4,6 +4,7 @@ import { rateOf } from '../meter.ts'
 import type { BareLoop } from '../processes/bare-loop.ts'
 import type { BullmqPush } from '../processes/bullmq-push.ts'
 import { BULLMQ_QUEUE, fillBullmq } from '../sides/bullmq.ts'
+import { deliveryRequest } from '../sides/delivery.ts'
 import { fill, registerService, withStore } from '../sides/millrace.ts'
 import { DATA } from '../sides/payload.ts'
 import { type PushWorker, pushRate, startPushWorker, TAIL } from '../sides/push.ts'
@@ -19,14 +20,25 @@ export const push: Measure = {
   async run(context) {
     const worker = await startPushWorker()
     try {
-      const strict = await bareLoop(worker, 'dispatch', context)
-      const written = await bareLoop(worker, 'request', context)
+      const whole = deliveryRequest('no-op', { concurrency: IN_FLIGHT })
+      const least = { headers: { 'content-type': 'application/json' }, body: whole.body }
+      const strict = await bareLoop(worker, { ...least, style: 'dispatch' }, context)
+      const same = await bareLoop(worker, { ...whole, style: 'dispatch' }, context)
+      const written = await bareLoop(worker, { ...least, style: 'request' }, context)
       const bullmq = await bullmqRate(worker, context)
       const ours = await ourRate(worker, context)
       const what = 'HTTP push, 100 in flight'
       const unit = 'jobs/s'
       return [
         compare({ what, ours, peer: strict, peerName: 'undici dispatch loop', unit, target: { atLeast: 0.65 } }),
+        compare({
+          what,
+          ours,
+          peer: same,
+          peerName: 'the same, all headers of a delivery',
+          unit,
+          target: { atLeast: 0.65 },
+        }),
         compare({ what, ours, peer: written, peerName: 'undici request loop', unit }),
         compare({ what, ours, peer: bullmq, peerName: 'BullMQ that POSTs', unit, target: { atLeast: 2.5 } }),
       ]
@@ -41,10 +53,14 @@ function windowOf({ size }: Context): { skip: number; count: number } {
   return { skip: size(40_000, 200), count: size(40_000, 1000) }
 }
 
-async function bareLoop(worker: PushWorker, style: BareLoop['style'], context: Context): Promise<Figure> {
-  context.say(`undici loop, ${style}`)
-  const job = { jobId: 'job_0193a1b2c3d0000c002', queue: 'no-op', attempt: 1, data: DATA }
-  const loop: BareLoop = { url: worker.url, path: PATH, body: JSON.stringify(job), inFlight: IN_FLIGHT, style }
+async function bareLoop(
+  worker: PushWorker,
+  request: Pick<BareLoop, 'headers' | 'body' | 'style'>,
+  context: Context,
+): Promise<Figure> {
+  const names = Object.keys(request.headers).length
+  context.say(`undici loop, ${request.style}, ${names} header${names === 1 ? '' : 's'} and those of HTTP`)
+  const loop: BareLoop = { url: worker.url, path: PATH, inFlight: IN_FLIGHT, ...request }
   const child = startChild('bare-loop.ts')
   const pids = { sender: child.pid }
   const metered = await worker.measure({ ...windowOf(context), pids }, () => child.ask('run', loop))

@@ -5,14 +5,15 @@ import { answerWith } from './answers.ts'
 export interface BareLoop {
   readonly url: string
   readonly path: string
+  readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly inFlight: number
   /** `dispatch`: undici's lowest interface, which the dispatcher uses. `request`: as people write it, the body consumed. */
   readonly style: 'dispatch' | 'request'
 }
 
-function send(pool: Pool, { path, body, style }: BareLoop, done: () => void): void {
-  const request = { method: 'POST', path, headers: { 'content-type': 'application/json' }, body } as const
+function send(pool: Pool, { path, headers, body, style }: BareLoop, done: () => void): void {
+  const request = { method: 'POST', path, headers, body } as const
   if (style === 'request') {
     pool
       .request(request)

@@ -1,4 +1,4 @@
-import { queueDefinitionSchema, type SubscriptionSource } from '@millrace/contracts'
+import { type QueueDefinition, queueDefinitionSchema, type SubscriptionSource } from '@millrace/contracts'
 import {
   checkServer,
   createPartitions,
@@ -38,7 +38,15 @@ export interface ServiceToRegister {
   readonly subscriptions?: readonly { readonly name: string; readonly subscription: SubscriptionSource }[]
   readonly concurrency: number
   /** `pull`: consumers take the jobs, no dispatcher does. */
-  readonly delivery?: 'pull'
+  readonly delivery?: 'pull' | undefined
+}
+
+export function queueDefinition(
+  name: string,
+  { concurrency, delivery }: Pick<ServiceToRegister, 'concurrency' | 'delivery'>,
+): QueueDefinition {
+  const where = delivery ? { delivery } : { endpoint: `/internal/jobs/${name}` }
+  return queueDefinitionSchema.parse({ kind: 'queue', name, concurrency, ...where })
 }
 
 /** Register a service with these queues and open them, as an apply would. */
@@ -46,12 +54,7 @@ export async function registerService(
   { partition }: Store,
   { namespace, url, queues, subscriptions = [], concurrency, delivery }: ServiceToRegister,
 ): Promise<void> {
-  const definitions = queues.map((name) =>
-    queueDefinitionSchema.parse({
-      ...{ kind: 'queue', name, concurrency },
-      ...(delivery ? { delivery } : { endpoint: `/internal/jobs/${name}` }),
-    }),
-  )
+  const definitions = queues.map((name) => queueDefinition(name, { concurrency, delivery }))
   for (const { name, subscription } of subscriptions) {
     const fields = { kind: 'subscription', name, concurrency, endpoint: `/internal/events/${name}`, subscription }
     definitions.push(queueDefinitionSchema.parse(fields))

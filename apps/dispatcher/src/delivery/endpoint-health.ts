@@ -19,16 +19,21 @@ export interface Transition {
  * endpoints, an endpoint that gives no usable answers stops itself alone.
  */
 export interface EndpointHealth {
+  /** The two circuits of a place; to be kept, since a queue asks several times for each of its jobs. */
+  of(place: Place): PlaceHealth
+}
+
+export interface PlaceHealth {
   /** How many more requests may go out there now. */
-  room(place: Place): number
-  /** Requests go out. */
-  started(place: Place, count: number): void
+  room(): number
+  /** A request goes out. */
+  started(): void
   /** One came back; transitions that it caused are the answer. */
-  ended(place: Place, result: AttemptResult): readonly Transition[]
+  ended(result: AttemptResult): readonly Transition[]
   /** One came back that says nothing. */
-  forgotten(place: Place): void
+  forgotten(): void
   /** Ms until a probe may go out, undefined while nothing is open. */
-  probeInMs(place: Place): number | undefined
+  probeInMs(): number | undefined
 }
 
 const NOTHING_CHANGED: readonly Transition[] = []
@@ -47,42 +52,37 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
     circuits.set(key, circuit)
     return circuit
   }
-  // A target is asked about several times for each of its jobs, so its two circuits are found once.
-  const found = new WeakMap<Place, readonly [origin: Circuit, endpoint: Circuit]>()
-  const both = (place: Place): readonly [origin: Circuit, endpoint: Circuit] => {
-    const known = found.get(place)
-    if (known) return known
-    const circuits = [circuitOf(place.origin), circuitOf(place.origin + place.path)] as const
-    found.set(place, circuits)
-    return circuits
-  }
 
   return {
-    room(place) {
-      const [origin, endpoint] = both(place)
-      return Math.min(roomOf(origin), roomOf(endpoint))
-    },
-    started(place, count) {
-      for (const circuit of both(place)) circuit.underWay += count
-    },
-    ended(place, result) {
-      const health = healthOf(result)
-      const [origin, endpoint] = both(place)
-      // What an endpoint makes of its requests is not its origin's fault.
-      const ofOrigin = health === 'unhealthy' ? 'unknown' : health
-      const first = step(origin, ofOrigin, 'origin', place)
-      const second = step(endpoint, health === 'refused' ? 'unknown' : health, 'endpoint', place)
-      if (!first && !second) return NOTHING_CHANGED
-      return [first, second].filter((transition) => transition !== undefined)
-    },
-    forgotten(place) {
-      for (const circuit of both(place)) circuit.underWay--
-    },
-    probeInMs(place) {
-      const waits = both(place).flatMap(({ breaker }) =>
-        breaker.kind === 'open' ? [breaker.untilMs - clock.now()] : [],
-      )
-      return waits.length === 0 ? undefined : Math.max(0, ...waits)
+    of(place) {
+      const origin = circuitOf(place.origin)
+      const endpoint = circuitOf(place.origin + place.path)
+      return {
+        room: () => Math.min(roomOf(origin), roomOf(endpoint)),
+        started() {
+          origin.underWay++
+          endpoint.underWay++
+        },
+        ended(result) {
+          const health = healthOf(result)
+          // What an endpoint makes of its requests is not its origin's fault.
+          const ofOrigin = health === 'unhealthy' ? 'unknown' : health
+          const first = step(origin, ofOrigin, 'origin', place)
+          const second = step(endpoint, health === 'refused' ? 'unknown' : health, 'endpoint', place)
+          if (!first && !second) return NOTHING_CHANGED
+          return [first, second].filter((transition) => transition !== undefined)
+        },
+        forgotten() {
+          origin.underWay--
+          endpoint.underWay--
+        },
+        probeInMs() {
+          const waits = [origin, endpoint].flatMap(({ breaker }) =>
+            breaker.kind === 'open' ? [breaker.untilMs - clock.now()] : [],
+          )
+          return waits.length === 0 ? undefined : Math.max(0, ...waits)
+        },
+      }
     },
   }
 

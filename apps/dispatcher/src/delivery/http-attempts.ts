@@ -31,17 +31,18 @@ export function createHttpAttempts(address: string, target: Target, deps: HttpAt
 }
 
 function oneByOne(target: Target, deps: HttpAttemptsDeps): AttemptMaker {
-  const { health, clock } = deps
+  const { clock } = deps
   const { definition } = target
+  const health = deps.health.of(target)
   return {
     definition,
     limit: definition.concurrency,
-    room: () => health.room(target),
-    roomInMs: () => health.probeInMs(target),
+    room: () => health.room(),
+    roomInMs: () => health.probeInMs(),
     begin(job, onEnd) {
-      health.started(target, 1)
+      health.started()
       const sending = attempt(job, target, deps, (attempted) => {
-        for (const transition of health.ended(target, attempted.result)) deps.onTransition(transition)
+        for (const transition of health.ended(attempted.result)) deps.onTransition(transition)
         tell(attempted, clock.now(), onEnd)
       })
       return endedBy(sending)
@@ -50,14 +51,15 @@ function oneByOne(target: Target, deps: HttpAttemptsDeps): AttemptMaker {
 }
 
 function inBatches(address: string, target: BatchTarget, deps: HttpAttemptsDeps): AttemptMaker {
-  const { health, clock, logger } = deps
+  const { clock, logger } = deps
   const { definition } = target
+  const health = deps.health.of(target)
   const batchJobs = deps.metrics.batchJobs.labels(splitAddress(address))
   const batcher = createBatcher(target, deps, {
-    opened: () => health.started(target, 1),
+    opened: () => health.started(),
     ended(result) {
-      if (!result) return health.forgotten(target)
-      for (const transition of health.ended(target, result)) deps.onTransition(transition)
+      if (!result) return health.forgotten()
+      for (const transition of health.ended(result)) deps.onTransition(transition)
     },
     sent: (size) => batchJobs.observe(size),
     ignored: (count) =>
@@ -70,11 +72,11 @@ function inBatches(address: string, target: BatchTarget, deps: HttpAttemptsDeps)
     definition,
     limit: definition.concurrency,
     room() {
-      const requests = health.room(target)
-      if (health.probeInMs(target) !== undefined) return requests
+      const requests = health.room()
+      if (health.probeInMs() !== undefined) return requests
       return Math.max(0, requests) * definition.batch.maxSize + batcher.space()
     },
-    roomInMs: () => health.probeInMs(target),
+    roomInMs: () => health.probeInMs(),
     begin: (job, onEnd) => endedBy(batcher.add(job, (attempted) => tell(attempted, clock.now(), onEnd))),
     hurry: () => batcher.hurry(),
   }

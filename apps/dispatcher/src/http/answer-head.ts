@@ -4,13 +4,14 @@ export class BadAnswerError extends Error {
   readonly code = 'ERR_BAD_ANSWER'
 }
 
-/** By name in lower case; the values of a name that comes several times are joined with a comma. */
-export type AnswerHeaders = Readonly<Record<string, string>>
-
 /** What an answer says before its body, and what that means for the reading of it. */
 export interface AnswerHead {
   readonly status: number
-  readonly headers: AnswerHeaders
+  /**
+   * By name in lower case; the values of a name that comes several times are joined with a comma. As much as is kept of
+   * an answer: cookies are for nobody here, and what a server adds without end is left out.
+   */
+  readonly headers: Readonly<Record<string, string>>
   /** How the end of the body is told: by its length, which may be 0, chunk by chunk, or by the connection's end. */
   readonly framing: 'length' | 'chunked' | 'close'
   /** Bytes of the body, where they tell its end. */
@@ -25,6 +26,8 @@ const STATUS_LINE = /^HTTP\/1\.[01] ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const NAME = /^[!#$%&'*+\-.^_`|~\w]+$/
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const DIGITS = /^\d{1,15}$/
+const KEPT_HEADERS = 40
+const KEPT_HEADER_CHARACTERS = 256
 
 /**
  * @param text up to the empty line, a character for each byte
@@ -36,16 +39,24 @@ export function parseAnswerHead(text: string): AnswerHead {
   const status = Number(STATUS_LINE.exec(statusLine)?.[1])
   if (Number.isNaN(status)) throw new BadAnswerError('the answer begins with no HTTP/1.1 status line')
   const lines = new HeaderLines(lineEnd < 0 ? '' : text.slice(lineEnd + 2))
-  const { headers, length, connection, idleSeconds } = lines
+  const { length, connection, idleSeconds } = lines
   if (status >= 200 && lines.isCoded && length !== undefined)
     throw new BadAnswerError('the answer has both a Content-Length and a Transfer-Encoding')
   const keepsAlive = statusLine.startsWith('HTTP/1.0')
     ? connection.includes('keep-alive')
     : !connection.includes('close')
-  const base = { status, headers, keepsAlive, idleSeconds }
+  const base = { status, headers: kept(lines.headers), keepsAlive, idleSeconds }
   if (status < 200 || status === 204 || status === 304) return { ...base, framing: 'length', length: 0 }
   if (lines.isChunked) return { ...base, framing: 'chunked', length: 0 }
   return length === undefined ? { ...base, framing: 'close', length: 0 } : { ...base, framing: 'length', length }
+}
+
+function kept(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const some = Object.entries(headers)
+    .filter(([name]) => name !== 'set-cookie')
+    .slice(0, KEPT_HEADERS)
+    .map(([name, value]) => [name, value.slice(0, KEPT_HEADER_CHARACTERS)])
+  return Object.fromEntries(some)
 }
 
 /** The headers of an answer, and what they say of its length and of the connection. */

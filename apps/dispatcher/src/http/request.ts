@@ -26,7 +26,7 @@ const REQUEST_TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
 export function createRequest({ path, host, headers, body }: RequestParts): Request {
   if (!REQUEST_TARGET.test(path)) throw new TypeError(`the path ${JSON.stringify(path)} cannot be sent in a request`)
   const bytes = Buffer.byteLength(body)
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\ncontent-length: ${bytes}\r\n`
+  let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${bytes}\r\n`
   for (const name in headers) {
     const value = headers[name] ?? ''
     if (!HEADER_VALUE.test(value)) throw new TypeError(`the header ${name} has a character that no header can carry`)
