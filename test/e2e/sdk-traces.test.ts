@@ -41,6 +41,7 @@ let dispatcher: TracedApp
 let service: Server
 let queue: Queue
 let tracer: Tracer
+let endTracing: () => void
 const open: PullConsumer[] = []
 /** What the service does for a mail; it may throw. */
 let onMail: () => unknown = () => undefined
@@ -120,8 +121,11 @@ describe('a service that is not traced', () => {
 
 describe('a service that is traced', () => {
   beforeAll(() => {
-    tracer = traceThisService('shop', collector.url)
+    const traced = traceThisService('shop', collector.url)
+    tracer = traced.tracer
+    endTracing = traced.end
   })
+  afterAll(() => endTracing())
 
   it('leads from its producer over the enqueue and each attempt to its worker', async () => {
     let calls = 0

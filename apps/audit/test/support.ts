@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { AuditEvent, ChainVerdict, JobView, Problem } from '@millrace/contracts'
 import { createPartition, type Partition } from '@millrace/streams'
 import {
+  atFileEnd,
   type ChildHandle,
   eventually,
   type PostgresServer,
@@ -14,19 +15,26 @@ import {
   startRedis,
 } from '@millrace/testkit'
 import pg from 'pg'
-import { afterAll } from 'vitest'
 
 /** Both databases that a store may be in. What is said of the store is said of both. */
 export const DATABASES = ['SQLite', 'PostgreSQL'] as const
 export type Database = (typeof DATABASES)[number]
 
 let postgres: Promise<PostgresServer> | undefined
-afterAll(async () => (await postgres)?.stop())
 
 /** One PostgreSQL server for the test file, with a database for each rig. */
 export function postgresServer(): Promise<PostgresServer> {
-  postgres ??= startPostgres()
+  postgres ??= startForThisFile()
   return postgres
+}
+
+async function startForThisFile(): Promise<PostgresServer> {
+  const server = await startPostgres()
+  atFileEnd(async () => {
+    postgres = undefined
+    await server.stop()
+  })
+  return server
 }
 
 export interface Answer<T> {

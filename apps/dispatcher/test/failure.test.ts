@@ -81,7 +81,8 @@ describe('a dispatcher that is killed with requests under way', () => {
 
 describe('a dispatcher that stands still past its lease', () => {
   it('has its jobs taken over, settles nothing afterwards, and works on under a new name', async () => {
-    const first = await start()
+    // Long enough that it is not lost while the second one starts on a busy machine, and the first would know it.
+    const first = await start({ MILLRACE_LEASE_MS: '5000' })
     await applyTo(first.client, 'shop', [{ name: 'mail', retries: 0 }], receiver.url)
     const gate = gated(1)
     const id = await first.client.enqueue('shop', 'mail')

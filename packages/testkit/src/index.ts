@@ -23,6 +23,7 @@ export { type Certificate, type CertificateAuthority, createCertificateAuthority
 export { type ChildExit, type ChildHandle, type StartProcessOptions, startProcess } from './child-process.ts'
 export { type EventuallyOptions, eventually } from './eventually.ts'
 export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
+export { atFileEnd, endFile } from './file-end.ts'
 export { freePort } from './free-port.ts'
 export { BY, withBy } from './operator.ts'
 export { type PostgresServer, startPostgres } from './postgres-server.ts'

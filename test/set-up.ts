@@ -1,0 +1,5 @@
+// Runs before each test file (`setupFiles` of vitest.config.ts).
+import { endFile } from '@millrace/testkit'
+import { afterAll } from 'vitest'
+
+afterAll(endFile)
