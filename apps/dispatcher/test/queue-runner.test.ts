@@ -98,7 +98,8 @@ describe('a queue runner', () => {
     const { runner, add, address } = await runnerOf('export')
     receiver.script('/internal/export', { kind: 'hang' })
     // Redis claims first and cancels then; its message comes on another connection than the claimed job. Where the cancellation
-    // reached Redis before the claim, the job never ran, and the next one is tried.
+    // reached Redis before the claim, the job never ran, and the next one is tried. Where the runner, which hears of it here without waiting
+    // for Redis, has settled it already, Redis knows of no such job.
     let jobs = 0
     for (let kind = 'cancelled'; kind === 'cancelled'; jobs++) {
       const [job] = await add(jobs)
@@ -106,7 +107,7 @@ describe('a queue runner', () => {
       const cancelled = cancel(partition, { id: job!.id, by: { who: 'ada' } })
       runner.cancel(job!.id)
       kind = (await cancelled).kind
-      expect(['cancelled', 'cancelling']).toContain(kind)
+      expect(['cancelled', 'cancelling', 'unknown']).toContain(kind)
     }
     await eventually(async () => (await readCounts(partition, [address]))[0]?.cancelled === jobs, { timeoutMs: 5000 })
     await runner.drain()
