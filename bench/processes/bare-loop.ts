@@ -8,7 +8,7 @@ export interface BareLoop {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly inFlight: number
-  /** `dispatch`: undici's lowest interface, which the dispatcher uses. `request`: as people write it, the body consumed. */
+  /** `dispatch`: undici's lowest interface. `request`: as people write it, the body consumed. */
   readonly style: 'dispatch' | 'request'
 }
 

@@ -41,6 +41,7 @@ export interface ServiceToRegister {
   readonly delivery?: 'pull' | undefined
 }
 
+/** A queue as an apply would make it of its manifest, with one endpoint of its name. */
 export function queueDefinition(
   name: string,
   { concurrency, delivery }: Pick<ServiceToRegister, 'concurrency' | 'delivery'>,

@@ -127,6 +127,14 @@ describe('an answer', () => {
     }
   })
 
+  it('keeps forty headers of 256 characters and no cookie, and is read by all of them', () => {
+    const many = Array.from({ length: 45 }, (_, index) => `x-${index}: ${'v'.repeat(300)}\r\n`).join('')
+    const answer = read(whole(`HTTP/1.1 200 OK\r\nset-cookie: s=1\r\n${many}Content-Length: 2\r\n\r\nok`))
+    expect(answer).toMatchObject({ body: 'ok', keepsAlive: true })
+    expect(Object.keys(answer?.headers ?? {})).toEqual(Array.from({ length: 40 }, (_, index) => `x-${index}`))
+    expect(new Set(Object.values(answer?.headers ?? {}))).toEqual(new Set(['v'.repeat(256)]))
+  })
+
   it('has its values joined where a name comes several times', () => {
     const text = answerOf(200, ['x'], 'length', 'Link: a\r\nlink:  b \r\n')
     expect(read(whole(text))?.headers).toMatchObject({ link: 'a, b', 'content-length': '1' })

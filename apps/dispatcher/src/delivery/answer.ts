@@ -1,13 +1,13 @@
 import type { AttemptResult } from '@millrace/engine'
 import type { AnswerHead } from '../http/answer-head.ts'
 
-type Response = AttemptResult & { readonly kind: 'response' }
+type ResponseResult = AttemptResult & { readonly kind: 'response' }
 
 /** A response. Few are asked for their body, so it is put together when somebody asks. */
-export class Answer implements Response {
+export class Answer implements ResponseResult {
   readonly kind = 'response'
   readonly status: number
-  readonly headers: Response['headers']
+  readonly headers: ResponseResult['headers']
   /** More of the body came than was kept. */
   readonly truncated: boolean
   readonly #pieces: readonly Buffer[]

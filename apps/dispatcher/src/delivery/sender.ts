@@ -3,7 +3,7 @@ import type { AttemptResult } from '@millrace/engine'
 import type { AnswerHead } from '../http/answer-head.ts'
 import type { Connection } from '../http/connection.ts'
 import { type Caller, OriginConnections } from '../http/origin-connections.ts'
-import { createRequest, type Request } from '../http/request.ts'
+import { createRequest, type WrittenRequest } from '../http/request.ts'
 import type { OpenRanges } from '../targets/open-ranges.ts'
 import { createTargetConnector, type Resolve } from '../targets/target-connector.ts'
 import { Answer } from './answer.ts'
@@ -85,7 +85,7 @@ export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
 class Exchange implements Sending, Caller {
   readonly #onAnswer: (result: AttemptResult) => void
   readonly #connections: OriginConnections
-  #request: Request | undefined
+  #request: WrittenRequest | undefined
   #connection: Connection | undefined
   readonly #timer: NodeJS.Timeout
   #ended = false

@@ -56,7 +56,8 @@ function kept(headers: Readonly<Record<string, string>>): Record<string, string>
     .filter(([name]) => name !== 'set-cookie')
     .slice(0, KEPT_HEADERS)
     .map(([name, value]) => [name, value.slice(0, KEPT_HEADER_CHARACTERS)])
-  return Object.fromEntries(some)
+  // One head may stand for many answers.
+  return Object.freeze(Object.fromEntries(some))
 }
 
 /** The headers of an answer, and what they say of its length and of the connection. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
-import type { Request } from './request.ts'
+import type { WrittenRequest } from './request.ts'
 
 /** The other side closed the connection before its answer was whole. */
 export class ConnectionClosedError extends Error {
@@ -47,7 +47,7 @@ export class Connection {
     return this.#reader.idleSeconds
   }
 
-  send({ head, body, isPlain }: Request, asker: Asker): void {
+  send({ head, body, isPlain }: WrittenRequest, asker: Asker): void {
     this.#asker = asker
     this.#reader.expect(asker)
     if (isPlain) {

@@ -1,5 +1,5 @@
 /** A request as it is written. */
-export interface Request {
+export interface WrittenRequest {
   /** The request line and the headers, a character for each byte. */
   readonly head: string
   readonly body: string
@@ -23,7 +23,7 @@ const REQUEST_TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
  *
  * @throws TypeError when the path or a header cannot be sent
  */
-export function createRequest({ path, host, headers, body }: RequestParts): Request {
+export function createRequest({ path, host, headers, body }: RequestParts): WrittenRequest {
   if (!REQUEST_TARGET.test(path)) throw new TypeError(`the path ${JSON.stringify(path)} cannot be sent in a request`)
   const bytes = Buffer.byteLength(body)
   let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${bytes}\r\n`
