@@ -30,7 +30,8 @@ redis-cli XREADGROUP GROUP my-consumer one COUNT 10 BLOCK 1000 STREAMS '{p0}:log
 redis-cli XACK '{p0}:log' my-consumer 1795320000267-0
 \`\`\`
 
-Each entry has the fields \`kind type ns queue entity data\`, in this order. There are as many logs as partitions
+Each entry is a list of pairs: kind and type, namespace and queue, then entity and data of each event, one or several. Read it as a list: as a
+map it would lose what comes twice. [docs/events.md](events.md) has the rest. There are as many logs as partitions
 (\`redis-cli HGET '{reg}:meta' partitions\`).
 
 ## In the registry

@@ -78,10 +78,7 @@ describe.each(DATABASES)('with %s', (database) => {
     it('takes everything of a job of which one record speaks of the person', async () => {
       const job = 'job_19b76daa80000000000'
       const entry = (type: string, data: string) =>
-        rig.partition.redis.xadd(
-          ...([rig.partition.keys.log, '*', 'kind', 'job', 'type', type, 'ns', 'jobs', 'queue', 'mail'] as const),
-          ...(['entity', job, 'data', data] as const),
-        )
+        rig.partition.redis.xadd(...([rig.partition.keys.log, '*', 'job', type, 'jobs', 'mail', job, data] as const))
       await entry('job.enqueued', '{"lane":"normal","data":{"customer":"ann"}}')
       await entry('job.succeeded', '{"attempt":1,"result":{"mailed":"Ann Smith"}}')
       await eventually(async () => (await rowsOf('jobs')).length === 2)

@@ -211,8 +211,8 @@ export async function appendEvents(partition: Partition, count: number, entities
   const pipeline = partition.redis.pipeline()
   for (let index = 0; index < count; index++) {
     pipeline.xadd(
-      ...([partition.keys.log, '*', 'kind', 'queue', 'type', 'queue.closed', 'ns', 'shop'] as const),
-      ...(['queue', `q${index % entities}`, 'entity', `queue/q${index % entities}`, 'data', `{"n":${index}}`] as const),
+      ...([partition.keys.log, '*', 'queue', 'queue.closed', 'shop'] as const),
+      ...([`q${index % entities}`, `queue/q${index % entities}`, `{"n":${index}}`] as const),
     )
   }
   await pipeline.exec()

@@ -67,9 +67,12 @@ it('can be read by a consumer with redis-cli, as docs/redis-keys.md has it', asy
   const { id } = await publish(rig.client, 'cli.sent', { data: { n: 1 } })
   const lines = (await cli(read)).split('\n')
   const at = lines.indexOf('cli.sent')
-  const [position, fields] = [lines[at - 4] as string, lines.slice(at - 3, at + 9)]
-  expect(fields.filter((_value, index) => index % 2 === 0)).toEqual(['kind', 'type', 'ns', 'queue', 'entity', 'data'])
-  expect([fields[1], JSON.parse(fields[11] as string).data]).toEqual(['event', { n: 1 }])
+  const [position, [kind, type, namespace, queue, entity, data]] = [
+    lines[at - 2] as string,
+    lines.slice(at - 1, at + 5),
+  ]
+  expect([kind, type, namespace, queue, entity]).toEqual(['event', 'cli.sent', 'default', '', '/default'])
+  expect(JSON.parse(data as string).data).toEqual({ n: 1 })
   expect(parseInt(id.slice(4, 15), 16)).toBe(Number(position.split('-')[0]))
   expect(await cli(ack.replace(/\S+$/, position))).toBe('1')
 })

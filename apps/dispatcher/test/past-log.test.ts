@@ -17,8 +17,8 @@ afterAll(() => redis.stop())
 /** Entries of several facts each, and a store that has recorded them all. */
 async function recorded(facts: number) {
   for (let n = 0; n < facts; n += 7) {
-    const together = Array.from({ length: 7 }, (_, index) => ['entity', `e/${n + index}`, 'data', `${n + index}`])
-    const shared = ['kind', 'event', 'type', 'a', 'ns', 'shop', 'queue', '']
+    const together = Array.from({ length: 7 }, (_, index) => [`e/${n + index}`, `${n + index}`])
+    const shared = ['event', 'a', 'shop', '']
     await partition.redis.xadd(partition.keys.log, `${1000 + n}-0`, ...shared, ...together.flat())
   }
   const all = await readLogRange(partition, { count: 10_000 })

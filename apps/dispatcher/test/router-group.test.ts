@@ -56,9 +56,8 @@ describe('the group of the router, destroyed', () => {
       data,
     })
     for (const data of [40, 41, 42]) {
-      const fields = { kind: 'event', type: 'group.sent', ns: 'default', queue: '', entity: 'one' }
-      const pairs = Object.entries({ ...fields, data: JSON.stringify(event(data)) }).flat()
-      await partition.redis.xadd(partition.keys.log, '*', ...pairs)
+      const fields = ['event', 'group.sent', 'default', '', 'one', JSON.stringify(event(data))]
+      await partition.redis.xadd(partition.keys.log, '*', ...fields)
     }
     await destroy()
     await audit('$')

@@ -16,7 +16,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:log',
     type: 'stream',
     holds:
-      'every event of the partition: kind, type, ns, queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
+      'every event of the partition, in pairs: kind and type, namespace and queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty or, of a job with nothing but a payload, its lane and the data that payload. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
   },
   {
     pattern: '{pN}:q:<ns>/<queue>:<lane>',

@@ -3,14 +3,17 @@ import {
   type EventKind,
   idFromPosition,
   JOB_EVENTS,
+  LANES,
   type LogEvent,
   parsePosition,
 } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import type { Partition } from './partition.ts'
-import { unpackEventData } from './payload.ts'
+import { unpackEventData, unpackPayload } from './payload.ts'
 
 const WITH_PAYLOAD: ReadonlySet<string> = new Set([JOB_EVENTS.enqueued, JOB_EVENTS.updated])
+
+const LANE_NAMES: ReadonlySet<string> = new Set(LANES)
 
 /** The groups of the platform itself on each log. */
 export const LOG_READERS = { audit: 'audit', router: 'router' } as const
@@ -153,14 +156,14 @@ async function factsAround(partition: Partition, position: string): Promise<LogE
   return entry ? toLogEvents(partition.number, ...entry) : []
 }
 
-/** Four fields that its facts share, then `entity` and `data` of each (`facts_of` in prelude.lua). */
-const SHARED_FIELDS = 8
-const FIELDS_PER_FACT = 4
+/** Kind, type, namespace and queue, which its facts share, then entity and data of each (`facts_of` in prelude.lua). */
+const SHARED_FIELDS = 4
+const FIELDS_PER_FACT = 2
 /** Of an entry, as in prelude.lua. */
 const MAX_FACTS = 100
 /** Of one read: each may have a payload of the largest size, and all of them are in memory at once. */
 const MAX_ENTRIES = 1000
-type Shared = [string, EventKind, string, string, string, string, string, string]
+type Shared = [kind: EventKind, type: string, namespace: string, queue: string]
 
 function factsIn(fields: readonly string[]): number {
   // Whoever else wrote into the log, what stands there is one event, and is read as far as it goes.
@@ -169,33 +172,40 @@ function factsIn(fields: readonly string[]): number {
 
 /** The facts of an entry. */
 export function toLogEvents(partition: number, first: string, fields: readonly string[]): LogEvent[] {
-  const shared = fields as unknown as Shared
-  const type = shared[3]
+  const values = valuesOf(fields)
+  const [kind, type, namespace, queue] = values as unknown as Shared
   const { ms, seq } = parsePosition(first)
-  const facts = factsIn(fields)
-  const unpack = WITH_PAYLOAD.has(type)
-  const isJob = shared[1] === 'job'
+  const facts = factsIn(values)
+  const dataOf = WITH_PAYLOAD.has(type) ? unpackEventData : (data: string) => data
+  const isJob = kind === 'job'
   // Facts about many queues: each names its own as its entity.
-  const isOfMany = shared[7] === '' && (isJob || shared[1] === 'schedule')
+  const isOfMany = queue === '' && (isJob || kind === 'schedule')
+  const mayBePlain = type === JOB_EVENTS.enqueued && !isOfMany
   const events: LogEvent[] = []
   for (let index = 0; index < facts; index++) {
     const position = index === 0 ? first : `${ms}-${seq + index}`
     const at = SHARED_FIELDS + index * FIELDS_PER_FACT
-    const entity = fields[at + 1] as string
-    const data = fields[at + 3] as string
+    const entity = values[at] as string
+    const data = values[at + 1] as string
+    const isPlain = mayBePlain && LANE_NAMES.has(entity)
     events.push({
       position,
       partition,
-      kind: shared[1],
+      kind,
       type,
-      namespace: shared[5],
-      queue: isOfMany ? entity : shared[7],
-      entityId: isJob || !entity ? jobIdOf(isOfMany ? '' : entity, position, partition) : entity,
-      data: unpack ? unpackEventData(data) : data,
+      namespace,
+      queue: isOfMany ? entity : queue,
+      entityId: isJob || !entity ? jobIdOf(isPlain || isOfMany ? '' : entity, position, partition) : entity,
+      data: isPlain ? `{"lane":"${entity}","data":${unpackPayload(data)}}` : dataOf(data),
       endsEntry: index === facts - 1,
     })
   }
   return events
+}
+
+/** Up to the format of 0.1.0 each value had its name before it; without the names it is the same. */
+function valuesOf(fields: readonly string[]): readonly string[] {
+  return fields[0] === 'kind' ? fields.filter((_field, index) => index % 2 === 1) : fields
 }
 
 /** A job is named by its id, by the position of its `job.enqueued`, or, in that very fact, by nothing: it is its own. */

@@ -178,7 +178,7 @@ describe('large facts', () => {
   const entriesOf = async () => {
     const { redis, keys } = bench.partition
     const entries = await redis.xrange(keys.log, '-', '+')
-    return entries.map(([, fields]) => ({ facts: (fields.length - 8) / 4, bytes: fields.join('').length }))
+    return entries.map(([, fields]) => ({ facts: (fields.length - 4) / 2, bytes: fields.join('').length }))
   }
 
   it('make entries of 64 KiB at most, but for one that is larger by itself', async () => {

@@ -68,9 +68,13 @@ local function enqueue(address, lane, due, key, fingerprint, unique_text, meta, 
 
   local ns, queue = split_address(address)
   due = due_time(due)
-  local event = '{"lane":"' .. lane .. '"' .. (due ~= '' and ',"dueAtMs":' .. due or '') .. extra .. ',"data":' .. data .. '}'
-  -- The entity of `job.enqueued` is left empty: the entry's own position is the job's id.
-  local position = append('job', 'job.enqueued', ns, queue, '', event)
+  -- `job.enqueued` names no job: its own position is the job's id.
+  local entity, event = lane, data
+  if due ~= '' or extra ~= '' then
+    entity = ''
+    event = '{"lane":"' .. lane .. '"' .. (due ~= '' and ',"dueAtMs":' .. due or '') .. extra .. ',"data":' .. data .. '}'
+  end
+  local position = append('job', 'job.enqueued', ns, queue, entity, event)
   local job = job_id(position)
   if due ~= '' then
     park(address, lane, due, job, 0, 0, meta, data)
@@ -87,6 +91,8 @@ local function enqueue(address, lane, due, key, fingerprint, unique_text, meta, 
   return { 'enqueued', job }
 end
 
+local DIGITS = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
+
 -- Jobs with nothing to look up: their facts stand together in the log, and each goes straight into the lane.
 local function enqueue_plain(address, lane, from, n)
   local limits = limits_of(address)
@@ -95,19 +101,22 @@ local function enqueue_plain(address, lane, from, n)
     return
   end
   local ns, queue = split_address(address)
-  local key, before = lane_key(address, lane), '{"lane":"' .. lane .. '","data":'
-  local next_job = from
+  local key, next_job = lane_key(address, lane), from
   local facts = facts_of('job', 'job.enqueued', ns, queue, function(position, jobs)
     local ms, seq = split_position(position)
+    local tens
     for i = 0, jobs - 1 do
-      local id, data = ms .. '-' .. seq + i, ARGV[next_job + i]
+      -- Writing a number takes twenty times what joining two texts does: only every tenth is written.
+      local digit = (seq + i) % 10
+      if digit == 0 or not tens then tens = ms .. '-' .. (seq + i < 10 and '' or (seq + i - digit) / 10) end
+      local id, data = tens .. DIGITS[digit], ARGV[next_job + i]
       local added = redis.pcall('XADD', key, id, 'data', data)
       if type(added) == 'table' then add_ready(address, lane, id, '', 0, 0, '', data) end
     end
     next_job = next_job + jobs
     results[#results + 1] = { 'run', position, jobs }
   end)
-  for i = from, from + n - 1 do facts.add('', before .. ARGV[i] .. '}') end
+  for i = from, from + n - 1 do facts.add(lane, ARGV[i]) end
   facts.flush()
   wake_if_idle(address)
   accepted[address] = (accepted[address] or 0) + n

@@ -49,27 +49,35 @@ end
 -- Append one fact to the log; its position is the answer. The log's own clock never steps back, so positions also
 -- serve as the ids of lane entries: each is used once and they only rise.
 local function append(kind, type, ns, queue, entity, data)
-  local position = redis.call('XADD', LOG, '*', 'kind', kind, 'type', type, 'ns', ns, 'queue', queue, 'entity', entity, 'data', data)
+  local position = redis.call('XADD', LOG, '*', kind, type, ns, queue, entity, data)
   leave_room(position)
   return position
 end
 
--- Facts of one type about one queue stand in one entry of the log: the four fields that they share, then `entity` and `data`
--- of each. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
+-- An entry of the log is pairs: kind and type, namespace and queue, which are of all its facts, then entity and data of each: a hundred
+-- facts of one type about one queue may stand in one entry. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
 -- the log's last id keeps anybody else from getting.
 -- Facts about schedules, and about jobs that are enqueued, may be about many queues: then `queue` is empty in the shared fields,
 -- and the entity of each fact is the name of its queue.
+-- Of a job that brings nothing but a payload, `job.enqueued` is its lane as the entity, and the payload as the data.
 -- Readers, and scripts that look for one fact, take an entry whole: so its data have an end in bytes as well, and only a single
 -- fact that is larger goes beyond it.
 local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
-local SHARED_FIELDS, FIELDS_PER_FACT = 8, 4
+local SHARED_FIELDS, FIELDS_PER_FACT = 4, 2
 local FULL_FIELDS = SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT
+
+-- The fields of an entry that was read. Up to the format of 0.1.0 each value had its name before it; without the names it is the same.
+local function values_of(fields)
+  if fields[1] ~= 'kind' then return fields end
+  local values = {}
+  for at = 2, #fields, 2 do values[#values + 1] = fields[at] end
+  return values
+end
 
 -- Collects facts: `add(entity, data)`, then `flush()`. An entry that is full is written as soon as another fact comes.
 -- `on_entry`, where there is one, is told of each entry that is written: the position of its first fact, and how many it has.
 local function facts_of(kind, type, ns, queue, on_entry)
-  local shared = { 'kind', kind, 'type', type, 'ns', ns, 'queue', queue }
-  local fields, n, bytes = { unpack(shared) }, SHARED_FIELDS, 0
+  local fields, n, bytes = { kind, type, ns, queue }, SHARED_FIELDS, 0
   local function flush()
     if n == SHARED_FIELDS then return end
     local position = redis.call('XADD', LOG, '*', unpack(fields, 1, n))
@@ -87,7 +95,7 @@ local function facts_of(kind, type, ns, queue, on_entry)
       flush()
       bytes = #data
     end
-    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = 'entity', entity, 'data', data
+    fields[n + 1], fields[n + 2] = entity, data
     n = n + FIELDS_PER_FACT
   end
   return { add = add, flush = flush }

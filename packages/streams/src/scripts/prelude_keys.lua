@@ -174,9 +174,9 @@ local function logged_address(position)
   local ms, seq = split_position(position)
   local entry = redis.call('XREVRANGE', LOG, position, ms .. '-0', 'COUNT', 1)[1]
   if not entry then return nil end
-  local fields, nth = entry[2], seq - select(2, split_position(entry[1]))
+  local fields, nth = values_of(entry[2]), seq - select(2, split_position(entry[1]))
   if SHARED_FIELDS + nth * FIELDS_PER_FACT >= #fields then return nil end
-  return fields[6] .. '/' .. (fields[8] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 2] or fields[8])
+  return fields[3] .. '/' .. (fields[4] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 1] or fields[4])
 end
 
 -- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.

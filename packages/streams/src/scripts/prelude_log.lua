@@ -17,12 +17,12 @@ local function look_on(after, to, enough, is_asked_for)
   local looked_at, found, bytes = 0, 0, 0
 
   local function look_at(entry)
-    local id, fields = entry[1], entry[2]
+    local id, fields = entry[1], values_of(entry[2])
     local facts = facts_in(fields)
     local ms, seq = split_position(id)
     seen.through, seen.read, looked_at = ms .. '-' .. whole(seq + facts - 1), seen.read + 1, looked_at + facts
     -- No fact of ours: somebody else wrote it.
-    if not fields[4] or not is_asked_for(fields[2], fields[4]) then return end
+    if not fields[6] or not is_asked_for(fields[1], fields[2]) then return end
     found, bytes = found + facts, bytes + (facts == 1 and #fields[#fields] or MAX_ENTRY_BYTES)
     local entries = seen.entries
     entries[#entries + 1], entries[#entries + 2] = id, fields
@@ -33,7 +33,7 @@ local function look_on(after, to, enough, is_asked_for)
   seen.started = started ~= nil
   if started then
     local ms, seq = split_position(started[1])
-    if less(after, ms .. '-' .. whole(seq + facts_in(started[2]) - 1)) then look_at(started) end
+    if less(after, ms .. '-' .. whole(seq + facts_in(values_of(started[2])) - 1)) then look_at(started) end
   end
 
   -- An entry has one fact, or a hundred: as many entries are read as may hold what is still wanted, going by those before.

@@ -37,7 +37,7 @@ local function put_all()
     local fields = entries[at + 1]
     local noted = '{"lane":"normal","event":"' .. string.format('evt_%011x', tonumber(ms))
     for nth = first_behind(from, entries[at], seq), facts_in(fields) - 1 do
-      local data = fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 4]
+      local data = fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 2]
       if has_to_be_read(data) then return true end
       if put_in == room then
         enough, left = true, 1

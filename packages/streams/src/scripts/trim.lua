@@ -11,7 +11,7 @@ local facts_per_entry, before = MAX_FACTS, '+'
 for _ = 1, SAMPLE do
   local entry = redis.call('XREVRANGE', LOG, before, '-', 'COUNT', 1)[1]
   if not entry then break end
-  facts_per_entry = math.max(1, math.min(facts_per_entry, math.floor((#entry[2] - SHARED_FIELDS) / FIELDS_PER_FACT)))
+  facts_per_entry = math.max(1, math.min(facts_per_entry, math.floor((#values_of(entry[2]) - SHARED_FIELDS) / FIELDS_PER_FACT)))
   if facts_per_entry == 1 then break end
   before = '(' .. entry[1]
 end
