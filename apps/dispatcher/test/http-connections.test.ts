@@ -138,14 +138,20 @@ describe('a connection', () => {
 
   it('ends with the request that is given up, and the server sees it', async () => {
     let closed = 0
-    const url = await byHand((socket) => socket.on('close', () => closed++))
-    const result = new Promise<AttemptResult>((resolve) => {
-      const sending = sender.send({ origin: url, ranges, path: '/', headers: {}, body: '1', timeoutMs: 5000 }, resolve)
-      setTimeout(() => sending.end({ kind: 'failed', reason: 'cancelled', error: 'enough' }), 30)
+    const arrived = Promise.withResolvers<void>()
+    const url = await byHand((socket) => {
+      socket.on('close', () => closed++)
+      arrived.resolve()
     })
-    expect(await result).toMatchObject({ kind: 'failed', reason: 'cancelled', error: 'enough' })
+    const request = { origin: url, ranges, path: '/', headers: {}, body: '1', timeoutMs: 60_000 }
+    const result = Promise.withResolvers<AttemptResult>()
+    const sending = sender.send(request, result.resolve)
+    // Not before the server has it: what it never saw begin, it cannot see end.
+    await arrived.promise
+    sending.end({ kind: 'failed', reason: 'cancelled', error: 'enough' })
+    expect(await result.promise).toMatchObject({ kind: 'failed', reason: 'cancelled', error: 'enough' })
     await eventually(() => closed === 1)
-    expect(await send(url, { timeoutMs: 30 })).toMatchObject({ kind: 'failed', reason: 'timeout' })
+    expect(await send(url, { timeoutMs: 1000 })).toMatchObject({ kind: 'failed', reason: 'timeout' })
     await eventually(() => closed === 2)
   })
 

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { untilBeat } from './beat.ts'
 
 export interface LoopOptions {
   readonly name: string
-  /** The pause after each run; a run may shorten it by returning the ms until the next one. */
+  /** The pause after each run; a run may shorten it by returning the ms until the next one. One of 500 ms and more ends on a beat, up to half of it earlier. */
   readonly intervalMs: number
   run(signal: AbortSignal): Promise<number | undefined>
   onError(error: unknown): void
@@ -35,7 +36,9 @@ export function startLoop({ intervalMs, run, onError }: LoopOptions): Loop {
       const pauseMs = await turn()
       if (poked || stopping.signal.aborted) continue
       wake = new AbortController()
-      await delay(Math.min(pauseMs, intervalMs), undefined, { signal: wake.signal }).catch(() => undefined)
+      await delay(untilBeat(Math.min(pauseMs, intervalMs), performance.now()), undefined, {
+        signal: wake.signal,
+      }).catch(() => undefined)
     }
   })()
 

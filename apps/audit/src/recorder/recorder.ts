@@ -53,6 +53,8 @@ const RENEW_AFTER_MS = 1000
 /** A quiet recorder comes round this often, to renew. */
 export const READ_BLOCK_MS = 1000
 const TRIM_EVERY_MS = 2000
+/** And where nothing has been recorded since: another reader may have come further, or the store be nearly full. */
+const TRIM_QUIET_EVERY_MS = 10_000
 /**
  * From this share of `maxmemory` on nothing stays in the log that every group has read: it is what takes the room, and what is
  * there only for convenience. The rest is for what comes between two looks.
@@ -94,6 +96,8 @@ class Recording {
   #cursor: Cursor | undefined
   #renewedAt = 0
   #trimmedAt = 0
+  /** Where the recorder was when it trimmed. */
+  #trimmedFor: Cursor | undefined
 
   constructor(deps: RecorderDeps) {
     this.#deps = deps
@@ -237,8 +241,10 @@ class Recording {
 
   async #trim(): Promise<void> {
     const { reader, clock, keepEvents, metrics } = this.#deps
-    if (clock.now() - this.#trimmedAt < TRIM_EVERY_MS) return
+    const everyMs = this.#cursor === this.#trimmedFor ? TRIM_QUIET_EVERY_MS : TRIM_EVERY_MS
+    if (clock.now() - this.#trimmedAt < everyMs) return
     this.#trimmedAt = clock.now()
+    this.#trimmedFor = this.#cursor
     const { usedBytes, limitBytes } = await readStoreMemory(reader.partition)
     const keep = limitBytes > 0 && usedBytes > limitBytes * NEARLY_FULL ? 0 : keepEvents
     const entries = await trimLog(reader.partition, { keep, readers: Object.values(LOG_READERS) })

@@ -18,8 +18,10 @@ export interface ReplayerDeps {
   onError(error: unknown): void
 }
 
-/** How soon a replay is noticed that was begun through another dispatcher, and a queue that takes jobs again. */
-const SWEEP_MS = 250
+/** How soon a replay is noticed that was begun through another dispatcher. */
+const SWEEP_MS = 1000
+/** How soon a queue is noticed that takes jobs again. */
+const FULL_MS = 250
 /** As long as the audit app is not asked again after a failure. */
 const FAILED_MS = 2000
 
@@ -72,5 +74,5 @@ async function takeStep(partition: Partition, id: string, deps: ReplayerDeps): P
   }
   const result = await saveReplay(known, { next, events, maxWaiting: deps.maxWaiting })
   // What its queue does not take now stays to be replayed.
-  return result === 'full' ? SWEEP_MS : 0
+  return result === 'full' ? FULL_MS : 0
 }

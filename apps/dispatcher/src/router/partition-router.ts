@@ -68,6 +68,8 @@ const BATCH_EVENTS = 500
 const GATHER_MS = 5
 /** Cursors of partitions that nothing was for, and the mark for retention, are brought up this often. */
 const BRING_UP_MS = 500
+/** A mark that stays where it is is written again this often. */
+const MARK_AGAIN_MS = 10_000
 /** How often a standby asks for the lease. */
 const STANDBY_MS = 500
 
@@ -105,6 +107,8 @@ class Routing {
   #view: SubscriptionView | undefined
   #renewedAt = 0
   #broughtUpAt = 0
+  #marked: RoutedPosition | undefined
+  #markedAt = 0
 
   constructor(deps: PartitionRouterDeps) {
     this.#deps = deps
@@ -114,6 +118,7 @@ class Routing {
   reset(): void {
     this.#cursors = undefined
     this.#renewedAt = 0
+    this.#marked = undefined
   }
 
   /** Route until there is a reason to pause: stopped, stood down, or an error, which rises. */
@@ -247,7 +252,13 @@ class Routing {
       .map((behind) => behind.position)
     const furthest = [position, ...mine].toSorted(comparePositions)[0] as string
     // A position may be in the middle of an entry, which must not be trimmed then: the mark stays before its millisecond.
-    await reader.commit({ ...this.#read, position: beforeTime(timeOf(furthest)) })
+    const mark = { ...this.#read, position: beforeTime(timeOf(furthest)) }
+    const stays = mark.position === this.#marked?.position && mark.entriesRead === this.#marked.entriesRead
+    // Each time would be a write for nothing; now and then all the same, should somebody have destroyed the group.
+    if (stays && clock.now() - this.#markedAt < MARK_AGAIN_MS) return
+    await reader.commit(mark)
+    this.#marked = mark
+    this.#markedAt = clock.now()
   }
 }
 
