@@ -89,12 +89,16 @@ async function keepRetention(
 
 /** Without subscriptions nothing is read, and nothing is behind. */
 async function showRouterLag({ partitions, metrics }: LagDeps, source: Partition, { all }: SubscriptionView) {
-  const end = await logEnd(source)
-  const behind = partitions.all.map(async (partition) => {
-    const routed = (await readRouted(partition)).get(source.number)
-    return routed && all.length > 0 ? end.entriesRead - routed.entriesRead : 0
-  })
   const partition = source.number === REGISTRY_PARTITION ? 'reg' : `p${source.number}`
+  if (all.length === 0) {
+    metrics.routerLag.set({ partition }, 0)
+    return
+  }
+  const end = await logEnd(source)
+  const behind = partitions.all.map(async (each) => {
+    const routed = (await readRouted(each)).get(source.number)
+    return routed ? end.entriesRead - routed.entriesRead : 0
+  })
   metrics.routerLag.set({ partition }, Math.max(0, ...(await Promise.all(behind))))
 }
 
