@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LAYOUT_VERSION } from '@millrace/streams'
 import {
   type ChildHandle,
   freePort,
@@ -164,7 +165,8 @@ describe('of Redis it finds', () => {
     const admin = redis.client()
     await admin.hset('{reg}:meta', 'layout', '99')
     expect(await found('redis.layout')).toMatchObject({ state: 'fail', says: expect.stringMatching(/^layout 99/) })
-    await admin.hset('{reg}:meta', 'layout', '1')
+    await admin.hset('{reg}:meta', 'layout', LAYOUT_VERSION)
+    expect(await found('redis.layout')).toMatchObject({ state: 'ok' })
   })
 
   it('that it is a replica, that nobody has used it, or that it is away', async () => {

@@ -214,7 +214,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{reg}:meta',
     type: 'hash',
     holds:
-      'partitions and layout (fixed at first boot), revision (rises with each change of a service), secrets (with each of a signing secret)',
+      'partitions and layout (fixed at first boot; a newer version raises the layout), revision (rises with each change of a service), secrets (with each of a signing secret)',
   },
   {
     pattern: '{reg}:keys',

@@ -203,7 +203,7 @@ export function toLogEvents(partition: number, first: string, fields: readonly s
   return events
 }
 
-/** Up to the format of 0.1.0 each value had its name before it; without the names it is the same. */
+/** In an entry from before 0.1.0 each value has its name before it; without the names it is the same. */
 function valuesOf(fields: readonly string[]): readonly string[] {
   return fields[0] === 'kind' ? fields.filter((_field, index) => index % 2 === 1) : fields
 }

@@ -24,7 +24,7 @@ export async function checkServer(redis: Redis, { partitions }: { partitions: nu
   }
   if (stored.layout !== LAYOUT_VERSION) {
     throw new UnfitServerError(
-      `The data in this Redis has layout ${stored.layout}, this Millrace reads layout ${LAYOUT_VERSION}. Start the version that wrote it, or follow "Upgrade" in docs/operations.md.`,
+      `The data in this Redis has layout ${stored.layout}, this Millrace reads layouts up to ${LAYOUT_VERSION}. Start the version that wrote it, or follow "Upgrade" in docs/operations.md.`,
     )
   }
   return facts

@@ -194,12 +194,22 @@ describe('the server check', () => {
     await expect(checkServer(redis, { partitions: 5 })).rejects.toThrow(/set MILLRACE_PARTITIONS=4/)
   })
 
+  it('takes what an older version has laid out, which cannot start there any more, but not with other partitions', async () => {
+    const redis = server.client()
+    const layout = () => redis.hget('{reg}:meta', 'layout')
+    await redis.hset('{reg}:meta', { partitions: 4, layout: 1 })
+    await expect(checkServer(redis, { partitions: 5 })).rejects.toThrow(/set MILLRACE_PARTITIONS=4/)
+    expect(await layout()).toBe('1')
+    await checkServer(redis, { partitions: 4 })
+    expect(await layout()).toBe(String(LAYOUT_VERSION))
+  })
+
   it('refuses what a newer version has laid out, and changes nothing of it', async () => {
     const redis = server.client()
     await checkServer(redis, { partitions: 4 })
     await redis.hset('{reg}:meta', 'layout', LAYOUT_VERSION + 1)
     const newer = new RegExp(
-      `has layout ${LAYOUT_VERSION + 1}, this Millrace reads layout ${LAYOUT_VERSION}\\. Start the version`,
+      `has layout ${LAYOUT_VERSION + 1}, this Millrace reads layouts up to ${LAYOUT_VERSION}\\. Start the version`,
     )
     await expect(checkServer(redis, { partitions: 4 })).rejects.toThrow(newer)
     expect(await redis.hget('{reg}:meta', 'layout')).toBe(String(LAYOUT_VERSION + 1))

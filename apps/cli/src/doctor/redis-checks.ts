@@ -108,8 +108,8 @@ export async function layout(redis: Redis): Promise<Finding> {
     return fail(check, 'no platform has used this Redis yet', 'Start a dispatcher on it, or correct REDIS_URL.')
   }
   const says = `layout ${stored.layout}, ${stored.partitions} ${stored.partitions === 1 ? 'partition' : 'partitions'}`
-  const fix = `This version reads layout ${LAYOUT_VERSION}: use the version of Millrace that wrote it, or the upgrade that its changelog names.`
-  return unless(check, says, stored.layout !== LAYOUT_VERSION && fail(check, says, fix))
+  const fix = `This version reads layouts up to ${LAYOUT_VERSION}: use the version of Millrace that wrote it, or the upgrade that its changelog names.`
+  return unless(check, says, stored.layout > LAYOUT_VERSION && fail(check, says, fix))
 }
 
 async function password(redis: Redis, isLocal: boolean): Promise<Finding> {

@@ -1,12 +1,15 @@
 import type { Partition } from '../partition.ts'
 import { loadScript, runScript } from './load.ts'
 
-/** Rises when the keys or their contents change so that older code could not read them. */
-export const LAYOUT_VERSION = 1
+/**
+ * Rises when the keys or their contents change so that older code could not read them; those of before are still read.
+ * 1: entries of the log have a name before each value. 2: they are pairs (decision 0129).
+ */
+export const LAYOUT_VERSION = 2
 
 const script = loadScript('boot')
 
-/** Fix the number of partitions at first boot; returns what is stored, which the caller compares. */
+/** Fix the number of partitions at first boot, and raise an older layout; returns what is stored, which the caller compares. */
 export async function boot(
   registry: Partition,
   { partitions }: { partitions: number },

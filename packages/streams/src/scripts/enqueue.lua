@@ -106,7 +106,7 @@ local function enqueue_plain(address, lane, from, n)
     local ms, seq = split_position(position)
     local tens
     for i = 0, jobs - 1 do
-      -- Writing a number takes twenty times what joining two texts does: only every tenth is written.
+      -- Writing a number as text was a twentieth of all that a job costs here: only every tenth is written.
       local digit = (seq + i) % 10
       if digit == 0 or not tens then tens = ms .. '-' .. (seq + i < 10 and '' or (seq + i - digit) / 10) end
       local id, data = tens .. DIGITS[digit], ARGV[next_job + i]

@@ -55,8 +55,8 @@ local function append(kind, type, ns, queue, entity, data)
 end
 
 -- An entry of the log is pairs: kind and type, namespace and queue, which are of all its facts, then entity and data of each: a hundred
--- facts of one type about one queue may stand in one entry. The entry's id is the position of its first fact; the others have the sequence numbers behind it, which moving
--- the log's last id keeps anybody else from getting.
+-- facts of one type about one queue may stand in one entry. The entry's id is the position of its first fact; the others have the
+-- sequence numbers behind it, which moving the log's last id keeps anybody else from getting.
 -- Facts about schedules, and about jobs that are enqueued, may be about many queues: then `queue` is empty in the shared fields,
 -- and the entity of each fact is the name of its queue.
 -- Of a job that brings nothing but a payload, `job.enqueued` is its lane as the entity, and the payload as the data.
@@ -66,7 +66,7 @@ local MAX_FACTS, MAX_ENTRY_BYTES = 100, 65536
 local SHARED_FIELDS, FIELDS_PER_FACT = 4, 2
 local FULL_FIELDS = SHARED_FIELDS + MAX_FACTS * FIELDS_PER_FACT
 
--- The fields of an entry that was read. Up to the format of 0.1.0 each value had its name before it; without the names it is the same.
+-- The fields of an entry that was read. In one from before 0.1.0 each value has its name before it; without the names it is the same.
 local function values_of(fields)
   if fields[1] ~= 'kind' then return fields end
   local values = {}
