@@ -43,6 +43,13 @@ describe('the group of the router, destroyed', () => {
     expect(await rig.client.counts('group', 'subscription:all')).toMatchObject({ accepted: 40 })
   })
 
+  it('while nothing comes, is made again by itself', async () => {
+    await eventually(async () => (await mark()) !== undefined)
+    await destroy()
+    await eventually(async () => (await mark()) !== undefined)
+    expect(dataAt(rig.receiver, path)).toEqual(numbers(40))
+  })
+
   it('while no dispatcher is there, keeps the log from being trimmed, and is made again from the stored cursor', async () => {
     const audit = (position: string) =>
       partition.redis.xgroup('CREATE', partition.keys.log, LOG_READERS.audit, position)
