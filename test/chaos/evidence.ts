@@ -17,7 +17,6 @@ export interface Sources {
   readonly surprises: readonly string[]
 }
 
-const LANES = ['high', 'normal', 'low']
 const INTERVAL_MS = 1000
 const READY_MS = 60_000
 
@@ -162,10 +161,9 @@ async function readPending(partitions: Partitions): Promise<Pick<Evidence, 'pend
   for (const queue of QUEUES) {
     const address = fullAddress(NAMESPACE, queue)
     const { redis, keys } = partitions.of(address)
-    for (const lane of LANES) {
-      const key = keys.lane(address, lane)
-      const entries = (await redis.xpending(key, 'dispatch', '-', '+', 1000).catch(() => [])) as [string, string][]
-      for (const [entry, owner] of entries) pending.push({ queue, entry, owner })
+    for (const field of await redis.hkeys(keys.inHand(address))) {
+      const [entry = '', , owner = ''] = field.split(' ')
+      pending.push({ queue, entry, owner })
     }
   }
   return { pending, owners }

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { createPartition, fullAddress, LOG_READERS } from '@millrace/streams'
+import { createPartition, LOG_READERS } from '@millrace/streams'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { judge } from './checks.ts'
 import { gatherEvidence, untilAtRest, untilRecorded } from './evidence.ts'
 import { type Load, startLoad } from './load.ts'
-import { NAMESPACE, QUEUES } from './manifest.ts'
+import { NAMESPACE } from './manifest.ts'
 import { declare, type Platform, startApps, startPlatform } from './platform.ts'
 import { createRandom } from './random.ts'
 import { type Service, startService } from './service.ts'
@@ -102,9 +102,6 @@ describe('Redis that', { timeout: 240_000 }, () => {
   it('loses its consumer groups (NOGROUP) has them made again', async () => {
     const client = platform.redis.client()
     const { keys } = createPartition(client, 0)
-    for (const queue of QUEUES)
-      for (const lane of ['high', 'normal', 'low'])
-        await client.xgroup('DESTROY', keys.lane(fullAddress(NAMESPACE, queue), lane), 'dispatch').catch(() => 0)
     for (const group of Object.values(LOG_READERS)) expect(await client.xgroup('DESTROY', keys.log, group)).toBe(1)
     await expectFlow()
     expect(await errorsOf('NOGROUP')).toBeGreaterThan(0)

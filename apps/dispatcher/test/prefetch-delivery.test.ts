@@ -41,10 +41,10 @@ const requestsOf = (namespace: string) => setup.rig.receiver.requests(pathOf(nam
 const jobsOf = (namespace: string) => new Set(requestsOf(namespace).map(({ headers }) => headers['webhook-id']))
 const addressOf = (namespace: string) => `${namespace}/mail`
 
-/** Under which names jobs are pending. */
-async function holdersIn({ redis }: Partition, namespace: string): Promise<string[]> {
-  const [, , , holders] = await redis.xpending(`{p0}:q:${addressOf(namespace)}:normal`, 'dispatch')
-  return ((holders ?? []) as [name: string, count: string][]).map(([name]) => name)
+/** Who has jobs in hand. */
+async function holdersIn({ redis, keys }: Partition, namespace: string): Promise<string[]> {
+  const fields = await redis.hkeys(keys.inHand(addressOf(namespace)))
+  return [...new Set(fields.map((field) => field.split(' ')[2] ?? ''))]
 }
 
 /** Every job was requested once, and none of them twice. */

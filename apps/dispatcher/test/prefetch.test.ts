@@ -163,14 +163,16 @@ describe('a runner that has prefetched jobs', () => {
     const ended = () => two.jobs.length + begun.length - underWay.size
     const untilSettled = () => eventually(async () => (await counts()).succeeded === ended())
     await untilSettled()
-    // Of the wrong type: the settle fails, and the claim that goes out with it lets one more attempt begin.
-    const robbed = '{p0}:robbed'
-    await setup.partition.redis.set(robbed, '')
+    // Not allowed to look who is cancelled: the settle fails, and the claim that goes out with it lets one more attempt begin.
+    const { redis } = setup.partition
+    await redis.acl('LOG', 'RESET')
+    await redis.acl('SETUSER', 'default', 'resetkeys', '~{p0}:[^c]*', '~{p0}:c[^a]*')
     const [end] = underWay.values()
     end?.(done)
     runner.wake()
+    await eventually(async () => ((await redis.acl('LOG')) as unknown[]).length > 0)
+    await redis.acl('SETUSER', 'default', 'allkeys')
     await untilSettled()
-    await setup.partition.redis.del(robbed)
     const more = await claim(setup.partition, { ...call, want: LIMIT })
     const jobs = more.kind === 'claimed' ? more.jobs : []
     expect(underWay.size + jobs.length).toBeLessThanOrEqual(LIMIT)

@@ -5,7 +5,7 @@ import { applyTo, dispatcherOn, expectBalance, pathOf } from './fixture.ts'
 /** A replica does not have to wait for others that may want the same. */
 const AT_ONCE = { settings: { 'repl-diskless-sync-delay': '0' } }
 
-// A primary may die before its replica has what it acknowledged: then the replica takes over with a job that is still pending under the
+// A primary may die before its replica has what it acknowledged: then the replica takes over with a job that is still in hand under the
 // name of a dispatcher in the best of health, which has settled it.
 it('delivers a job again whose settle a failover has undone', async () => {
   const [primary, replica, receiver] = await Promise.all([startRedis(AT_ONCE), startRedis(), startReceiver()])
@@ -21,16 +21,13 @@ it('delivers a job again whose settle a failover has undone', async () => {
     await applyTo(client, 'shop', [{ name: 'mail' }], receiver.url)
     await client.enqueue('shop', 'mail', { data: 1 })
     await receiver.waitFor(path, 1)
-    const pending = async () => {
-      const [count] = (await replica.client().xpending('{p0}:q:shop/mail:normal', 'dispatch')) as [number]
-      return count
-    }
-    await eventually(async () => (await pending()) === 1)
+    const inHand = () => replica.client().hlen('{p0}:in-hand:shop/mail')
+    await eventually(async () => (await inHand()) === 1)
 
     await replica.client().replicaof('NO', 'ONE')
     answer()
     await client.until('shop', 'mail', { succeeded: 1, running: 0 })
-    expect(await pending()).toBe(1)
+    expect(await inHand()).toBe(1)
     targetPort = replica.port
     await proxy.cut()
     await proxy.heal()

@@ -3,8 +3,6 @@ import {
   type Claim,
   claim,
   isConnectionError,
-  limitsOf,
-  openQueues,
   type Partition,
   type Paused,
   pause,
@@ -94,7 +92,8 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       const want = wanted(batch.length)
       const prefetch = mayClaim && !mayTakeOver && !draining ? jobs.worthPrefetching() : 0
       const isClaiming = want > 0 || prefetch > jobs.prefetched
-      await Promise.all([settleBatch(batch), isClaiming ? claimSome(want, prefetch) : undefined])
+      const underWay = jobs.inFlight - batch.length
+      await Promise.all([settleBatch(batch), isClaiming ? claimSome({ want, prefetch, underWay }) : undefined])
       if (slotsToTakeOver() > 0) await takeOverSome(slotsToTakeOver())
     }
     turning = false
@@ -135,7 +134,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     wake()
   }
 
-  const claimSome = async (want: number, prefetch: number) => {
+  const claimSome = async ({ want, prefetch, underWay }: { want: number; prefetch: number; underWay: number }) => {
     const consumer = deps.consumer()
     if (!consumer) {
       mayClaim = false
@@ -146,7 +145,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     const hand = jobs.handOf(consumer)
     const prefetched = hand.ask(want, prefetch)
     try {
-      const asked = { consumer: consumer.name, address, concurrency, want, prefetch, prefetched }
+      const asked = { consumer: consumer.name, address, concurrency, want, prefetch, prefetched, underWay }
       const result = await claim(partition, asked)
       hand.answered()
       take(result, consumer)
@@ -156,7 +155,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     } catch (error) {
       hand.answered()
       mayClaim = false
-      await onClaimError(error, consumer)
+      onClaimError(error, consumer)
     }
   }
 
@@ -171,19 +170,10 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     jobs.start(result.jobs, consumer, result.starts)
   }
 
-  const onClaimError = async (error: unknown, consumer: Consumer) => {
-    if (error instanceof Error && error.message.includes('NOGROUP')) {
-      const limits = limitsOf(maker.definition)
-      mayClaim = await openQueues(partition, [{ address, limits }]).then(
-        () => true,
-        () => false,
-      )
-      if (mayClaim) return
-    } else {
-      if (!isConnectionError(error)) logger.error({ event: 'claim.failed', queue: address, err: error }, 'claim failed')
-      // Whether the answer was lost or the script stopped half way: entries may be pending that nobody knows.
-      deps.onAmbiguousClaim(consumer, error)
-    }
+  const onClaimError = (error: unknown, consumer: Consumer) => {
+    if (!isConnectionError(error)) logger.error({ event: 'claim.failed', queue: address, err: error }, 'claim failed')
+    // Whether the answer was lost or the script stopped half way: jobs may be in hand that nobody knows.
+    deps.onAmbiguousClaim(consumer, error)
     alarm.in(RETRY_MS)
   }
 

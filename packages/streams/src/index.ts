@@ -88,7 +88,7 @@ export {
   runningRedrives,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
-export { LAYOUT_VERSION } from './scripts/boot.ts'
+export { LAYOUT_VERSION, raise } from './scripts/boot.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'

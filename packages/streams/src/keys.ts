@@ -22,7 +22,13 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:q:<ns>/<queue>:<lane>',
     type: 'stream',
     holds:
-      'ready jobs; lanes high, normal, low; group dispatch; an entry is pending while it is being delivered or is prefetched, and is deleted when settled. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
+      'what waits; lanes high, normal, low. An entry that is claimed goes to in-hand. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
+  },
+  {
+    pattern: '{pN}:in-hand:<ns>/<queue>',
+    type: 'hash',
+    holds:
+      'jobs that somebody has: they run or are prefetched. The field is entry id, lane and who has it (@leased: their worker); the value is the payload, or @, a line of JSON with what else there is of the job and how many had it, and the payload. The length counts against the concurrency',
   },
   { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
   {
@@ -121,7 +127,8 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
   {
     pattern: '{pN}:prefetched:<ns>/<queue>',
     type: 'hash',
-    holds: 'how many of its pending jobs a consumer has prefetched, by consumer: no attempt at them has begun',
+    holds:
+      'how many of the jobs that it has in hand a consumer has prefetched, by consumer: no attempt at them has begun',
   },
   { pattern: '{pN}:rate:<ns>/<queue>', type: 'string', holds: 'when the token bucket of a queue is full, ms' },
   { pattern: '{pN}:rate:<ns>/<queue>:<key>', type: 'string', holds: 'the same for a key' },
@@ -136,11 +143,6 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:leased',
     type: 'hash',
     holds: 'jobs that their worker holds under a lease: where, which attempt, token',
-  },
-  {
-    pattern: '{pN}:robbed',
-    type: 'set',
-    holds: 'consumers that something was taken over from and that are not forgotten yet',
   },
   { pattern: '{pN}:cancelling', type: 'hash', holds: 'running jobs that somebody cancelled: who and why' },
   { pattern: '{pN}:purge:<ns>/<queue>', type: 'string', holds: 'the token that allows a purge; expires' },
@@ -197,6 +199,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     type: 'zset',
     holds: 'the same replays by when they ended, ms; inf = still running. 30 days after its end one is forgotten',
   },
+  { pattern: '{pN}:layout', type: 'string', holds: 'the layout that the partition was brought to' },
   { pattern: '{pN}:lease:<name>', type: 'hash', holds: 'a one-holder lease: holder, term, end' },
   {
     pattern: '{pN}:mark',
@@ -272,6 +275,7 @@ export function partitionKeys(partition: number) {
     redriveEnds: `${tag}:redrive-ends`,
     dead: (address: string) => `${tag}:dead:${address}`,
     counts: (address: string) => `${tag}:counts:${address}`,
+    inHand: (address: string) => `${tag}:in-hand:${address}`,
     lane: (address: string, lane: string) => `${tag}:q:${address}:${lane}`,
   }
 }

@@ -5,6 +5,7 @@ import { openConnections } from './connections.ts'
 import { type DurabilityView, watchDurability } from './durability.ts'
 import { createPartitions, type Partitions } from './partition.ts'
 import { followRegistry, type RegistryView } from './registry.ts'
+import { raise } from './scripts/boot.ts'
 import { checkServer, checkSettings, type ServerFacts } from './server-check.ts'
 
 export interface PlatformLog extends ConnectionLog {
@@ -51,6 +52,7 @@ export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
   await connections.ready({ timeoutMs })
   const facts = await checkServer(redis, { partitions: options.partitions })
   for (const one of all) await checkSettings(one)
+  await Promise.all(partitions.all.map(raise))
   return { redis, facts, partitions, problem: connections.problem, disconnect: connections.disconnect }
 }
 

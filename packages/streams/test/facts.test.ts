@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
+  type ClaimedJob,
   cancel,
   connectBlocking,
   createLogReader,
@@ -99,15 +100,18 @@ describe('facts that are written together', () => {
   })
 })
 
+const inHand = () => bench.partition.keys.inHand(ADDRESS)
+const fieldOf = ({ entryId, lane }: ClaimedJob, holder = 'one') => `${entryId} ${lane} ${holder}`
+
 describe('settling many at once', () => {
   it('tells which of them a server has lost, and ends the others', async () => {
     await bench.add(...payloads.slice(0, 5))
     const jobs = await bench.take('one')
     const { redis, keys } = bench.partition
     const lane = keys.lane(ADDRESS, 'normal')
-    // As a server does that came back without its last writes: one entry is gone, another was never given out.
-    await redis.xack(lane, 'dispatch', jobs[1]!.entryId, jobs[3]!.entryId)
-    await redis.xdel(lane, jobs[1]!.entryId)
+    // As a server does that came back without its last writes: one was never given out, and waits still.
+    expect(await redis.hdel(inHand(), fieldOf(jobs[1]!))).toBe(1)
+    await redis.xadd(lane, '*', 'data', jobs[1]!.data)
     const attempts = jobs.map((job) => ({ job, settlement: success }))
     expect(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })).toEqual([
       'settled',
@@ -116,7 +120,7 @@ describe('settling many at once', () => {
       'settled',
       'settled',
     ])
-    expect(await redis.xlen(lane)).toBe(0)
+    expect([await redis.hlen(inHand()), await redis.xlen(lane)]).toEqual([0, 1])
     const facts = await readLogRange(bench.partition)
     expect(facts.filter(({ type }) => type === 'job.succeeded')).toHaveLength(4)
     expect(facts.filter(({ type }) => type === 'job.late').map(({ entityId }) => entityId)).toEqual([jobs[1]!.id])
@@ -125,10 +129,8 @@ describe('settling many at once', () => {
   it('keeps the answers with their attempts, whatever lanes and outcomes are mixed', async () => {
     for (const lane of ['low', 'high', 'normal', 'low'] as const) await bench.addWith({ lane, data: `"${lane}"` })
     const jobs = await bench.take('one')
-    const { redis, keys } = bench.partition
     const gone = jobs.findIndex((job) => job.lane === 'normal')
-    await redis.xack(keys.lane(ADDRESS, 'normal'), 'dispatch', jobs[gone]!.entryId)
-    await redis.xdel(keys.lane(ADDRESS, 'normal'), jobs[gone]!.entryId)
+    expect(await bench.partition.redis.hdel(inHand(), fieldOf(jobs[gone]!))).toBe(1)
     const failed = { kind: 'retry', delayMs: 1000, reason: 'network', durationMs: 1, lastResponse: {} } as const
     const attempts = jobs.map((job) => ({ job, settlement: job.lane === 'high' ? failed : success }))
     const results = await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })
@@ -139,14 +141,13 @@ describe('settling many at once', () => {
   })
 })
 
-describe('a job whose entry somebody deleted while it ran', () => {
+describe('a job that somebody deleted while it ran', () => {
   const failed = { kind: 'retry', delayMs: 1000, reason: 'network', durationMs: 1, lastResponse: {} } as const
 
   it('is told to be late, and keeps no other attempt from being settled', async () => {
     await bench.add('gone', 'there')
     const jobs = await bench.take('one')
-    const { redis, keys } = bench.partition
-    await redis.xdel(keys.lane(ADDRESS, 'normal'), jobs[0]!.entryId)
+    expect(await bench.partition.redis.hdel(inHand(), fieldOf(jobs[0]!))).toBe(1)
     const attempts = jobs.map((job) => ({ job, settlement: failed }))
     expect(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })).toEqual(['late', 'settled'])
     expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ running: 0, waiting: 0, scheduled: 1 })
@@ -162,8 +163,7 @@ describe('a job whose entry somebody deleted while it ran', () => {
     } as const
     const settlement = { kind: 'leased', leaseMs: 60_000, token: 't', durationMs: 1, policy } as const
     await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts: [{ job: job!, settlement }] })
-    const { redis, keys } = bench.partition
-    await redis.xdel(keys.lane(ADDRESS, 'normal'), job!.entryId)
+    expect(await bench.partition.redis.hdel(inHand(), fieldOf(job!, '@leased'))).toBe(1)
     const { id } = job!
     const leased = await readLeased(bench.partition, { id, token: 't' })
     const word = { kind: 'retry', delayMs: 1, lastResponse: {} } as const

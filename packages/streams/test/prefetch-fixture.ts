@@ -24,6 +24,7 @@ export interface Call {
   readonly prefetched?: number
   readonly prefetch?: number
   readonly concurrency?: number
+  readonly underWay?: number
 }
 
 /** A queue that `d1` claims from, and what a dispatcher says to it. */
@@ -31,8 +32,8 @@ export function usePrefetch() {
   const bench = useBench({ consumer: 'd1' })
   const add = (count: number) => bench.add(...Array.from({ length: count }, (_, n) => n))
   const apply = (limits?: Limits) => openQueues(bench.partition, [{ address: ADDRESS, ...(limits && { limits }) }])
-  const ask = (consumer: string, { want = 0, prefetched = 0, prefetch = 0, concurrency = LIMIT }: Call) =>
-    claim(bench.partition, { consumer, address: ADDRESS, concurrency, want, prefetched, prefetch })
+  const ask = (consumer: string, { want = 0, concurrency = LIMIT, ...call }: Call) =>
+    claim(bench.partition, { consumer, address: ADDRESS, concurrency, want, ...call })
   /** What a claim brought, where it has to bring something. */
   const take = async (consumer: string, call: Call) => {
     const result = await ask(consumer, call)

@@ -11,6 +11,7 @@ import {
   openConnections,
   queuesOf,
   type RegistryView,
+  raise,
   readPartitionCount,
   registryPartition,
 } from '@millrace/streams'
@@ -84,6 +85,7 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
     for (const used of source.declares ? partitions.all : [partition]) connections.of(used.number)
     await connections.ready({ timeoutMs: REDIS_DEADLINE_MS })
     await checkSettings(partition.redis)
+    await raise(partition)
     if (source.declares) {
       const registry = registryPartition(connections.of)
       await declareSubscription({ partitions, registry }, { namespace, name: source.name, fields: source.declares })

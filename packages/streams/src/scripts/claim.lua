@@ -1,52 +1,38 @@
--- Let up to `want` attempts at ready jobs of one queue begin, never beyond the queue's concurrency over all consumers: the
--- pending lists of its lanes, but for what is prefetched, are the limiter. Non-blocking, so that counting and claiming are one step.
+-- Let up to `want` attempts at ready jobs of one queue begin, never beyond the queue's concurrency over all consumers: what is in
+-- hand, but for what is prefetched, is the limiter. Non-blocking, so that counting and claiming are one step.
 -- KEYS[1] log
 -- ARGV[2] consumer  ARGV[3] address  ARGV[4] concurrency  ARGV[5] want
--- ARGV[6] jobs that this consumer has prefetched: pending under its name, and no attempt at them has begun
+-- ARGV[6] jobs that this consumer has prefetched: in hand under its name, and no attempt at them has begun
 -- ARGV[7] jobs that it would like to have prefetched afterwards; it gets as many only where twice the concurrency waits behind them,
 --   so that others find work, none where no attempt of its own is under way that will make way for them, and none in a queue
 --   with a rate limit or a limit for each key, where a claim takes the token or the slot
+-- ARGV[8] how many attempts of this consumer are under way
 -- Returns {'claimed', now ms, ids of jobs that had expired, how many attempts may begin now, lane, jobs, lane, jobs...}, the
 --   oldest of the prefetched ones first, with jobs = {entry id, payload, entry id, payload...} where an entry
 --   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
 --   which its claimers may not have heard yet; {'full'} at the limit, and nothing to prefetch;
 --   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
--- A dispatcher that dies with the answer on its way leaves the jobs pending under its name: take_over finds them.
+-- A dispatcher that dies with the answer on its way leaves the jobs in hand under its name: take_over finds them.
 local consumer, address, limit, want = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local prefetched, prefetch = tonumber(ARGV[6]), tonumber(ARGV[7])
+local prefetched, prefetch, under_way = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 if not holds_lease(consumer) then return { 'fenced' } end
 if is_closed(address) then return { 'empty' } end
 if redis.call('HEXISTS', TAG .. ':paused', address) == 1 then return { 'paused' } end
 
-local pending, by_lane = 0, {}
-for i, lane in ipairs(LANES) do
-  by_lane[i] = redis.call('XPENDING', lane_key(address, lane), 'dispatch')
-  pending = pending + tonumber(by_lane[i][1])
-end
-local running = pending
-if limit - pending < want or prefetched > 0 then
+local running = redis.call('HLEN', in_hand_key(address))
+if limit - running < want or prefetched > 0 then
   -- What this consumer says now is newer than what it said last.
   note_prefetched(address, consumer, prefetched)
-  running = pending - prefetched_of(address, by_lane)
+  local in_hand, ahead = in_hand_of(address)
+  running = in_hand - ahead
 end
 local starts = math.max(0, math.min(limit - running, want))
 
--- Whether an attempt of this consumer will end and make way for what it has prefetched.
-local function will_make_way()
-  local own = 0
-  for i in ipairs(LANES) do
-    for _, of in ipairs(by_lane[i][4] or {}) do
-      if of[1] == consumer then own = own + tonumber(of[2]) end
-    end
-  end
-  return own > prefetched
-end
-
 local limits = limits_of(address)
 -- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
-if prefetch > 0 and running <= limit and (starts > 0 or will_make_way()) and not (limits and (limits.rate or limits.keyConcurrency)) then
-  local waiting = -pending
+if prefetch > 0 and running <= limit and (starts > 0 or under_way > 0) and not (limits and (limits.rate or limits.keyConcurrency)) then
+  local waiting = 0
   for _, lane in ipairs(LANES) do waiting = waiting + redis.call('XLEN', lane_key(address, lane)) end
   prefetch = math.max(0, math.min(prefetch, waiting - starts - 2 * limit))
 else
@@ -84,11 +70,6 @@ if limits and limits.rate then
   free = math.min(free, queue_bucket.tokens)
 end
 
-local function leave(lane, entry_id)
-  redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
-  redis.call('XDEL', lane_key(address, lane), entry_id)
-end
-
 local started = facts_of('job', 'job.started', ns, queue)
 -- What the log says of an entry: the first ones may begin now, the others are prefetched.
 local by_consumer = ',"consumer":"' .. consumer .. '"}'
@@ -96,13 +77,12 @@ local by_ahead = ',"consumer":"' .. consumer .. '","prefetched":true}'
 local first_start, first_ahead = '{"attempt":1,"epoch":1' .. by_consumer, '{"attempt":1,"epoch":1' .. by_ahead
 local begins = starts - prefetched
 
--- An entry that is more than a payload: it may have expired, or free its unique key by starting. False when it is gone.
+-- An entry that is more than a payload: it may have expired, or free its unique key by starting. False when it does not start.
 local function start(lane, entry_id, fields)
   local entry = parse_entry(fields)
   local meta = decode_meta(entry.meta)
   if meta.expiresAtMs and meta.expiresAtMs <= now then
     local job = entry.job == '' and job_id(entry_id) or entry.job
-    leave(lane, entry_id)
     count(address, 'expired', 1)
     append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
     release_all(address, job, entry.meta)
@@ -113,7 +93,6 @@ local function start(lane, entry_id, fields)
   -- It was in its lane before the queue had this limit.
   local job = limits and limits.keyConcurrency and meta.key and (entry.job == '' and job_id(entry_id) or entry.job)
   if job and not take_slot(address, job, meta.key, limits) then
-    leave(lane, entry_id)
     hold_job(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data, meta.key, limits)
     passed = passed + 1
     return false
@@ -129,22 +108,28 @@ end
 
 local function take(lane, n)
   if n <= 0 then return end
-  local got = redis.call('XREADGROUP', 'GROUP', 'dispatch', consumer, 'COUNT', n, 'STREAMS', lane_key(address, lane), '>')
-  if not got then return end
-  local entries, kept, n_kept = got[1][2], {}, 0
+  local key = lane_key(address, lane)
+  local entries = redis.call('XRANGE', key, '-', '+', 'COUNT', n)
+  if #entries == 0 then return end
+  -- All at once, which is a tenth of taking them out one by one.
+  redis.call('XTRIM', key, 'MINID', next_position(entries[#entries][1]))
+  local by, kept, plain, n_kept, n_plain = in_hand_field('', lane, consumer), {}, {}, 0, 0
   for i = 1, #entries do
-    local entry = entries[i]
-    if #entry[2] == 2 then
-      started.add(entry[1], begins > 0 and first_start or first_ahead)
+    local entry_id, fields = entries[i][1], entries[i][2]
+    if #fields == 2 then
+      started.add(entry_id, begins > 0 and first_start or first_ahead)
       begins = begins - 1
+      kept[n_kept + 1], kept[n_kept + 2] = entry_id, fields[2]
+      plain[n_plain + 1], plain[n_plain + 2] = entry_id .. by, fields[2]
+      n_kept, n_plain = n_kept + 2, n_plain + 2
+    elseif start(lane, entry_id, fields) then
+      put_in_hand(address, entry_id .. by, parse_entry(fields), 1)
+      kept[n_kept + 1], kept[n_kept + 2] = entry_id, fields
       n_kept = n_kept + 2
-      kept[n_kept - 1], kept[n_kept] = entry[1], entry[2][2]
-    elseif start(lane, entry[1], entry[2]) then
-      n_kept = n_kept + 2
-      kept[n_kept - 1], kept[n_kept] = entry[1], entry[2]
     end
   end
   if n_kept == 0 then return end
+  if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
   claimed = claimed + n_kept / 2
   reply[#reply + 1] = lane
   reply[#reply + 1] = kept
@@ -198,10 +183,10 @@ end
 
 if queue_bucket then queue_bucket.spend(claimed) end
 started.flush()
-local in_hand = prefetched + claimed
-starts = math.min(starts, in_hand)
+local ready = prefetched + claimed
+starts = math.min(starts, ready)
 reply[4] = starts
-if prefetched > 0 or in_hand > starts then note_prefetched(address, consumer, in_hand - starts) end
+if prefetched > 0 or ready > starts then note_prefetched(address, consumer, ready - starts) end
 if claimed > 0 then count(address, 'claimed', claimed) end
 -- Entries that did not start made room for nothing: more may wait behind them, so ask again rather than go idle.
 if claimed > 0 or starts > 0 or passed > 0 then return reply end

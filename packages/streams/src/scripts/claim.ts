@@ -4,7 +4,7 @@ import { unpackPayload } from '../payload.ts'
 import type { JobMeta } from './enqueue.ts'
 import { loadScript, runScript } from './load.ts'
 
-/** A job in this consumer's hands: pending under its name until it is settled. */
+/** A job in this consumer's hands, under its name until it is settled. */
 export interface ClaimedJob {
   readonly address: string
   readonly lane: Lane
@@ -59,14 +59,16 @@ export interface ClaimCall {
   readonly prefetched?: number
   /** Jobs that it would like to have beyond those of attempts that begin; a queue with rate limits or keys gives none. */
   readonly prefetch?: number
+  /** Attempts of this consumer that are under way, and will make way for what is prefetched. */
+  readonly underWay?: number
 }
 
 /** Claim ready jobs of one queue. Attempts never begin beyond its concurrency over all consumers. */
 export async function claim(
   partition: Partition,
-  { consumer, address, concurrency, want, prefetched = 0, prefetch = 0 }: ClaimCall,
+  { consumer, address, concurrency, want, prefetched = 0, prefetch = 0, underWay = 0 }: ClaimCall,
 ): Promise<Claim> {
-  const args = [consumer, address, concurrency, Math.min(want, MAX_CLAIM), prefetched, prefetch]
+  const args = [consumer, address, concurrency, Math.min(want, MAX_CLAIM), prefetched, prefetch, underWay]
   const reply = (await runScript(partition, script, args)) as unknown[]
   const [kind, nowMs, expired, starts, ...lanes] = reply as ClaimReply
   if (kind === 'limited') return { kind, waitMs: nowMs }

@@ -3,6 +3,7 @@
 -- Returns 'closed', or 'busy' while a job waits, runs or is scheduled; 'unknown' when it was closed before.
 local address = ARGV[2]
 if redis.call('SISMEMBER', TAG .. ':queues', address) == 0 then return 'unknown' end
+if redis.call('HLEN', in_hand_key(address)) > 0 then return 'busy' end
 for _, lane in ipairs(LANES) do
   if redis.call('XLEN', lane_key(address, lane)) > 0 then return 'busy' end
 end

@@ -26,14 +26,10 @@ end
 
 local function running_jobs()
   local jobs = {}
-  for _, name in ipairs(LANES) do
-    local pending = redis.pcall('XPENDING', lane_key(address, name), 'dispatch', '-', '+', MAX_NAMED - #jobs)
-    for _, item in ipairs(pending.err and {} or pending) do
-      local entry = redis.call('XRANGE', lane_key(address, name), item[1], item[1])[1]
-      local named = entry and parse_entry(entry[2]).job
-      if entry then jobs[#jobs + 1] = named == '' and job_id(item[1]) or named end
-    end
-    if #jobs >= MAX_NAMED then break end
+  for _, item in ipairs(each_in_hand(address)) do
+    local named = parse_in_hand(redis.call('HGET', in_hand_key(address), item[1])).job
+    jobs[#jobs + 1] = named == '' and job_id(item[2]) or named
+    if #jobs == MAX_NAMED then break end
   end
   return jobs
 end
@@ -66,23 +62,18 @@ elseif state == 'held' then
 elseif state == 'running' then
   consumer = place[5]
 elseif state == 'waiting' then
-  local group = redis.call('XINFO', 'GROUPS', lane_key(address, lane))[1]
-  count_ahead(lane_key(address, lane), '(' .. (group and group[8] or '0-0'))
+  count_ahead(lane_key(address, lane), '-')
 end
 
 local limits = limits_of(address)
 local function token_wait(rate, of) return rate and wait_for_token(rate, TAG .. ':rate:' .. of, now_ms()) or 0 end
 
-local running = 0
-for _, name in ipairs(LANES) do
-  running = running + tonumber(pending_in(lane_key(address, name))[1] or 0)
-end
-running = running - prefetched_of(address)
+local in_hand, prefetched = in_hand_of(address)
 local paused = TAG .. ':paused'
 return { state, address, lane, due, consumer, key, ahead,
   tonumber(redis.call('HGET', runs_key(address), key) or 0),
   redis.call('HGET', paused, address) or '', key ~= '' and redis.call('HGET', paused, address .. '\n' .. key) or '',
-  running, redis.call('HGET', TAG .. ':cancelling', job) or '',
+  in_hand - prefetched, redis.call('HGET', TAG .. ':cancelling', job) or '',
   token_wait(limits and limits.rate, address), key ~= '' and token_wait(limits and limits.keyRate, address .. ':' .. key) or 0,
   redis.call('HGET', counts_key(address), 'draining') or '', more_ahead,
   (state == 'waiting' or state == 'held') and running_jobs() or {}, state == 'held' and key ~= '' and slot_holders() or {} }

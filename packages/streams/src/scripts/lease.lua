@@ -3,7 +3,7 @@
 -- the name is gone for good and its holder joins under a new one.
 -- KEYS[1] log   ARGV[2] `join|renew|leave`  ARGV[3] consumer  ARGV[4] ttl ms
 -- Returns {'held', lease end ms}, {'lost'} or {'left'}.
--- Leaving sets the end to 0: whatever is still pending under the name is taken over at once.
+-- Leaving sets the end to 0: whatever is still in hand under the name is taken over at once.
 local action, consumer, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local key = TAG .. ':consumers'
 

@@ -31,8 +31,7 @@ local function expire_lease(job)
   if not text then return end
   local leased = cjson.decode(text)
   redis.call('HDEL', TAG .. ':leased', job)
-  -- Of a group that somebody destroyed nothing is to be claimed: made again, it has the job for whoever asks.
-  redis.pcall('XCLAIM', lane_key(leased.address, leased.lane), 'dispatch', EXPIRED, 0, leased.entry, 'JUSTID')
+  if not pass_on(leased.address, leased.lane, leased.entry, LEASED, EXPIRED) then return end
   redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
   redis.call('PUBLISH', TAG .. ':wake', '@left')
 end

@@ -1,8 +1,6 @@
--- Make the lanes of queues and their consumer group, list the queues in their partition, and set their limits. Doing it
--- again does nothing.
+-- List queues in their partition, and set their limits. Doing it again does nothing.
 -- KEYS[1] log   ARGV[2..] pairs of address and limits JSON ('' = none)
 -- Returns {how many were new, 1 when a limit that was taken away still has lines: call again}.
--- The group starts at 0: should it ever have been destroyed, what waits is delivered (again), never skipped.
 local opened = 0
 local unfinished = 0
 
@@ -11,18 +9,13 @@ local unfinished = 0
 local NO_LIMIT = 1000000
 -- Held jobs that one call puts into their lanes.
 local RELEASED_AT_ONCE = 1000
--- More jobs than a queue may run.
-local ALL = 1000000
 
 -- The first limit of a queue counts what runs.
 local function count_running(address)
-  for _, lane in ipairs(LANES) do
-    for _, pending in ipairs(redis.call('XPENDING', lane_key(address, lane), 'dispatch', '-', '+', ALL)) do
-      local found = redis.call('XRANGE', lane_key(address, lane), pending[1], pending[1])[1]
-      local entry = found and parse_entry(found[2])
-      local key = entry and decode_meta(entry.meta).key
-      if key then take_slot(address, entry.job == '' and job_id(pending[1]) or entry.job, key, { keyConcurrency = NO_LIMIT }) end
-    end
+  for _, item in ipairs(each_in_hand(address)) do
+    local entry = parse_in_hand(redis.call('HGET', in_hand_key(address), item[1]))
+    local key = decode_meta(entry.meta).key
+    if key then take_slot(address, entry.job == '' and job_id(item[2]) or entry.job, key, { keyConcurrency = NO_LIMIT }) end
   end
 end
 
@@ -78,10 +71,6 @@ end
 
 for i = 2, #ARGV, 2 do
   local address = ARGV[i]
-  for _, lane in ipairs(LANES) do
-    local made = redis.pcall('XGROUP', 'CREATE', lane_key(address, lane), 'dispatch', '0', 'MKSTREAM')
-    if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
-  end
   redis.call('HDEL', counts_key(address), 'closed')
   redis.call('SREM', TAG .. ':closed', address)
   if redis.call('SADD', TAG .. ':queues', address) == 1 then

@@ -41,7 +41,7 @@ function toRate({ limit, periodMs, burst = limit }: RateLimit): Rate {
 
 const script = loadScript('open_queue', 'allow-oom')
 
-/** Make sure that queues exist, with their lanes, group and limits. Returns how many were new. */
+/** Make sure that queues exist, with their limits. Returns how many were new. */
 export async function openQueues(partition: Partition, queues: readonly QueueToOpen[]): Promise<number> {
   if (queues.length === 0) return 0
   const args = queues.flatMap(({ address, limits }) => [

@@ -29,6 +29,12 @@ local function split_position(position)
   return string.sub(position, 1, dash - 1), tonumber(string.sub(position, dash + 1))
 end
 
+-- The position right behind another.
+local function next_position(position)
+  local ms, seq = split_position(position)
+  return ms .. '-' .. whole(seq + 1)
+end
+
 -- Whether a position is before another.
 local function less(a, b)
   local a_ms, a_seq = split_position(a)
@@ -112,37 +118,25 @@ local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
 local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end
 
 local function lane_key(address, lane) return TAG .. ':q:' .. address .. ':' .. lane end
--- What is pending in a lane, as XPENDING tells it. Somebody may have destroyed the group: then nothing is, and the next claim
--- has it made again from the beginning of the lane, which is where everything that is not settled lies.
-local function pending_in(key, ...)
-  local pending = redis.pcall('XPENDING', key, 'dispatch', ...)
-  return pending.err and {} or pending
-end
+-- What a claim takes leaves its lane for this hash and lies there, with all that its entry had, until it is settled. So a lane is what
+-- waits and nothing else, and the length of the hash is what counts against the queue's limit. A field names who has the job
+-- as well: whoever lost it to another finds nothing under its own name.
+local function in_hand_key(address) return TAG .. ':in-hand:' .. address end
+local function in_hand_field(entry_id, lane, holder) return entry_id .. ' ' .. lane .. ' ' .. holder end
 
--- Prefetched jobs are pending, and no attempt at them has begun: each consumer says how many it has whenever it settles or claims.
+-- Prefetched jobs are in hand, and no attempt at them has begun: each consumer says how many it has whenever it settles or claims.
 -- Between two of its words it begins one only where another of its attempts has ended that is not settled yet, so what is
--- pending without the prefetched ones is never less than what runs.
+-- in hand without the prefetched ones is never less than what runs.
 local function prefetched_key(address) return TAG .. ':prefetched:' .. address end
 local function note_prefetched(address, consumer, n)
   if n > 0 then redis.call('HSET', prefetched_key(address), consumer, n)
   else redis.call('HDEL', prefetched_key(address), consumer) end
 end
--- How many of the pending jobs of a queue are prefetched. `by_lane`: what XPENDING says of each lane, where that is known. A
--- consumer that is gone may have left a number behind, but no more than is pending under its name counts.
-local function prefetched_of(address, by_lane)
-  local noted = redis.call('HGETALL', prefetched_key(address))
-  if #noted == 0 then return 0 end
-  local pending = {}
-  for i, lane in ipairs(LANES) do
-    for _, of in ipairs((by_lane and by_lane[i] or pending_in(lane_key(address, lane)))[4] or {}) do
-      pending[of[1]] = (pending[of[1]] or 0) + tonumber(of[2])
-    end
-  end
-  local sum = 0
-  for i = 1, #noted, 2 do
-    sum = sum + math.min(tonumber(noted[i + 1]), pending[noted[i]] or 0)
-  end
-  return sum
+-- How many jobs of a queue are in hand, and how many of them are prefetched.
+local function in_hand_of(address)
+  local in_hand, prefetched = redis.call('HLEN', in_hand_key(address)), 0
+  for _, noted in ipairs(redis.call('HVALS', prefetched_key(address))) do prefetched = prefetched + tonumber(noted) end
+  return in_hand, math.min(prefetched, in_hand)
 end
 
 local function held_key(address, key) return TAG .. ':held:' .. address .. ':' .. key end
@@ -162,6 +156,45 @@ local function parse_entry(fields)
   if #fields == 2 then return { job = '', attempt = 0, epoch = 0, meta = '', data = fields[2] } end
   if #fields == 4 then return { job = '', attempt = 0, epoch = 0, meta = fields[2], data = fields[4] } end
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
+end
+
+-- A job's body while it is not in a lane: one line of JSON, then the payload untouched.
+local function pack_body(body, data)
+  return cjson.encode(body) .. '\n' .. data
+end
+
+local function unpack_body(text)
+  local newline = string.find(text, '\n', 1, true)
+  local body = cjson.decode(string.sub(text, 1, newline - 1))
+  body.data = string.sub(text, newline + 1)
+  return body
+end
+
+-- What lies in hand: the payload alone of a job that brings nothing else and had no holder before, which is most of them; for
+-- others `@`, a line of JSON with what else there is, then the payload. That is JSON or packed, so it never begins with `@`.
+-- `holders` counts who had the job, this one included.
+local function parse_in_hand(value)
+  if string.sub(value, 1, 1) == '@' then return unpack_body(string.sub(value, 2)) end
+  return { job = '', attempt = 0, epoch = 0, meta = '', holders = 1, data = value }
+end
+local function put_in_hand(address, field, entry, holders)
+  local body = { job = entry.job, attempt = entry.attempt, epoch = entry.epoch, meta = entry.meta, holders = holders }
+  redis.call('HSET', in_hand_key(address), field, '@' .. pack_body(body, entry.data))
+end
+
+-- Jobs in hand as {field, entry id, lane, holder}, by lane and then the oldest first; those of one holder where one is named. It looks
+-- at all that the queue has in hand, so it is for what happens seldom.
+local function each_in_hand(address, holder)
+  local found, rank = {}, { high = 1, normal = 2, low = 3 }
+  for _, field in ipairs(redis.call('HKEYS', in_hand_key(address))) do
+    local entry_id, lane, by = string.match(field, '^(%S+) (%S+) (.+)$')
+    if not holder or by == holder then found[#found + 1] = { field, entry_id, lane, by } end
+  end
+  table.sort(found, function(a, b)
+    if a[3] ~= b[3] then return rank[a[3]] < rank[b[3]] end
+    return less(a[2], b[2])
+  end)
+  return found
 end
 
 -- Entries of a stream between two ids, oldest first, `limit` at most: `visit(entry)` may end it by answering true. They are read
@@ -218,10 +251,10 @@ local function is_closed(address)
   return refusal and refusal[1] == 'closed'
 end
 
--- How many jobs wait in the queue of a subscription, or run; they are all in one lane.
+-- How many jobs wait in the queue of a subscription, or run; those that wait are all in one lane.
 local function waiting_in(address)
   local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-  return redis.call('XLEN', lane_key(address, 'normal')) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
+  return redis.call('XLEN', lane_key(address, 'normal')) + redis.call('HLEN', in_hand_key(address)) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
 end
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
@@ -242,18 +275,6 @@ end
 local function set_due(member, due_ms)
   redis.call('ZADD', TAG .. ':due', due_ms, member)
   if redis.call('ZRANGE', TAG .. ':due', 0, 0)[1] == member then redis.call('PUBLISH', TAG .. ':wake', '@due') end
-end
-
--- A job's body while it is not in a lane: one line of JSON, then the payload untouched.
-local function pack_body(body, data)
-  return cjson.encode(body) .. '\n' .. data
-end
-
-local function unpack_body(text)
-  local newline = string.find(text, '\n', 1, true)
-  local body = cjson.decode(string.sub(text, 1, newline - 1))
-  body.data = string.sub(text, newline + 1)
-  return body
 end
 
 -- Park a job until a time.

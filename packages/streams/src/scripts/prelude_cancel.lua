@@ -10,10 +10,10 @@ local function cancel_anywhere(job, by)
   if state == 'dead' then return { 'dead', address } end
   if state == 'running' and key == LEASED then
     -- Its worker hears of it at its next word.
-    local meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
+    local field = in_hand_field(entry_id, lane, LEASED)
+    local meta = parse_in_hand(redis.call('HGET', in_hand_key(address), field)).meta
     drop_lease(job)
-    redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
-    redis.call('XDEL', lane_key(address, lane), entry_id)
+    redis.call('HDEL', in_hand_key(address), field)
     cancel_job(address, job, meta, by)
     return { 'cancelled', address }
   end

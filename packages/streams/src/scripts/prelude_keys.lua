@@ -179,6 +179,15 @@ local function logged_address(position)
   return fields[3] .. '/' .. (fields[4] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 1] or fields[4])
 end
 
+-- What is in hand of an entry, and who has it; nil when nobody does.
+local function find_in_hand(address, lane, entry_id)
+  local key, begins = in_hand_key(address), in_hand_field(entry_id, lane, '')
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, #begins) == begins then return redis.call('HGET', key, field), string.sub(field, #begins + 1) end
+  end
+  return nil
+end
+
 -- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
 -- The address of a job that was never moved is in its `job.enqueued` entry; where that was trimmed, the lanes are asked.
 local function locate(job)
@@ -187,13 +196,13 @@ local function locate(job)
   local dead = redis.call('HGET', TAG .. ':dead-index', job)
   if dead then return { 'dead', string.match(dead, '^(%S+)') } end
   local function in_lane(address, lane, entry_id)
-    local entry = redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1]
     -- An entry that the lane named itself may have the id that another job's position has.
-    local owner = entry and parse_entry(entry[2]).job
-    if not entry or (owner == '' and job_id(entry_id) or owner) ~= job then return nil end
-    local pending = pending_in(lane_key(address, lane), entry_id, entry_id, 1)
-    if pending[1] then return { 'running', address, lane, entry_id, pending[1][2] } end
-    return { 'waiting', address, lane, entry_id }
+    local function is_of_job(owner) return (owner == '' and job_id(entry_id) or owner) == job end
+    local entry = redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1]
+    if entry and is_of_job(parse_entry(entry[2]).job) then return { 'waiting', address, lane, entry_id } end
+    local value, holder = find_in_hand(address, lane, entry_id)
+    if value and is_of_job(parse_in_hand(value).job) then return { 'running', address, lane, entry_id, holder } end
+    return nil
   end
   local place = redis.call('HGET', TAG .. ':places', job)
   if place then

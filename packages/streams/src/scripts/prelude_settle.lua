@@ -1,7 +1,7 @@
 -- How an attempt ends, whoever says so: the dispatcher that made it, or the worker that holds it under a lease of its own.
 -- Put behind the other preludes when a script is loaded. KEYS[1], ARGV[1] as there. Returns nothing by itself.
 
--- Worker-held jobs are pending under this name; no dispatcher has it, so nobody takes them over while their lease lasts.
+-- Worker-held jobs are in hand under this name; no dispatcher has it, so nobody takes them over while their lease lasts.
 local LEASED = '@leased'
 -- Where they go when it ends without a word: a consumer that is gone, whose jobs are taken over.
 local EXPIRED = '@expired'
@@ -33,20 +33,12 @@ local function try_again(address, lane, job, entry, a)
   park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta, entry.data)
 end
 
--- End an attempt: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. The entry is pending until here.
--- False when there is no entry any more, by somebody's hand or because a server lost it: then nothing is left to end.
-local function conclude(address, lane, entry_id, job, a, any_cancelling)
-  local key = lane_key(address, lane)
+-- End an attempt at a job that is in hand in this field: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}.
+local function conclude(address, lane, field, job, a, any_cancelling)
   local ns, queue = split_address(address)
-  local found = a.outcome ~= 'succeeded' and redis.call('XRANGE', key, entry_id, entry_id)[1]
-  redis.call('XACK', key, 'dispatch', entry_id)
-  redis.call('XDEL', key, entry_id)
-  if a.outcome == 'succeeded' then
-    succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling)
-    return true
-  end
-  if not found then return false end
-  local entry = parse_entry(found[2])
+  local entry = a.outcome ~= 'succeeded' and parse_in_hand(redis.call('HGET', in_hand_key(address), field))
+  redis.call('HDEL', in_hand_key(address), field)
+  if a.outcome == 'succeeded' then return succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling) end
   local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by or a.outcome == 'cancelled' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
@@ -58,14 +50,23 @@ local function conclude(address, lane, entry_id, job, a, any_cancelling)
   else
     try_again(address, lane, job, entry, a)
   end
+end
+
+-- Give a job that is in hand to another holder, as it is; false when the one that is named does not have it.
+local function pass_on(address, lane, entry_id, from, to)
+  local key, field = in_hand_key(address), in_hand_field(entry_id, lane, from)
+  local value = redis.call('HGET', key, field)
+  if not value then return false end
+  redis.call('HDEL', key, field)
+  redis.call('HSET', key, in_hand_field(entry_id, lane, to), value)
   return true
 end
 
--- Hand a job to its worker: it stays pending, so it goes on counting as running, and ends by the worker's word or when the
+-- Hand a job to its worker: it stays in hand, so it goes on counting as running, and ends by the worker's word or when the
 -- lease does.
-local function lease_to_worker(address, lane, entry_id, job, a)
+local function lease_to_worker(address, lane, entry_id, from, job, a)
   local ns, queue = split_address(address)
-  redis.call('XCLAIM', lane_key(address, lane), 'dispatch', LEASED, 0, entry_id, 'JUSTID')
+  pass_on(address, lane, entry_id, from, LEASED)
   redis.call('HSET', TAG .. ':leased', job, cjson.encode({
     address = address, lane = lane, entry = entry_id, attempt = a.attempt, epoch = tonumber(a.epoch), token = a.reason, policy = a.detail,
   }))

@@ -13,7 +13,7 @@ local ns, queue = split_address(address)
 if action == 'count' then
   local waiting = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
   for _, lane in ipairs(LANES) do
-    waiting = waiting + redis.call('XLEN', lane_key(address, lane)) - tonumber(pending_in(lane_key(address, lane))[1] or 0)
+    waiting = waiting + redis.call('XLEN', lane_key(address, lane))
   end
   local position = append('queue', 'queue.purge_requested', ns, queue, 'queue/' .. queue, ARGV[6])
   redis.call('SET', token_key, token .. ' ' .. position, 'PX', ARGV[5])
@@ -27,8 +27,7 @@ local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
 
 local function purge_lane(lane)
   local key = lane_key(address, lane)
-  local last = redis.call('XINFO', 'GROUPS', key)[1][8]
-  each_entry(key, '(' .. last, position, limit - purged, function(entry)
+  each_entry(key, '-', position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     redis.call('XDEL', key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)

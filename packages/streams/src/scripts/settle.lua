@@ -8,14 +8,14 @@
 --   `one`, 11 of an attempt: lane, entry id, job id, attempt, epoch, outcome `succeeded|retry|postpone|dead|cancelled|leased`,
 --     delay ms (retry, postpone) or lease ms (leased), reason (dead) or token (leased), detail JSON object (leased: the retry
 --     policy), last response JSON object (all but succeeded and leased), meta JSON where the job holds a key or was moved
--- Returns the numbers of the attempts that came late, counted from 0 in the order given. Late: the consumer left or was taken over, or another one has the entry;
+-- Returns the numbers of the attempts that came late, counted from 0 in the order given. Late: the consumer left or was taken over, or another one has the job;
 --   nothing changes but a `job.late` event, so one attempt has one accepted outcome. A lease that lapsed and that nobody
---   took over may still be renewed, so it may still settle: refused here, the entry would stay pending under a name that
---   lives on, in nobody's hands. Asked `again`, an entry that is no longer pending, or that is the worker's, was settled by
+--   took over may still be renewed, so it may still settle: refused here, the job would stay in hand under a name that
+--   lives on, and nobody would have it. Asked `again`, a job that nobody has, or that is the worker's, was settled by
 --   the first call.
 -- A postponed attempt is a retry that does not count. A job whose cancellation was asked for while it ran is cancelled
 --   unless it succeeded.
--- A dispatcher that dies before calling this leaves the entry pending (taken over, delivered again: at least once);
+-- A dispatcher that dies before calling this leaves the job in hand (taken over, delivered again: at least once);
 -- one that dies after it lost only the answer.
 local consumer, address, again = ARGV[2], ARGV[3], ARGV[4] == 'again'
 local PER_ATTEMPT, PER_DONE = 11, 2
@@ -32,35 +32,37 @@ local function late(job, a)
   lates[#lates + 1] = index
 end
 
--- An entry of ours is ours unless somebody took from us while our lease had lapsed; only then, or when asked again, is it
--- worth looking.
-local must_look = again or redis.call('SISMEMBER', TAG .. ':robbed', consumer) == 1
-
 local succeeded = 0
+
+-- Whether another consumer has the job now.
+local function has_other_holder(lane, entry_id)
+  local _, holder = find_in_hand(address, lane, entry_id)
+  return holder and holder ~= LEASED
+end
 
 local function settle(lane, entry_id, job, a)
   if fenced then return late(job, a) end
-  if must_look or a.outcome ~= 'succeeded' then
-    local holder = pending_in(lane_key(address, lane), entry_id, entry_id, 1)[1]
-    if again and (not holder or holder[2] == LEASED) then return end
-    if not holder or holder[2] ~= consumer then return late(job, a) end
+  local field = in_hand_field(entry_id, lane, consumer)
+  if redis.call('HEXISTS', in_hand_key(address), field) == 0 then
+    -- Somebody took it over while our lease had lapsed, or a server came back without its last writes.
+    if not again or has_other_holder(lane, entry_id) then late(job, a) end
+    return
   end
   if a.outcome == 'succeeded' then
-    redis.call('XACK', lane_key(address, lane), 'dispatch', entry_id)
-    if redis.call('XDEL', lane_key(address, lane), entry_id) == 0 then return late(job, a) end
+    redis.call('HDEL', in_hand_key(address), field)
     succeeded = succeeded + 1
     append('job', 'job.succeeded', ns, queue, job, a.detail)
     if a.holds ~= '' or any_cancelling then release_all(address, job, a.holds) end
     return
   end
   if a.outcome == 'leased' and not (any_cancelling and redis.call('HEXISTS', TAG .. ':cancelling', job) == 1) then
-    return lease_to_worker(address, lane, entry_id, job, a)
+    return lease_to_worker(address, lane, entry_id, consumer, job, a)
   end
   if a.outcome == 'leased' then
     a.outcome, a.last = 'cancelled', '{}'
     a.detail = '{"attempt":' .. a.attempt .. ',"epoch":' .. a.epoch .. ',"reason":"cancelled"}'
   end
-  if not conclude(address, lane, entry_id, job, a, any_cancelling) then late(job, a) end
+  conclude(address, lane, field, job, a, any_cancelling)
 end
 
 -- One by one, where each entry has to be looked at.
@@ -75,24 +77,25 @@ local function settle_each(lane, from, n)
 end
 
 local function settle_done(lane, from, n)
-  if fenced or must_look or any_cancelling then return settle_each(lane, from, n) end
-  local key, ids = lane_key(address, lane), {}
+  if fenced or again or any_cancelling then return settle_each(lane, from, n) end
+  local key, by, fields, ours = in_hand_key(address), in_hand_field('', lane, consumer), {}, 0
   local facts = facts_of('job', 'job.succeeded', ns, queue)
-  for i = 1, n do ids[i] = ARGV[from + (i - 1) * PER_DONE] end
-  -- Not pending though nobody took anything from us: a server that came back without its last writes. What it still has
-  -- is done all the same, what it does not have is no longer ours to end.
-  local whole_batch = redis.call('XACK', key, 'dispatch', unpack(ids)) == n
-  for i = 1, n do
+  for i = from, from + (n - 1) * PER_DONE, PER_DONE do
     index = index + 1
-    local detail = ARGV[from + (i - 1) * PER_DONE + 1]
-    if whole_batch or redis.call('XRANGE', key, ids[i], ids[i])[1] then
-      facts.add(ids[i], detail)
+    local entry_id = ARGV[i]
+    local field = entry_id .. by
+    -- Each is asked for, and then all go at once: how many went would not say which were no longer ours.
+    if redis.call('HEXISTS', key, field) == 1 then
+      ours = ours + 1
+      fields[ours] = field
+      facts.add(entry_id, ARGV[i + 1])
     else
-      local a = cjson.decode(detail)
-      late(job_id(ids[i]), { attempt = a.attempt, epoch = whole(a.epoch), outcome = 'succeeded' })
+      local a = cjson.decode(ARGV[i + 1])
+      late(job_id(entry_id), { attempt = a.attempt, epoch = whole(a.epoch), outcome = 'succeeded' })
     end
   end
-  succeeded = succeeded + redis.call('XDEL', key, unpack(ids))
+  if ours == 0 then return end
+  succeeded = succeeded + redis.call('HDEL', key, unpack(fields))
   facts.flush()
 end
 

@@ -15,15 +15,11 @@ if action == 'extend' then
   return 'extended'
 end
 drop_lease(job)
-local found = redis.call('XRANGE', lane_key(leased.address, leased.lane), leased.entry, leased.entry)[1]
--- Its group was destroyed, and somebody who got the job again has settled it; or a server lost it. It must not go on being
--- pending, and thereby keep a slot of its queue.
-if not found then
-  redis.call('XACK', lane_key(leased.address, leased.lane), 'dispatch', leased.entry)
-  return 'lost'
-end
-local ended = conclude(leased.address, leased.lane, leased.entry, job, {
+local field = in_hand_field(leased.entry, leased.lane, LEASED)
+local held = redis.call('HGET', in_hand_key(leased.address), field)
+if not held then return 'lost' end
+conclude(leased.address, leased.lane, field, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
-  detail = ARGV[7], last = ARGV[8], holds = parse_entry(found[2]).meta,
+  detail = ARGV[7], last = ARGV[8], holds = parse_in_hand(held).meta,
 }, true)
-return ended and 'settled' or 'lost'
+return 'settled'
