@@ -6,6 +6,7 @@ import { type DurabilityView, watchDurability } from './durability.ts'
 import { createPartitions, type Partitions } from './partition.ts'
 import { followRegistry, type RegistryView } from './registry.ts'
 import { raise } from './scripts/boot.ts'
+import { dropOtherLibraries } from './scripts/load.ts'
 import { checkServer, checkSettings, type ServerFacts } from './server-check.ts'
 
 export interface PlatformLog extends ConnectionLog {
@@ -51,7 +52,10 @@ export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
   const all = new Set([redis, ...partitions.all.map((partition) => partition.redis)])
   await connections.ready({ timeoutMs })
   const facts = await checkServer(redis, { partitions: options.partitions })
-  for (const one of all) await checkSettings(one)
+  for (const one of all) {
+    await checkSettings(one)
+    await dropOtherLibraries(one)
+  }
   await Promise.all(partitions.all.map(raise))
   return { redis, facts, partitions, problem: connections.problem, disconnect: connections.disconnect }
 }

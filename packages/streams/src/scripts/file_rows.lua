@@ -11,13 +11,13 @@ local function file(address, fresh)
 end
 
 for i = 3, #ARGV do
-  local fresh = redis.call('HGET', FRESH, ARGV[i])
+  local fresh = redis.call('HGET', fresh_key(), ARGV[i])
   if fresh then file(ARGV[i], fresh) end
 end
 local cursor = #ARGV == 2 and '0'
 while cursor and filed < ENOUGH do
-  local found = redis.call('HSCAN', FRESH, cursor, 'COUNT', AT_ONCE)
+  local found = redis.call('HSCAN', fresh_key(), cursor, 'COUNT', AT_ONCE)
   for at = 1, #found[2], 2 do file(found[2][at], found[2][at + 1]) end
   cursor = found[1] ~= '0' and found[1]
 end
-return redis.call('HLEN', FRESH)
+return redis.call('HLEN', fresh_key())

@@ -1,20 +1,32 @@
--- What every script of a partition shares; put in front of each of them when it is loaded.
+-- What every script of a partition shares: the beginning of the library that all of them are loaded as (load.ts). Redis makes these
+-- functions once, when it is given the library, and not at each call.
 -- KEYS[1] is always the partition's log: `{pN}:log`. The other keys of the partition are made from its tag, so every
 -- script touches one hash slot. The key names here and those in keys.ts are one list (a test compares them).
 -- ARGV[1] is always the partition's number in hex, three digits, for ids.
--- Returns nothing by itself, but TRYAGAIN while the slot is being moved: it only defines local functions. The loader puts a `#!lua`
--- line with the script's flags on top.
 
-local LOG = KEYS[1]
-local TAG = string.sub(LOG, 1, -5)
-local PARTITION = ARGV[1]
-local LANES = { 'high', 'normal', 'low' }
+-- What differs from call to call; `call` sets all of it, and nothing else here may.
+local KEYS, ARGV, LOG, TAG, PARTITION
+-- What a call has looked up, by address: why the queue takes no jobs, its limits, whether its claimers were woken.
+local refusals, known_limits, woken
 
--- While a cluster moves a slot key by key, its old node refuses every command on a key that it does not have: the script would end
--- in the middle, with half of its writes done. A key that nobody ever makes is missing for certain, so asking for it tells
+-- Do what a script does, as a call of it.
+-- TRYAGAIN: while a cluster moves a slot key by key, its old node refuses every command on a key that it does not have, so the script
+-- would end in the middle, with half of its writes done. A key that nobody ever makes is missing for certain: asking for it tells
 -- before anything is written. It costs a microsecond or two, on a server without a cluster too.
-local probe = redis.pcall('EXISTS', TAG .. ':nothing')
-if type(probe) == 'table' then return redis.error_reply('TRYAGAIN the slot of ' .. TAG .. ' is being moved') end
+local function call(script, keys, args)
+  KEYS, ARGV = keys, args
+  LOG, PARTITION = keys[1], args[1]
+  TAG = string.sub(LOG, 1, -5)
+  refusals, known_limits, woken = {}, {}, {}
+  local probe = redis.pcall('EXISTS', TAG .. ':nothing')
+  if type(probe) == 'table' then return redis.error_reply('TRYAGAIN the slot of ' .. TAG .. ' is being moved') end
+  local reply = script()
+  -- What was sent may be large, and is not to be kept until the next call.
+  KEYS, ARGV = nil, nil
+  return reply
+end
+
+local LANES = { 'high', 'normal', 'low' }
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -237,7 +249,6 @@ end
 
 -- Why a queue takes no new jobs, as the reply of an enqueue: {'closed', ''} between its closing and its next opening (one that
 -- was never opened is merely not open yet), {'draining', JSON of by whom}; false when it takes them.
-local refusals = {}
 local function refusal_of(address)
   if refusals[address] == nil then
     local state = redis.call('HMGET', counts_key(address), 'closed', 'draining')
@@ -258,7 +269,6 @@ local function waiting_in(address)
 end
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.
-local woken = {}
 local function wake_if_idle(address)
   if woken[address] then return end
   woken[address] = true

@@ -1,12 +1,10 @@
--- What jobs hold besides their place: a slot of their key, a unique key. Put behind prelude.lua when a script is loaded.
--- KEYS[1], ARGV[1] as there. Returns nothing by itself: it only defines local functions.
+-- What jobs hold besides their place: a slot of their key, a unique key. Behind prelude.lua in the library.
 --
 -- A queue with a per-key limit holds its jobs in one stream per key. `ring` lists the keys that may be served, by turn: a
 -- claim takes the key whose turn is next, moves its oldest job into the lane, and puts the key at the end of the ring if
 -- it has more and is below its limit. So one key's ten thousand jobs delay another key's one by one job each.
 
 -- Limits of a queue as its manifest has them, nil when it has none: {keyConcurrency, onDead, rate, keyRate}.
-local known_limits = {}
 local function limits_of(address)
   if known_limits[address] == nil then
     local text = redis.call('HGET', TAG .. ':limits', address)

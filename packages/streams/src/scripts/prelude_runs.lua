@@ -1,6 +1,5 @@
 -- Runs of schedules: a tick's job from its enqueueing to its end, and the ledger that says what became of each nominal
--- time. Put between prelude.lua and prelude_keys.lua when a script is loaded. KEYS[1], ARGV[1] as there. Returns nothing by
--- itself: it only defines local functions. A job that is no run costs a look into its meta where that is open anyway.
+-- time. Between prelude.lua and prelude_keys.lua in the library. A job that is no run costs a look into its meta where that is open anyway.
 
 local function active_key(address) return TAG .. ':runs:' .. address end
 local function ledger_key(address) return TAG .. ':ledger:' .. address end
@@ -8,16 +7,16 @@ local function rows_key(address) return TAG .. ':ledger-rows:' .. address end
 
 -- Rows of ticks that fired a moment ago, one of each schedule at most: `name job at_ms row`. They are filed behind the ticks: of a
 -- thousand schedules that are due together, the last one would wait for all those rows. Whoever looks into a ledger files it before.
-local FRESH = TAG .. ':ledger-fresh'
+local function fresh_key() return TAG .. ':ledger-fresh' end
 local function file_row(address, fresh)
   local name, job, at_ms, row = string.match(fresh, '^(%S+) (%S+) (%S+) (.*)$')
   redis.call('ZADD', ledger_key(address), at_ms, name)
   redis.call('HSET', rows_key(address), name, row)
   redis.call('HSET', active_key(address), job, name)
-  redis.call('HDEL', FRESH, address)
+  redis.call('HDEL', fresh_key(), address)
 end
 local function file_fresh(address)
-  local fresh = redis.call('HGET', FRESH, address)
+  local fresh = redis.call('HGET', fresh_key(), address)
   if fresh then file_row(address, fresh) end
 end
 

@@ -1,5 +1,5 @@
 -- How an attempt ends, whoever says so: the dispatcher that made it, or the worker that holds it under a lease of its own.
--- Put behind the other preludes when a script is loaded. KEYS[1], ARGV[1] as there. Returns nothing by itself.
+-- The last of the preludes in the library.
 
 -- Worker-held jobs are in hand under this name; no dispatcher has it, so nobody takes them over while their lease lasts.
 local LEASED = '@leased'

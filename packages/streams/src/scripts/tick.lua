@@ -128,7 +128,7 @@ local function write_firing()
     jobs.add(queue, '{"lane":"normal","meta":' .. meta .. ',"data":' .. data .. '}')
   end
   flush()
-  if #fresh > 0 then call('HSET', FRESH, some(fresh)) end
+  if #fresh > 0 then call('HSET', fresh_key(), some(fresh)) end
   firing, n_firing, fresh = {}, 0, {}
 end
 
@@ -237,7 +237,7 @@ local limits = call('HMGET', TAG .. ':limits', some(addresses))
 local idle = call('SMISMEMBER', TAG .. ':idle', some(addresses))
 local open = call('SMISMEMBER', TAG .. ':queues', some(addresses))
 -- Rows that nobody has filed yet: of the last tick, because its scheduler died, or of this one, because another scheduler has fired it.
-local unfiled = call('HMGET', FRESH, some(addresses))
+local unfiled = call('HMGET', fresh_key(), some(addresses))
 for i, high in ipairs(call('HMGET', HIGH, some(addresses))) do highs[addresses[i]] = high or nil end
 local moved, plans, times, never = {}, {}, {}, {}
 for i, address in ipairs(addresses) do
