@@ -1,5 +1,5 @@
 import { BOTH, compare, type Measure, type Row } from '../measure.ts'
-import { percentile, sampleInTurn, withBullmq, withPull, withPush } from '../sides/latency.ts'
+import { percentile, sampleInTurn, withBullmq, withBullmqPush, withPull, withPush } from '../sides/latency.ts'
 
 /**
  * From the moment before the enqueue to the start of the handler, one job at a time. The sides take turns, so that what
@@ -11,25 +11,41 @@ export const latency: Measure = {
   appendfsync: BOTH,
   run: (context) =>
     withBullmq(context.appendfsync, (bullmq) =>
-      withPull(context.appendfsync, (pull) =>
-        withPush(context.appendfsync, async ({ inProcess, overHttp }) => {
-          context.say('sampling')
-          const [peer = [], ...ours] = await sampleInTurn([bullmq, pull, inProcess, overHttp], context)
-          return [
-            ...rows('enqueue in process to start of a pulling handler', ours[0], peer),
-            ...rows('enqueue in process to start of a pushed handler', ours[1], peer),
-            ...rows('enqueue over HTTP to start of a pushed handler', ours[2], peer),
-          ]
-        }),
+      withBullmqPush(context.appendfsync, (bullmqPush) =>
+        withPull(context.appendfsync, (pull) =>
+          withPush(context.appendfsync, async ({ inProcess, overHttp }) => {
+            context.say('sampling')
+            const sides = [bullmq, bullmqPush, pull, inProcess, overHttp]
+            const [inOne = [], behindHttp = [], pulled = [], pushed = [], posted = []] = await sampleInTurn(
+              sides,
+              context,
+            )
+            const [peer, peerPush] = [
+              { name: 'BullMQ', took: inOne },
+              { name: 'BullMQ that POSTs', took: behindHttp },
+            ]
+            return [
+              ...rows('enqueue in process to start of a pulling handler', pulled, peer),
+              ...rows('enqueue in process to start of a pushed handler', pushed, peerPush),
+              ...rows('enqueue in process to start of a pushed handler', pushed, peer),
+              ...rows('enqueue over HTTP to start of a pushed handler', posted, peer),
+            ]
+          }),
+        ),
       ),
     ),
 }
 
-function rows(what: string, ours: readonly number[] = [], peer: readonly number[]): Row[] {
+interface Peer {
+  readonly name: string
+  readonly took: readonly number[]
+}
+
+function rows(what: string, ours: readonly number[], peer: Peer): Row[] {
   return [50, 99].map((percent) =>
     compare({
-      ...{ what: `${what}, p${percent}`, peerName: 'BullMQ', unit: 'µs', target: { atMost: 1 } },
-      ...{ ours: percentile(ours, percent), peer: percentile(peer, percent) },
+      ...{ what: `${what}, p${percent}`, peerName: peer.name, unit: 'µs', target: { atMost: 1 } },
+      ...{ ours: percentile(ours, percent), peer: percentile(peer.took, percent) },
     }),
   )
 }

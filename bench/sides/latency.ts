@@ -51,6 +51,23 @@ export function withBullmq<T>(appendfsync: Appendfsync, use: (side: LatencySide)
   })
 }
 
+/** The same, with the handler behind HTTP: a worker of BullMQ POSTs to it. */
+export function withBullmqPush<T>(appendfsync: Appendfsync, use: (side: LatencySide) => Promise<T>): Promise<T> {
+  return withStore(appendfsync, async ({ redis }) => {
+    const worker = startChild('latency-worker.ts')
+    const url = await worker.ask<string>('http')
+    const sender = startChild('bullmq-push.ts')
+    await sender.ask('run', { socketPath: redis.socketPath, queue: BULLMQ_QUEUE, concurrency: 100, url, path: '/' })
+    const queue = connectBullmq(redis)
+    await queue.waitUntilReady()
+    const result = await use({ worker, enqueue: (data) => queue.add('job', data, BULLMQ_JOB) })
+    await queue.close()
+    await sender.stop()
+    await worker.stop()
+    return result
+  })
+}
+
 /** One queue that a dispatcher pushes, and two ways into it. */
 export interface PushSides {
   readonly inProcess: LatencySide

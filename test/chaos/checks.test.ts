@@ -143,9 +143,9 @@ describe('the checks of a run', () => {
     ],
     [
       'an entry in nobody’s hands',
-      'nothing pending without an owner',
+      'nothing in hand without an owner',
       { owners: new Set<string>() },
-      /1-0 of mail is pending for here/,
+      /1-0 of mail is in hand of here/,
     ],
     ['an answer that no fault explains', 'nothing that no fault explains', { surprises: ['500'] }, /500/],
   ])('notice %s', (_what, check, planted, complaint) => {

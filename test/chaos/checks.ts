@@ -57,7 +57,7 @@ export const CHECKS = {
   'each nominal time once in the ledger': timesOnce,
   'one audit record per fact': oneRecordPerFact,
   'the chain verifies': chainVerifies,
-  'nothing pending without an owner': pendingOwned,
+  'nothing in hand without an owner': pendingOwned,
   'nothing that no fault explains': ({ surprises }) => surprises,
 } as const satisfies Record<string, (evidence: Evidence) => readonly string[]>
 export type CheckName = keyof typeof CHECKS
@@ -163,6 +163,6 @@ function chainVerifies({ verdict }: Evidence): string[] {
 
 function pendingOwned({ pending, owners }: Evidence): string[] {
   return pending.flatMap(({ queue, entry, owner }) =>
-    owners.has(owner) ? [] : [`${entry} of ${queue} is pending for ${owner}, who holds no lease`],
+    owners.has(owner) ? [] : [`${entry} of ${queue} is in hand of ${owner}, who holds no lease`],
   )
 }

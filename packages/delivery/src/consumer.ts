@@ -8,7 +8,7 @@ import type { DeliveryLog } from './attempt.ts'
  * One term of this process as one who delivers in a partition: a dispatcher, or the pull consumer of one queue.
  *
  * States: joined → (retired →) left, or → lost. While joined it claims and renews its lease. Lost: somebody took its jobs
- * over, so every attempt under way is ended; their settles would be refused. Retired: entries may be pending under this name
+ * over, so every attempt under way is ended; their settles would be refused. Retired: jobs may be in hand under this name
  * that nobody knows, since the answer to a claim never came, or a failover has undone a settle; it claims no more, settles what
  * it has, and leaves, which hands the unknown ones over.
  */

@@ -8,7 +8,7 @@ interface Prefetched {
 /**
  * What one term of this process has of a queue beside the attempts under way: jobs that are prefetched, and how many attempts
  * may begin. That number is counted in Redis by the words of the term: each settle and claim says how many jobs are prefetched now,
- * and whatever else is pending under its name counts as under way. So an attempt may begin where a claim has let it, or
+ * and whatever else is in hand under its name counts as under way. So an attempt may begin where a claim has let it, or
  * in the place of one that ended and is not settled yet; what is free when the next word goes out is given back by it.
  */
 export class Hand {

@@ -120,7 +120,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
     },
   })
 
-  // Jobs may be pending under the name of this term that nobody knows: leaving hands them over.
+  // Jobs may be in hand under the name of this term that nobody knows: leaving hands them over.
   const retire = (term: Consumer) => {
     term.retire()
     replace(term)
@@ -137,7 +137,7 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
     const { onEnded } = deps
     const scope = { consumer: by.name, limit, onEnded, ...(pulls !== undefined && { pulls }) }
     const jobs = await takeOver(partition, scope).catch((error) => {
-      // Whatever was taken over is pending under our name now, and the answer that names it is lost.
+      // Whatever was taken over is in hand under our name now, and the answer that names it is lost.
       if (isConnectionError(error)) retire(by)
       throw error
     })

@@ -34,7 +34,8 @@ export {
   type StoredLetter,
 } from './dead-letters.ts'
 export { type DurabilityView, readDurability, watchDurability } from './durability.ts'
-export { fullAddress, KEY_CATALOGUE, type KeyDescription, REGISTRY_KEYS, splitAddress } from './keys.ts'
+export { KEY_CATALOGUE, type KeyDescription } from './key-catalogue.ts'
+export { fullAddress, REGISTRY_KEYS, splitAddress } from './keys.ts'
 export { type LedgerRow, type NamedRow, readLastSuccesses, readLedger, readRows } from './ledger.ts'
 export {
   createLogReader,
@@ -88,7 +89,7 @@ export {
   runningRedrives,
 } from './scripts/advance_redrive.ts'
 export { advanceReplay, type ReplayAdvance, readReplay, readReplays, runningReplays } from './scripts/advance_replay.ts'
-export { LAYOUT_VERSION, raise } from './scripts/boot.ts'
+export { LAYOUT_VERSION } from './scripts/boot.ts'
 export { type By, type Cancelled, cancel } from './scripts/cancel.ts'
 export { type Claim, type ClaimedJob, claim } from './scripts/claim.ts'
 export { closeQueue } from './scripts/close_queue.ts'
@@ -122,6 +123,7 @@ export {
 export { PURGE_TOKEN_MS, purge, requestPurge } from './scripts/purge.ts'
 export { type KeyChange, putKey, readKey, readKeys } from './scripts/put_key.ts'
 export { putSecrets, readAllSecrets, readSecrets, type SecretsChange } from './scripts/put_secrets.ts'
+export { raise } from './scripts/raise.ts'
 export { type LogPage, type LogRange, type PassOver, readLogPage } from './scripts/read_log.ts'
 export { redrive } from './scripts/redrive.ts'
 export { register } from './scripts/register.ts'

@@ -5,8 +5,8 @@ import { openConnections } from './connections.ts'
 import { type DurabilityView, watchDurability } from './durability.ts'
 import { createPartitions, type Partitions } from './partition.ts'
 import { followRegistry, type RegistryView } from './registry.ts'
-import { raise } from './scripts/boot.ts'
 import { dropOtherLibraries } from './scripts/load.ts'
+import { raise } from './scripts/raise.ts'
 import { checkServer, checkSettings, type ServerFacts } from './server-check.ts'
 
 export interface PlatformLog extends ConnectionLog {

@@ -40,7 +40,7 @@ const MAX_ANSWER_BYTES = DELIVERY_LIMITS.batchAnswerBytes.value
  * Collects the claimed jobs of one queue and delivers them in batches.
  *
  * A batch is filling → under way → answered. Filling ends when it is full, by number or by bytes, when its first job has
- * waited for `maxWaitMs`, when the queue has a new manifest, or when the runner drains. A job in it is pending in Redis
+ * waited for `maxWaitMs`, when the queue has a new manifest, or when the runner drains. A job in it is in hand in Redis
  * like any that is being delivered, so it counts as running, and should this process die it is taken over like one.
  */
 export function createBatcher(to: BatchTarget, deps: AttemptDeps, events: BatchEvents): Batcher {

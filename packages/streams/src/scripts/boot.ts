@@ -9,7 +9,6 @@ import { loadScript, runScript } from './load.ts'
 export const LAYOUT_VERSION = 3
 
 const script = loadScript('boot')
-const raiseScript = loadScript('raise', 'allow-oom')
 
 /** Fix the number of partitions at first boot, and raise an older layout; returns what is stored, which the caller compares. */
 export async function boot(
@@ -18,9 +17,4 @@ export async function boot(
 ): Promise<{ partitions: number; layout: number }> {
   const [stored, layout] = (await runScript(registry, script, [partitions, LAYOUT_VERSION])) as [string, string]
   return { partitions: Number(stored), layout: Number(layout) }
-}
-
-/** Bring what an earlier version left in a partition into this layout, once `boot` has raised it. Answers how many jobs were moved. */
-export async function raise(partition: Partition): Promise<number> {
-  return (await runScript(partition, raiseScript, [LAYOUT_VERSION])) as number
 }

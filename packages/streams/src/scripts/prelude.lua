@@ -1,7 +1,7 @@
 -- What every script of a partition shares: the beginning of the library that all of them are loaded as (load.ts). Redis makes these
 -- functions once, when it is given the library, and not at each call.
 -- KEYS[1] is always the partition's log: `{pN}:log`. The other keys of the partition are made from its tag, so every
--- script touches one hash slot. The key names here and those in keys.ts are one list (a test compares them).
+-- script touches one hash slot. The key names here and those in key-catalogue.ts are one list (a test compares them).
 -- ARGV[1] is always the partition's number in hex, three digits, for ids.
 
 -- What differs from call to call; `call` sets all of it, and nothing else here may.
@@ -130,27 +130,6 @@ local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
 local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end
 
 local function lane_key(address, lane) return TAG .. ':q:' .. address .. ':' .. lane end
--- What a claim takes leaves its lane for this hash and lies there, with all that its entry had, until it is settled. So a lane is what
--- waits and nothing else, and the length of the hash is what counts against the queue's limit. A field names who has the job
--- as well: whoever lost it to another finds nothing under its own name.
-local function in_hand_key(address) return TAG .. ':in-hand:' .. address end
-local function in_hand_field(entry_id, lane, holder) return entry_id .. ' ' .. lane .. ' ' .. holder end
-
--- Prefetched jobs are in hand, and no attempt at them has begun: each consumer says how many it has whenever it settles or claims.
--- Between two of its words it begins one only where another of its attempts has ended that is not settled yet, so what is
--- in hand without the prefetched ones is never less than what runs.
-local function prefetched_key(address) return TAG .. ':prefetched:' .. address end
-local function note_prefetched(address, consumer, n)
-  if n > 0 then redis.call('HSET', prefetched_key(address), consumer, n)
-  else redis.call('HDEL', prefetched_key(address), consumer) end
-end
--- How many jobs of a queue are in hand, and how many of them are prefetched.
-local function in_hand_of(address)
-  local in_hand, prefetched = redis.call('HLEN', in_hand_key(address)), 0
-  for _, noted in ipairs(redis.call('HVALS', prefetched_key(address))) do prefetched = prefetched + tonumber(noted) end
-  return in_hand, math.min(prefetched, in_hand)
-end
-
 local function held_key(address, key) return TAG .. ':held:' .. address .. ':' .. key end
 local function counts_key(address) return TAG .. ':counts:' .. address end
 local function dead_key(address) return TAG .. ':dead:' .. address end
@@ -180,33 +159,6 @@ local function unpack_body(text)
   local body = cjson.decode(string.sub(text, 1, newline - 1))
   body.data = string.sub(text, newline + 1)
   return body
-end
-
--- What lies in hand: the payload alone of a job that brings nothing else and had no holder before, which is most of them; for
--- others `@`, a line of JSON with what else there is, then the payload. That is JSON or packed, so it never begins with `@`.
--- `holders` counts who had the job, this one included.
-local function parse_in_hand(value)
-  if string.sub(value, 1, 1) == '@' then return unpack_body(string.sub(value, 2)) end
-  return { job = '', attempt = 0, epoch = 0, meta = '', holders = 1, data = value }
-end
-local function put_in_hand(address, field, entry, holders)
-  local body = { job = entry.job, attempt = entry.attempt, epoch = entry.epoch, meta = entry.meta, holders = holders }
-  redis.call('HSET', in_hand_key(address), field, '@' .. pack_body(body, entry.data))
-end
-
--- Jobs in hand as {field, entry id, lane, holder}, by lane and then the oldest first; those of one holder where one is named. It looks
--- at all that the queue has in hand, so it is for what happens seldom.
-local function each_in_hand(address, holder)
-  local found, rank = {}, { high = 1, normal = 2, low = 3 }
-  for _, field in ipairs(redis.call('HKEYS', in_hand_key(address))) do
-    local entry_id, lane, by = string.match(field, '^(%S+) (%S+) (.+)$')
-    if not holder or by == holder then found[#found + 1] = { field, entry_id, lane, by } end
-  end
-  table.sort(found, function(a, b)
-    if a[3] ~= b[3] then return rank[a[3]] < rank[b[3]] end
-    return less(a[2], b[2])
-  end)
-  return found
 end
 
 -- Entries of a stream between two ids, oldest first, `limit` at most: `visit(entry)` may end it by answering true. They are read
@@ -260,12 +212,6 @@ end
 local function is_closed(address)
   local refusal = refusal_of(address)
   return refusal and refusal[1] == 'closed'
-end
-
--- How many jobs wait in the queue of a subscription, or run; those that wait are all in one lane.
-local function waiting_in(address)
-  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-  return redis.call('XLEN', lane_key(address, 'normal')) + redis.call('HLEN', in_hand_key(address)) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
 end
 
 -- Wake the claimers of a queue that had found nothing. Only the first of many enqueues publishes.

@@ -177,15 +177,6 @@ local function logged_address(position)
   return fields[3] .. '/' .. (fields[4] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 1] or fields[4])
 end
 
--- What is in hand of an entry, and who has it; nil when nobody does.
-local function find_in_hand(address, lane, entry_id)
-  local key, begins = in_hand_key(address), in_hand_field(entry_id, lane, '')
-  for _, field in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(field, 1, #begins) == begins then return redis.call('HGET', key, field), string.sub(field, #begins + 1) end
-  end
-  return nil
-end
-
 -- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
 -- The address of a job that was never moved is in its `job.enqueued` entry; where that was trimmed, the lanes are asked.
 local function locate(job)

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import { moveDue, readCounts, type Settlement, settle } from '../src/index.ts'
+import { ADDRESS, useBench } from './fixture.ts'
+
+const bench = useBench({ consumer: 'one' })
+const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }
+const key = () => bench.partition.keys.inHand(ADDRESS)
+const encoding = () => bench.partition.redis.object('ENCODING', key())
+const settleAll = (jobs: Awaited<ReturnType<typeof bench.take>>, consumer = 'one') =>
+  settle(bench.partition, { consumer, address: ADDRESS, attempts: jobs.map((job) => ({ job, settlement: done })) })
+
+describe('what is claimed', () => {
+  it('is no longer in its lane, and in hand under the name of whoever has it', async () => {
+    await bench.join('two')
+    const [a, b, c] = await bench.add(...['a', 'b', 'c'])
+    const [first] = await bench.take('one', { want: 1 })
+    const [second] = await bench.take('two', { want: 1 })
+    expect([first?.id, second?.id]).toEqual([a, b])
+    const { redis, keys } = bench.partition
+    expect(await redis.xlen(keys.lane(ADDRESS, 'normal'))).toBe(1)
+    const entries = [`${first?.entryId} normal one`, `${second?.entryId} normal two`]
+    expect(await redis.hgetall(key())).toEqual({ [entries[0] ?? '']: '"a"', [entries[1] ?? '']: '"b"' })
+
+    // Nobody can end what another one has.
+    expect(await settleAll([second!])).toEqual(['late'])
+    expect(await settleAll([second!], 'two')).toEqual(['settled'])
+    expect(await settleAll([first!])).toEqual(['settled'])
+    expect(await redis.exists(key())).toBe(0)
+    expect((await bench.take('one')).map(({ id }) => id)).toEqual([c])
+  })
+
+  it('has its payload back byte for byte where it goes back into a lane, whatever else came with it', async () => {
+    const data = '{"big":9007199254740993,"a":1,"a":2,"at":"@\\n{}"}'
+    const meta = { traceparent: 'tp', expiresAtMs: Date.now() + 60_000 }
+    const id = await bench.addWith({ data, meta })
+    const back: Settlement = { kind: 'postpone', delayMs: 0, reason: 'not_begun', durationMs: 0, lastResponse: {} }
+    const [job] = await bench.take('one')
+    await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts: [{ job: job!, settlement: back }] })
+    expect((await readCounts(bench.partition, [ADDRESS]))[0]).toMatchObject({ running: 0, scheduled: 1 })
+    await moveDue(bench.partition, { limit: 10 })
+    const [again] = await bench.take('one')
+    expect(again).toMatchObject({ id, data, attempt: 1, meta: { traceparent: 'tp' } })
+  })
+
+  it('is found as quickly however many there are, small as their payloads may be', async () => {
+    await bench.add(...Array.from({ length: 40 }, (_, n) => n))
+    const few = await bench.take('one', { want: 10 })
+    expect(await encoding()).toBe('listpack')
+    const more = await bench.take('one', { want: 30 })
+    expect([await encoding(), await bench.partition.redis.hlen(key())]).toEqual(['hashtable', 40])
+    expect(await settleAll([...few, ...more])).toEqual(Array.from({ length: 40 }, () => 'settled'))
+    expect(await bench.partition.redis.exists(key())).toBe(0)
+  })
+})
