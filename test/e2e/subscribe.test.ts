@@ -1,3 +1,4 @@
+import { parseId } from '@millrace/contracts'
 import {
   type ConsumeOptions,
   type EventHandler,
@@ -77,16 +78,26 @@ describe('subscribe', () => {
     const { version } = (await rig.call('GET', '/services/shop')).body
     await start('changing', { types: ['changing.*'], filters: [{ exact: { subject: 'a' } }] }, handler)
     expect((await rig.call('GET', '/services/shop')).body.version).toBe(version)
-    // A change counts for what is not routed yet: the other is behind us when this one's has come.
-    await rig.publish('changing.sent', 2, 'b')
+    const queue = 'shop/subscription:changing'
+    const [routed, behind] = ['routed', 'behind'].map((name) => `${rig.redis.tagOf(queue)}:${name}`) as [string, string]
+    const meta = '{reg}:meta'
+    const [partition, registry] = await Promise.all([routed, meta].map(rig.redis.clientOf))
+    // A change counts for what is not routed yet, and the two may be in logs of their own.
+    const other = parseId(await rig.publish('changing.sent', 2, 'b'))
     await rig.publish('changing.sent', 1, 'a')
     await rig.until('changing', { succeeded: 1 })
+    await eventually(async () => {
+      // Its own place in that log while it has one, else the common one.
+      const source = String(other?.partition)
+      const own = await partition?.hget(behind, `${queue} ${source}`)
+      const at = own?.split(' ')[0] ?? (await partition?.hget(routed, source))
+      const [ms = 0, seq = 0] = at?.split('-').map(Number) ?? []
+      return other !== undefined && (ms > other.ms || (ms === other.ms && seq >= other.seq))
+    })
     await first.close()
     await start('changing', { types: ['changing.*'], filters: [{ sql: "subject = 'b'" }] }, handler)
     await eventually(async () => JSON.stringify((await shown('changing')).filters).includes('sql'))
     // The router matches by what its partition was told of last.
-    const [routed, meta] = [`${rig.redis.tagOf('shop/subscription:changing')}:routed`, '{reg}:meta'] as const
-    const [partition, registry] = await Promise.all([routed, meta].map(rig.redis.clientOf))
     const told = () => partition?.hget(routed, 'revision')
     await eventually(async () => (await told()) === (await registry?.hget(meta, 'revision')))
     await rig.publish('changing.sent', 3, 'a')
