@@ -166,15 +166,35 @@ describe('a runner that has prefetched jobs', () => {
     // Not allowed to look who is cancelled: the settle fails, and the claim that goes out with it lets one more attempt begin.
     const { redis } = setup.partition
     await redis.acl('LOG', 'RESET')
+    const monitor = await redis.monitor()
+    const settles: string[][] = []
+    monitor.on('monitor', (_time: string, args: string[]) => {
+      if (args[1]?.endsWith('_settle') && args[6] === address) settles.push(args)
+    })
     await redis.acl('SETUSER', 'default', 'resetkeys', '~{p0}:[^c]*', '~{p0}:c[^a]*')
     const [end] = underWay.values()
     end?.(done)
     runner.wake()
     await eventually(async () => ((await redis.acl('LOG')) as unknown[]).length > 0)
     await redis.acl('SETUSER', 'default', 'allkeys')
+    // The other one asks all the while, so that it is there between the settle that is sent again and the next one.
+    const jobs: ClaimedJob[] = []
+    let isOver = false
+    const claimOn = async () => {
+      while (!isOver) {
+        const more = await claim(setup.partition, { ...call, want: LIMIT })
+        if (more.kind === 'claimed') jobs.push(...more.jobs)
+      }
+    }
+    const claiming = Array.from({ length: 8 }, claimOn)
     await untilSettled()
-    const more = await claim(setup.partition, { ...call, want: LIMIT })
-    const jobs = more.kind === 'claimed' ? more.jobs : []
+    isOver = true
+    await Promise.all(claiming)
+    monitor.disconnect()
+    const said = settles.map((args) => args.slice(7, 9))
+    // What was prefetched when it failed has gone back by the time that it is sent again.
+    expect(said[0]).toEqual(['', expect.stringMatching(/^[1-9]/)])
+    expect(said[1]).toEqual(['again', '0'])
     expect(underWay.size + jobs.length).toBeLessThanOrEqual(LIMIT)
     await settleOthers(jobs)
     await finish()
