@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { moveDue, readCounts, type Settlement, settle } from '../src/index.ts'
+import { moveDue, readCounts, type Settlement, settle, takeOver } from '../src/index.ts'
 import { ADDRESS, useBench } from './fixture.ts'
 
 const bench = useBench({ consumer: 'one' })
@@ -40,6 +40,36 @@ describe('what is claimed', () => {
     await moveDue(bench.partition, { limit: 10 })
     const [again] = await bench.take('one')
     expect(again).toMatchObject({ id, data, attempt: 1, meta: { traceparent: 'tp' } })
+  })
+
+  it('is not lost where a claim fails half way', async () => {
+    await bench.add('a')
+    const unique = { key: 'k', mode: 'until_started' } as const
+    await bench.addWith({ data: '"b"', meta: { unique }, unique })
+    await bench.add('c')
+    const { redis } = bench.partition
+    const name = `{p0}:unique:${ADDRESS}:k`
+    expect(await redis.del(name)).toBe(1)
+    await redis.hset(name, 'not', 'a string')
+    await expect(bench.take('one')).rejects.toThrow(/WRONGTYPE/)
+    await redis.del(name)
+    const again = (await bench.take('one')).map(({ data }) => data)
+    expect(again).toEqual(expect.arrayContaining(['"b"', '"c"']))
+    // What the first claim had taken before it failed is in hand: who made it leaves, and hands it over.
+    expect((await redis.hvals(key())).map((value) => value.slice(-3)).toSorted()).toEqual(['"a"', '"b"', '"c"'])
+  })
+
+  it('is not lost where taking over fails half way', async () => {
+    const [id] = await bench.add('a')
+    await bench.take('one')
+    await bench.join('two')
+    const { redis, keys } = bench.partition
+    await redis.zadd(keys.consumers, '0', 'one')
+    await redis.set('{p0}:cancelling', 'not a hash')
+    await expect(takeOver(bench.partition, { consumer: 'two', limit: 10 })).rejects.toThrow(/WRONGTYPE/)
+    await redis.del('{p0}:cancelling')
+    expect((await takeOver(bench.partition, { consumer: 'two', limit: 10 })).map((job) => job.id)).toEqual([id])
+    expect(await redis.hlen(key())).toBe(1)
   })
 
   it('is found as quickly however many there are, small as their payloads may be', async () => {

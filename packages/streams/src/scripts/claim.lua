@@ -112,8 +112,6 @@ local function take(lane, n)
   local key = lane_key(address, lane)
   local entries = redis.call('XRANGE', key, '-', '+', 'COUNT', n)
   if #entries == 0 then return end
-  -- All at once, which is a tenth of taking them out one by one.
-  redis.call('XTRIM', key, 'MINID', next_position(entries[#entries][1]))
   local by, kept, plain, n_kept, n_plain = in_hand_field('', lane, consumer), {}, {}, 0, 0
   for i = 1, #entries do
     local entry_id, fields = entries[i][1], entries[i][2]
@@ -129,8 +127,10 @@ local function take(lane, n)
       n_kept = n_kept + 2
     end
   end
-  if n_kept == 0 then return end
   if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
+  -- All at once, which is a tenth of taking them out one by one; and last, so that a script which fails half way loses nothing.
+  redis.call('XTRIM', key, 'MINID', next_position(entries[#entries][1]))
+  if n_kept == 0 then return end
   claimed = claimed + n_kept / 2
   reply[#reply + 1] = lane
   reply[#reply + 1] = kept

@@ -57,8 +57,8 @@ local function pass_on(address, lane, entry_id, from, to)
   local key, field = in_hand_key(address), in_hand_field(entry_id, lane, from)
   local value = redis.call('HGET', key, field)
   if not value then return false end
-  redis.call('HDEL', key, field)
   redis.call('HSET', key, in_hand_field(entry_id, lane, to), value)
+  redis.call('HDEL', key, field)
   return true
 end
 

@@ -10,7 +10,10 @@ if tonumber(redis.call('GET', stored) or 0) >= 3 then return moved end
 
 local function has_group(lane)
   local groups = redis.pcall('XINFO', 'GROUPS', lane)
-  return not groups.err and #groups > 0
+  for _, group in ipairs(groups.err and {} or groups) do
+    if group[2] == 'dispatch' then return true end
+  end
+  return false
 end
 
 for _, address in ipairs(redis.call('SMEMBERS', TAG .. ':queues')) do

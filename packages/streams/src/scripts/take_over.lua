@@ -16,17 +16,18 @@ local ended = {}
 local function take(address, item)
   local key, field, entry_id, lane, from = in_hand_key(address), item[1], item[2], item[3], item[4]
   local entry = parse_in_hand(redis.call('HGET', key, field))
-  redis.call('HDEL', key, field)
   local job = entry.job == '' and job_id(entry_id) or entry.job
   local ns, queue = split_address(address)
   local cancelled_by = redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by then
+    redis.call('HDEL', key, field)
     cancel_job(address, job, entry.meta, cancelled_by)
     ended[#ended + 1] = { address, '', job, 'cancelled' }
     return
   end
   local holders = entry.holders
   if holders < max_takeovers then put_in_hand(address, in_hand_field(entry_id, lane, taker), entry, holders + 1) end
+  redis.call('HDEL', key, field)
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
   entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
   append('job', 'job.taken_over', ns, queue, job,
