@@ -63,7 +63,7 @@ export async function startDispatcher(config: Config, { logger, tracing }: Telem
   })
   const { redis, subscriber, facts, partitions, registry, durability, onError } = platform
   const clock = systemClock
-  const signer = await startSigner({ keys: masterKeys, redis, subscriber, clock, logger, onError })
+  const signer = await startSigner({ keys: masterKeys, redis, subscriber, logger, onError })
   refuseStrangeSecrets(signer)
   const metrics = appMetrics.instruments(DISPATCHER_METRICS)
   const targets = parseTargets(config.MILLRACE_TARGETS)

@@ -65,7 +65,7 @@ export function attempt(
   const token = randomUUID()
   const maxAttempts = maxAttemptsOf(job, definition)
   const request = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
-  target.sign(request)
+  target.sign(request, startedAt)
   const { headers, body } = request
   const span = traces?.one(job, target)
   if (span) Object.assign(headers, span.headers)

@@ -126,7 +126,7 @@ class Batch {
     }))
     this.#startedAt = clock.now()
     const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
-    this.to.sign(request)
+    this.to.sign(request, this.#startedAt)
     const { timeoutMs } = definition
     this.#events.sent(members.length)
     this.#span = traces?.batch(

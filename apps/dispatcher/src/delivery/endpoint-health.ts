@@ -67,8 +67,10 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
           const health = healthOf(result)
           // What an endpoint makes of its requests is not its origin's fault.
           const ofOrigin = health === 'unhealthy' ? 'unknown' : health
-          const first = step(origin, ofOrigin, 'origin', place)
-          const second = step(endpoint, health === 'refused' ? 'unknown' : health, 'endpoint', place)
+          const nowMs = clock.now()
+          const first = step(origin, ofOrigin, { scope: 'origin', place, nowMs })
+          const ofEndpoint = health === 'refused' ? 'unknown' : health
+          const second = step(endpoint, ofEndpoint, { scope: 'endpoint', place, nowMs })
           if (!first && !second) return NOTHING_CHANGED
           return [first, second].filter((transition) => transition !== undefined)
         },
@@ -87,19 +89,19 @@ export function createEndpointHealth(clock: Clock): EndpointHealth {
   }
 
   function roomOf(circuit: Circuit): number {
-    circuit.breaker = awaken(circuit.breaker, clock.now())
+    // Asked several times for each job, and nearly always of a circuit that is closed.
+    if (circuit.breaker.kind === 'open') circuit.breaker = awaken(circuit.breaker, clock.now())
     return allowance(circuit.breaker) - circuit.underWay
   }
 
   function step(
     circuit: Circuit,
     health: ReturnType<typeof healthOf>,
-    scope: Transition['scope'],
-    place: Place,
+    { scope, place, nowMs }: Pick<Transition, 'scope' | 'place'> & { readonly nowMs: number },
   ): Transition | undefined {
     circuit.underWay--
     const before = circuit.breaker
-    const after = observe(before, health, clock.now())
+    const after = observe(before, health, nowMs)
     circuit.breaker = after
     if (before.kind === 'closed' && after.kind === 'open')
       return { kind: 'opened', scope, place, sinceMs: after.sinceMs }

@@ -1,6 +1,6 @@
 import type { Attempt, AttemptMaker, Attempted as Ended, EndReason } from '@millrace/delivery'
 import type { AttemptResult } from '@millrace/engine'
-import type { Logger } from '@millrace/runtime'
+import type { Clock, Logger } from '@millrace/runtime'
 import { splitAddress } from '@millrace/streams'
 import type { DispatcherMetrics } from '../metrics.ts'
 import { type AttemptDeps, attempt, type OnAttempted, type Target } from './attempt.ts'
@@ -43,7 +43,7 @@ function oneByOne(target: Target, deps: HttpAttemptsDeps): AttemptMaker {
       health.started()
       const sending = attempt(job, target, deps, (attempted) => {
         for (const transition of health.ended(attempted.result)) deps.onTransition(transition)
-        tell(attempted, clock.now(), onEnd)
+        tell(attempted, clock, onEnd)
       })
       return endedBy(sending)
     },
@@ -77,7 +77,7 @@ function inBatches(address: string, target: BatchTarget, deps: HttpAttemptsDeps)
       return Math.max(0, requests) * definition.batch.maxSize + batcher.space()
     },
     roomInMs: () => health.probeInMs(),
-    begin: (job, onEnd) => endedBy(batcher.add(job, (attempted) => tell(attempted, clock.now(), onEnd))),
+    begin: (job, onEnd) => endedBy(batcher.add(job, (attempted) => tell(attempted, clock, onEnd))),
     hurry: () => batcher.hurry(),
   }
 }
@@ -86,11 +86,11 @@ function isBatched(target: Target): target is BatchTarget {
   return target.definition.batch !== undefined
 }
 
-function tell(attempted: Parameters<OnAttempted>[0], nowMs: number, onEnd: (ended: Ended) => void): void {
+function tell(attempted: Parameters<OnAttempted>[0], clock: Clock, onEnd: (ended: Ended) => void): void {
   const settlement = toSettlement(attempted)
   const { outcome, span } = attempted
   if (outcome.kind === 'postpone' && outcome.pausesQueue)
-    onEnd({ settlement, pause: pausedBy(settlement, nowMs), ...(span && { span }) })
+    onEnd({ settlement, pause: pausedBy(settlement, clock.now()), ...(span && { span }) })
   else onEnd(span ? { settlement, span } : { settlement })
 }
 

@@ -3,6 +3,7 @@ import type { AttemptResult } from '@millrace/engine'
 import type { AnswerHead } from '../http/answer-head.ts'
 import type { Connection } from '../http/connection.ts'
 import { type Caller, OriginConnections } from '../http/origin-connections.ts'
+import { readingOf } from '../http/reading.ts'
 import { createRequest, type WrittenRequest } from '../http/request.ts'
 import type { OpenRanges } from '../targets/open-ranges.ts'
 import { createTargetConnector, type Resolve } from '../targets/target-connector.ts'
@@ -56,7 +57,7 @@ export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
     const found = known.get(ranges)?.get(origin)
     if (found) return found
     const made = new OriginConnections(origin, {
-      connect: createTargetConnector(ranges, { timeoutMs: CONNECT_TIMEOUT_MS, resolve }),
+      connect: createTargetConnector(ranges, { timeoutMs: CONNECT_TIMEOUT_MS, onread: readingOf(origin), resolve }),
       maxHeadBytes: DELIVERY_LIMITS.answerHeaderBytes.value,
     })
     if (!known.has(ranges)) known.set(ranges, new Map())
@@ -139,9 +140,9 @@ class Exchange implements Sending, Caller {
     if (this.#received > Math.max(MAX_BODY_BYTES, this.#keptBytes)) this.end(this.#response())
   }
 
-  /** An answer that drips byte by byte would otherwise cost a hundred bytes for each. */
-  #keep(chunk: Buffer): void {
-    this.#kept.push(chunk)
+  /** The piece is only there until this returns. An answer that drips byte by byte would otherwise cost a hundred bytes for each. */
+  #keep(piece: Buffer): void {
+    this.#kept.push(Buffer.from(piece))
     if (this.#kept.length === MAX_PIECES) this.#kept = [Buffer.concat(this.#kept)]
   }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
+import { takePieces } from './reading.ts'
 import type { WrittenRequest } from './request.ts'
 
 /** The other side closed the connection before its answer was whole. */
@@ -32,7 +33,7 @@ export class Connection {
     this.#socket = socket
     this.#options = options
     this.#reader = new AnswerReader(options)
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    takePieces(socket, (piece) => this.#read(piece))
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error) => this.close(error))
     socket.on('close', () => this.close(new ConnectionClosedError('the endpoint closed the connection')))
@@ -77,10 +78,10 @@ export class Connection {
     this.close(new ConnectionClosedError('given up'))
   }
 
-  #read(chunk: Buffer): void {
+  #read(piece: Buffer): void {
     if (this.#isClosed) return
     try {
-      this.#reader.read(chunk)
+      this.#reader.read(piece)
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)))
       return

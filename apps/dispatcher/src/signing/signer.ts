@@ -1,10 +1,10 @@
 import { formatSigningSecret, type MasterKeys, parseSecrets, placeOf, type StoredSecret } from '@millrace/access'
 import { createSigningKey, type DeliveryRequest, type SigningKey } from '@millrace/engine'
-import type { Clock, Logger } from '@millrace/runtime'
+import type { Logger } from '@millrace/runtime'
 import { type FollowOptions, followSecrets } from '@millrace/streams'
 
 /** Add `webhook-signature` to a request: one signature for each secret that its namespace has just now. */
-export type Sign = (request: DeliveryRequest) => void
+export type Sign = (request: DeliveryRequest, nowMs: number) => void
 
 export interface Signer {
   of(namespace: string): Sign
@@ -15,7 +15,6 @@ export interface Signer {
 
 export interface SignerDeps extends FollowOptions {
   readonly keys: MasterKeys
-  readonly clock: Clock
   readonly logger: Pick<Logger, 'error'>
 }
 
@@ -33,7 +32,7 @@ interface NamespaceKeys {
  * A namespace that has asked for no secret yet is signed for with one that is derived from the master key and that nobody
  * knows: every request has its signature from the first one on, and there is nothing to keep or to leak.
  */
-export async function startSigner({ keys, clock, logger, ...follow }: SignerDeps): Promise<Signer> {
+export async function startSigner({ keys, logger, ...follow }: SignerDeps): Promise<Signer> {
   const known = new Map<string, NamespaceKeys>()
   const derived = (namespace: string): SigningKey =>
     createSigningKey(formatSigningSecret(keys.derive(`signing of ${namespace}`)))
@@ -67,10 +66,9 @@ export async function startSigner({ keys, clock, logger, ...follow }: SignerDeps
 
   const follower = await followSecrets(follow, take)
   return {
-    of: (namespace) => (request) => {
+    of: (namespace) => (request, nowMs) => {
       const { headers, body } = request
       const content = { id: headers['webhook-id'] ?? '', timestamp: headers['webhook-timestamp'] ?? '', body }
-      const nowMs = clock.now()
       let signatures = ''
       for (const { sign, untilMs } of keysOf(namespace).keys) {
         if (nowMs < untilMs) signatures += signatures === '' ? sign(content) : ` ${sign(content)}`

@@ -1,5 +1,5 @@
 import { type LookupAddress, lookup as resolveName } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction, type OnReadOpts } from 'node:net'
 import { buildConnector } from 'undici'
 import type { OpenRanges } from './open-ranges.ts'
 
@@ -18,6 +18,7 @@ export class TargetRefusedError extends Error {
 
 export interface TargetConnectorOptions {
   readonly timeoutMs: number
+  readonly onread: OnReadOpts
   readonly resolve?: Resolve | undefined
 }
 
@@ -28,7 +29,7 @@ export interface TargetConnectorOptions {
  */
 export function createTargetConnector(
   ranges: OpenRanges,
-  { timeoutMs, resolve = resolveName }: TargetConnectorOptions,
+  { timeoutMs, onread, resolve = resolveName }: TargetConnectorOptions,
 ): buildConnector.connector {
   const lookup: LookupFunction = (name, { all }, callback) => {
     resolve(name, { all: true }, (error, addresses) => {
@@ -40,7 +41,7 @@ export function createTargetConnector(
       else callback(null, first.address, first.family)
     })
   }
-  const connect = buildConnector({ timeout: timeoutMs, lookup, allowH2: false })
+  const connect = buildConnector({ timeout: timeoutMs, lookup, allowH2: false, onread })
   return (options, callback) => {
     const { hostname } = options
     // A socket looks nothing up where the host is an address already.
