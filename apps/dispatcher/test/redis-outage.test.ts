@@ -1,5 +1,7 @@
+import { createPartitions } from '@millrace/streams'
 import { eventually, type FaultProxy, type RedisServer, startFaultProxy, startRedis } from '@millrace/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { subscribeTo } from './event-fixture.ts'
 import { applyTo, type Client, dispatcherOn, expectBalance, metricOf, pathOf, type Rig, startRig } from './fixture.ts'
 
 let rig: Rig
@@ -200,5 +202,30 @@ describe('a Redis without memory', () => {
     await rig.client.until(namespace, 'mail', { succeeded: 4 })
     expect(await metricOf(rig.client, 'millrace_leases_lost_total')).toBe(0)
     await expectBalance(rig.client)
+  })
+
+  it('is no reason not to start: what was accepted is finished, and heard of', async () => {
+    const endpoint = '/internal/full/mail'
+    const queues = [{ name: 'mail', endpoint }]
+    const subscriptions = [{ name: 'done', types: ['job.succeeded'] }]
+    const { client: first } = rig
+    await subscribeTo(first, 'full', { subscriptions, url: rig.receiver.url, spec: { queues } })
+    await first.call('POST', '/queues/full/mail/pause', { body: { who: 'test', why: 'until it is full' } })
+    for (let n = 0; n < 20; n++) await first.enqueue('full', 'mail')
+    const redis = rig.redis.client()
+    const { behind } = createPartitions(redis, 1).of('full/mail').keys
+    await eventually(async () => (await redis.exists(behind)) === 0, {
+      what: 'a subscription that reads with the others',
+    })
+    await rig.dispatcher.stop()
+    await redis.config('SET', 'maxmemory', '1mb')
+    const next = await dispatcherOn(rig.redis.url)
+    expect((await next.client.call('GET', '/readyz')).status).toBe(200)
+    await next.client.call('POST', '/queues/full/mail/resume', { body: { who: 'test' } })
+    await next.client.until('full', 'mail', { accepted: 20, succeeded: 20, waiting: 0, running: 0 })
+    await next.client.until('full', 'subscription:done', { accepted: 20, succeeded: 20, waiting: 0, running: 0 })
+    await expectBalance(next.client)
+    await redis.config('SET', 'maxmemory', '0')
+    await next.dispatcher.stop()
   })
 })

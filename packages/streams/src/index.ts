@@ -156,6 +156,7 @@ export {
   type ServerFacts,
   UnfitServerError,
 } from './server-check.ts'
+export { whenServing } from './serving.ts'
 export { newHolder, sharedLease } from './shared-lease.ts'
 export { storeClock, storeTime } from './store-clock.ts'
 export { logLength, readFullestMemory, readStoreMemory, type StoreMemory } from './store-figures.ts'

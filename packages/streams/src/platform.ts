@@ -8,6 +8,7 @@ import { followRegistry, type RegistryView } from './registry.ts'
 import { dropOtherLibraries } from './scripts/load.ts'
 import { raise } from './scripts/raise.ts'
 import { checkServer, checkSettings, type ServerFacts } from './server-check.ts'
+import { whenServing } from './serving.ts'
 
 export interface PlatformLog extends ConnectionLog {
   error(fields: Record<string, unknown>, message: string): void
@@ -40,7 +41,8 @@ export interface OpenRedis {
 /**
  * Connect to a Redis that is fit for Millrace: every server that has a partition is looked at.
  *
- * @throws UnfitServerError when it could lose jobs or has another number of partitions; Error when it does not answer in time.
+ * @throws UnfitServerError when it could lose jobs, has another number of partitions or refuses for good; RedisUnreachableError when
+ *   it does not answer or cannot serve in time
  */
 export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
   const { url, role, logger, timeoutMs } = options
@@ -51,12 +53,16 @@ export async function openRedis(options: RedisOptions): Promise<OpenRedis> {
   const partitions = createPartitions(connections.of, options.partitions, options)
   const all = new Set([redis, ...partitions.all.map((partition) => partition.redis)])
   await connections.ready({ timeoutMs })
-  const facts = await checkServer(redis, { partitions: options.partitions })
-  for (const one of all) {
-    await checkSettings(one)
-    await dropOtherLibraries(one)
+  const prepare = async () => {
+    const facts = await checkServer(redis, { partitions: options.partitions })
+    for (const one of all) {
+      await checkSettings(one)
+      await dropOtherLibraries(one)
+    }
+    await Promise.all(partitions.all.map(raise))
+    return facts
   }
-  await Promise.all(partitions.all.map(raise))
+  const facts = await whenServing(prepare, { timeoutMs })
   return { redis, facts, partitions, problem: connections.problem, disconnect: connections.disconnect }
 }
 

@@ -74,17 +74,23 @@ export async function logEnds(partitions: readonly Partition[]): Promise<Record<
 
 /**
  * The common cursor of a log in a partition. Before anything was routed it is made at the log's end: who subscribes reads
- * what lies before it on their own.
+ * what lies before it on their own. A full Redis makes none, and is not asked where there is one.
  */
 export async function openCursor(partition: Partition, source: Partition): Promise<RoutedPosition> {
-  const { routed } = partition.keys
+  const { redis, keys } = partition
   const field = String(source.number)
+  const read = async () => {
+    const [position, entriesRead] = await redis.hmget(keys.routed, field, `${field}:read`)
+    return position && entriesRead ? { position, entriesRead: Number(entriesRead) } : undefined
+  }
+  const known = await read()
+  if (known) return known
   const end = await logEnd(source)
   // The count first: a cursor without one would be taken for the count of nothing.
-  await partition.redis.hsetnx(routed, `${field}:read`, end.entriesRead)
-  await partition.redis.hsetnx(routed, field, end.position)
-  const [position, entriesRead] = await partition.redis.hmget(routed, field, `${field}:read`)
-  return { position: position as string, entriesRead: Number(entriesRead) }
+  await redis.hsetnx(keys.routed, `${field}:read`, end.entriesRead)
+  await redis.hsetnx(keys.routed, field, end.position)
+  // Another router may have been quicker.
+  return (await read()) ?? end
 }
 
 /** The subscriptions of a partition that read on their own, with where they are. */

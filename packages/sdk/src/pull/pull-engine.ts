@@ -14,6 +14,7 @@ import {
   raise,
   readPartitionCount,
   registryPartition,
+  whenServing,
 } from '@millrace/streams'
 import { MillraceError } from '../errors.ts'
 import { activeTracer } from '../traces/active-tracer.ts'
@@ -72,20 +73,20 @@ export async function startPullEngine({ source, options, signal, ...deps }: Pull
   }
   try {
     await connections.ready({ timeoutMs: REDIS_DEADLINE_MS })
-    const count = await readPartitionCount(redis)
+    const patience = { timeoutMs: REDIS_DEADLINE_MS, signal }
+    const count = await whenServing(() => readPartitionCount(redis), patience)
     if (count === undefined) {
       const message =
         'No Millrace platform has used this Redis yet: start a dispatcher once, or correct the redis option'
       throw new MillraceError(message, { code: 'sdk.not_set_up' })
     }
-    await checkServer(redis, { partitions: count })
+    await whenServing(() => checkServer(redis, { partitions: count }), patience)
     const partitions = createPartitions(connections.of, count)
     const partition = partitions.of(address)
     // Of a cluster it needs its own partition; to declare a subscription it reads where all of the logs end.
     for (const used of source.declares ? partitions.all : [partition]) connections.of(used.number)
     await connections.ready({ timeoutMs: REDIS_DEADLINE_MS })
-    await checkSettings(partition.redis)
-    await raise(partition)
+    await whenServing(() => checkSettings(partition.redis).then(() => raise(partition)), patience)
     if (source.declares) {
       const registry = registryPartition(connections.of)
       await declareSubscription({ partitions, registry }, { namespace, name: source.name, fields: source.declares })

@@ -8,7 +8,8 @@ import { loadScript, runScript } from './load.ts'
  */
 export const LAYOUT_VERSION = 3
 
-const script = loadScript('boot')
+// On a server that is full as well: who restarts there is to finish what was accepted.
+const script = loadScript('boot', 'allow-oom')
 
 /** Fix the number of partitions at first boot, and raise an older layout; returns what is stored, which the caller compares. */
 export async function boot(
