@@ -224,8 +224,9 @@ export async function startPartitionDelivery(deps: PartitionDeliveryDeps): Promi
     intervalMs: MOVE_SWEEP_MS,
     onError: onError('due.move_failed'),
     async run() {
-      const { moved, nextInMs } = await moveDue(partition, { limit: MOVE_LIMIT })
-      return moved === MOVE_LIMIT ? 0 : nextInMs
+      const { moved, failed, nextInMs } = await moveDue(partition, { limit: MOVE_LIMIT })
+      for (const problem of failed) onError('due.move_failed')(new Error(problem))
+      return moved + failed.length === MOVE_LIMIT ? 0 : nextInMs
     },
   })
   const taker = startLoop({

@@ -1,7 +1,9 @@
 -- Move what is due into its queue, oldest first: jobs, keys that waited for their rate limit, jobs whose worker fell silent.
 -- KEYS[1] log   ARGV[2] how many at most
--- Returns {moved, ms until the next one is due (-1 = none)}.
--- One script moves a job whole: it is parked or ready, never both, never neither.
+-- Returns {moved, ms until the next one is due (-1 = none), what could not be moved, each with why}.
+-- One script moves a job whole: it is parked or ready, never both, never neither. What cannot be moved is put off: it is not lost,
+-- and does not stand in the way of all that is behind it.
+local PUT_OFF_MS = 60000
 local now = now_ms()
 local moved = 0
 
@@ -30,23 +32,31 @@ local function expire_lease(job)
   local text = redis.call('HGET', TAG .. ':leased', job)
   if not text then return end
   local leased = cjson.decode(text)
+  if pass_on(leased.address, leased.lane, leased.entry, LEASED, EXPIRED) then
+    redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
+    redis.call('PUBLISH', TAG .. ':wake', '@left')
+  end
   redis.call('HDEL', TAG .. ':leased', job)
-  if not pass_on(leased.address, leased.lane, leased.entry, LEASED, EXPIRED) then return end
-  redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
-  redis.call('PUBLISH', TAG .. ':wake', '@left')
 end
 
+local function move(member)
+  if string.sub(member, 1, 4) == 'key:' then return move_key(member) end
+  if string.sub(member, 1, 6) == 'lease:' then return expire_lease(string.sub(member, 7)) end
+  move_job(member)
+end
+
+local failed = {}
+
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':due', '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
-  redis.call('ZREM', TAG .. ':due', member)
-  if string.sub(member, 1, 4) == 'key:' then
-    move_key(member)
-  elseif string.sub(member, 1, 6) == 'lease:' then
-    expire_lease(string.sub(member, 7))
+  local is_moved, problem = pcall(move, member)
+  if is_moved then
+    redis.call('ZREM', TAG .. ':due', member)
+    moved = moved + 1
   else
-    move_job(member)
+    set_due(member, whole(now + PUT_OFF_MS))
+    failed[#failed + 1] = member .. ': ' .. tostring(type(problem) == 'table' and problem.err or problem)
   end
-  moved = moved + 1
 end
 
 local head = redis.call('ZRANGE', TAG .. ':due', 0, 0, 'WITHSCORES')
-return { moved, head[2] and math.max(0, tonumber(head[2]) - now) or -1 }
+return { moved, head[2] and math.max(0, tonumber(head[2]) - now) or -1, failed }

@@ -12,9 +12,9 @@ local function cancel_anywhere(job, by)
     -- Its worker hears of it at its next word.
     local field = in_hand_field(entry_id, lane, LEASED)
     local meta = parse_in_hand(redis.call('HGET', in_hand_key(address), field)).meta
-    drop_lease(job)
-    redis.call('HDEL', in_hand_key(address), field)
     cancel_job(address, job, meta, by)
+    redis.call('HDEL', in_hand_key(address), field)
+    drop_lease(job)
     return { 'cancelled', address }
   end
   if state == 'running' then

@@ -16,9 +16,9 @@ end
 
 -- `holds` is '' for most jobs: they hold nothing and were never moved, and cost nothing here.
 local function succeed(address, ns, queue, job, detail, holds, any_cancelling)
-  count(address, 'succeeded', 1)
   append('job', 'job.succeeded', ns, queue, job, detail)
   if holds ~= '' or any_cancelling then release_all(address, job, holds) end
+  count(address, 'succeeded', 1)
 end
 
 local function try_again(address, lane, job, entry, a)
@@ -33,14 +33,16 @@ local function try_again(address, lane, job, entry, a)
   park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta, entry.data)
 end
 
--- End an attempt at a job that is in hand in this field: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}.
+-- End an attempt at a job that is in hand in this field: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. It is
+-- in hand until it is where it goes: a script that fails half way loses nothing.
 local function conclude(address, lane, field, job, a, any_cancelling)
   local ns, queue = split_address(address)
-  local entry = a.outcome ~= 'succeeded' and parse_in_hand(redis.call('HGET', in_hand_key(address), field))
-  redis.call('HDEL', in_hand_key(address), field)
-  if a.outcome == 'succeeded' then return succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling) end
+  local key = in_hand_key(address)
+  local entry = a.outcome ~= 'succeeded' and parse_in_hand(redis.call('HGET', key, field))
   local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
-  if cancelled_by or a.outcome == 'cancelled' then
+  if a.outcome == 'succeeded' then
+    succeed(address, ns, queue, job, a.detail, a.holds, any_cancelling)
+  elseif cancelled_by or a.outcome == 'cancelled' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
     cancel_job(address, job, entry.meta, cancelled_by or '{}')
   elseif a.outcome == 'dead' then
@@ -50,6 +52,7 @@ local function conclude(address, lane, field, job, a, any_cancelling)
   else
     try_again(address, lane, job, entry, a)
   end
+  redis.call('HDEL', key, field)
 end
 
 -- Give a job that is in hand to another holder, as it is; false when the one that is named does not have it.

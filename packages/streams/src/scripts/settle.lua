@@ -49,10 +49,10 @@ local function settle(lane, entry_id, job, a)
     return
   end
   if a.outcome == 'succeeded' then
-    redis.call('HDEL', in_hand_key(address), field)
-    succeeded = succeeded + 1
     append('job', 'job.succeeded', ns, queue, job, a.detail)
     if a.holds ~= '' or any_cancelling then release_all(address, job, a.holds) end
+    redis.call('HDEL', in_hand_key(address), field)
+    succeeded = succeeded + 1
     return
   end
   if a.outcome == 'leased' and not (any_cancelling and redis.call('HEXISTS', TAG .. ':cancelling', job) == 1) then
@@ -95,8 +95,8 @@ local function settle_done(lane, from, n)
     end
   end
   if ours == 0 then return end
-  succeeded = succeeded + redis.call('HDEL', key, unpack(fields))
   facts.flush()
+  succeeded = succeeded + redis.call('HDEL', key, unpack(fields))
 end
 
 local i = 6

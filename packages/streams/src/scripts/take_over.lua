@@ -20,20 +20,23 @@ local function take(address, item)
   local ns, queue = split_address(address)
   local cancelled_by = redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by then
-    redis.call('HDEL', key, field)
     cancel_job(address, job, entry.meta, cancelled_by)
+    redis.call('HDEL', key, field)
     ended[#ended + 1] = { address, '', job, 'cancelled' }
     return
   end
   local holders = entry.holders
-  if holders < max_takeovers then put_in_hand(address, in_hand_field(entry_id, lane, taker), entry, holders + 1) end
-  redis.call('HDEL', key, field)
+  if holders < max_takeovers then
+    put_in_hand(address, in_hand_field(entry_id, lane, taker), entry, holders + 1)
+    redis.call('HDEL', key, field)
+  end
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
   entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
   append('job', 'job.taken_over', ns, queue, job,
     '{"attempt":' .. entry.attempt .. ',"epoch":' .. entry.epoch .. ',"from":"' .. from .. '","consumer":"' .. taker .. '"}')
   if holders >= max_takeovers then
     bury(address, lane, job, entry, 'crash_loop', '{}')
+    redis.call('HDEL', key, field)
     ended[#ended + 1] = { address, '', job, 'dead' }
     return
   end
