@@ -23,6 +23,12 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
       'what waits; lanes high, normal, low. An entry that is claimed goes to in-hand. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
   },
   {
+    pattern: '{pN}:large:<ns>/<queue>:<lane>',
+    type: 'hash',
+    holds:
+      'payloads of more than 1500 bytes, by entry id, of jobs that wait in this lane or were claimed from it; & stands for them there and in in-hand',
+  },
+  {
     pattern: '{pN}:in-hand:<ns>/<queue>',
     type: 'hash',
     holds:

@@ -36,6 +36,7 @@ export function partitionKeys(partition: number) {
     redriveEnds: `${tag}:redrive-ends`,
     dead: (address: string) => `${tag}:dead:${address}`,
     counts: (address: string) => `${tag}:counts:${address}`,
+    large: (address: string, lane: string) => `${tag}:large:${address}:${lane}`,
     inHand: (address: string) => `${tag}:in-hand:${address}`,
     lane: (address: string, lane: string) => `${tag}:q:${address}:${lane}`,
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { findJob, purge, readLogRange, requestPurge, settle } from '../src/index.ts'
+import { findJob, type NewJob, openQueues, purge, readLogRange, requestPurge, settle } from '../src/index.ts'
 import { ADDRESS, useBench } from './fixture.ts'
 
 const bench = useBench({ consumer: 'one' })
@@ -33,22 +33,34 @@ describe('a clock that stepped back', () => {
 
 describe('large payloads', () => {
   /** Noise: it would not lie packed in less. */
-  const fill = async (jobs: number, bytes: number) => {
+  const fill = async (jobs: number, bytes: number, more: Partial<NewJob> = {}) => {
     const ids: string[] = []
     for (let n = 0; n < jobs; n++)
-      ids.push(await bench.addWith({ data: JSON.stringify(randomBytes((bytes * 3) / 4).toString('base64')) }))
+      ids.push(await bench.addWith({ data: JSON.stringify(randomBytes((bytes * 3) / 4).toString('base64')), ...more }))
     return ids
   }
   const scriptMemory = async () =>
-    Number(/used_memory_vm_eval:(\d+)/.exec(await bench.partition.redis.info('memory'))![1])
+    Number(/used_memory_vm_functions:(\d+)/.exec(await bench.partition.redis.info('memory'))![1])
+  const purgeAll = async () => {
+    await requestPurge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })
+    return purge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })
+  }
 
-  it('are not all brought into a script that counts the jobs before one, or purges them', async () => {
+  it('are not brought into a script that counts the jobs before one, or purges them', async () => {
     const ids = await fill(60, 1_000_000)
+    const before = await scriptMemory()
+    expect(await findJob(bench.partition, ids.at(-1)!)).toMatchObject({ ahead: 59 })
+    expect(await purgeAll()).toBe(60)
+    expect((await scriptMemory()) - before).toBeLessThan(3_000_000)
+  })
+
+  it('are not all brought into one where they stand behind their key', async () => {
+    await openQueues(bench.partition, [{ address: ADDRESS, limits: { keyConcurrency: 1 } }])
+    const ids = await fill(60, 1_000_000, { meta: { key: 'k' } })
     const before = await scriptMemory()
     expect(await findJob(bench.partition, ids.at(-1)!)).toMatchObject({ ahead: 17, moreAhead: true })
     expect((await findJob(bench.partition, ids[16]!))?.moreAhead).toBeUndefined()
-    await requestPurge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })
-    expect(await purge(bench.partition, { address: ADDRESS, token: 't', by: { who: 'ada' } })).toBe(60)
+    expect(await purgeAll()).toBe(60)
     expect((await scriptMemory()) - before).toBeLessThan(50_000_000)
   })
 })

@@ -92,8 +92,28 @@ export function useBench({ consumer, losesJobs = false }: { consumer: string; lo
   }
 }
 
-/** Nothing accepted is lost: what was accepted is somewhere, once. */
+/** Nothing accepted is lost: what was accepted is somewhere, once; and large payloads are there for as long as they stand for any. */
 export async function expectBalance({ partition }: Pick<Bench, 'partition'>, address = ADDRESS): Promise<void> {
   const [counts] = await readCounts(partition, [address])
   expect(counts && imbalance(counts), `conservation of ${address}`).toBe(0)
+  for (const lane of ['high', 'normal', 'low'])
+    expect(await largeOf(partition, address, lane), `large payloads of ${lane}`).toEqual(
+      await meantElsewhere(partition, address, lane),
+    )
+}
+
+async function largeOf({ redis, keys }: Partition, address: string, lane: string): Promise<string[]> {
+  return (await redis.hkeys(keys.large(address, lane))).toSorted()
+}
+
+/** The entries of a lane, and those in hand that came from it, whose payloads lie elsewhere. */
+async function meantElsewhere({ redis, keys }: Partition, address: string, lane: string): Promise<string[]> {
+  const waiting = await redis.xrange(keys.lane(address, lane), '-', '+')
+  const inHand = Object.entries(await redis.hgetall(keys.inHand(address)))
+  return [
+    ...waiting.filter(([, fields]) => fields.at(-1) === '&').map(([id]) => id),
+    ...inHand
+      .filter(([field, value]) => field.split(' ')[1] === lane && /^(?:@.*\n)?&$/.test(value))
+      .map(([field]) => field.split(' ')[0] as string),
+  ].toSorted()
 }

@@ -87,6 +87,7 @@ local function start(lane, entry_id, fields)
     count(address, 'expired', 1)
     append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
     release_all(address, job, entry.meta)
+    forget_payloads(address, lane, { entry_id })
     expired[#expired + 1] = job
     passed = passed + 1
     return false
@@ -94,7 +95,9 @@ local function start(lane, entry_id, fields)
   -- It was in its lane before the queue had this limit.
   local job = limits and limits.keyConcurrency and meta.key and (entry.job == '' and job_id(entry_id) or entry.job)
   if job and not take_slot(address, job, meta.key, limits) then
-    hold_job(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data, meta.key, limits)
+    local data = payload_of(address, lane, entry_id, entry.data)
+    hold_job(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, data, meta.key, limits)
+    forget_payloads(address, lane, { entry_id })
     passed = passed + 1
     return false
   end
@@ -118,11 +121,12 @@ local function take(lane, n)
     if #fields == 2 then
       started.add(entry_id, begins > 0 and first_start or first_ahead)
       begins = begins - 1
-      kept[n_kept + 1], kept[n_kept + 2] = entry_id, fields[2]
+      kept[n_kept + 1], kept[n_kept + 2] = entry_id, payload_of(address, lane, entry_id, fields[2])
       plain[n_plain + 1], plain[n_plain + 2] = entry_id .. by, fields[2]
       n_kept, n_plain = n_kept + 2, n_plain + 2
     elseif start(lane, entry_id, fields) then
       put_in_hand(address, entry_id .. by, parse_entry(fields), 1)
+      fields[#fields] = payload_of(address, lane, entry_id, fields[#fields])
       kept[n_kept + 1], kept[n_kept + 2] = entry_id, fields
       n_kept = n_kept + 2
     end

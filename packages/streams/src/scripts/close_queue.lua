@@ -10,7 +10,7 @@ end
 for _, counter in ipairs({ 'scheduled', 'held' }) do
   if tonumber(redis.call('HGET', counts_key(address), counter) or 0) > 0 then return 'busy' end
 end
-for _, lane in ipairs(LANES) do redis.call('DEL', lane_key(address, lane)) end
+for _, lane in ipairs(LANES) do redis.call('DEL', lane_key(address, lane), large_key(address, lane)) end
 -- Remembered, so that a process that has not heard of it puts no job where nobody would look for it.
 redis.call('HSET', counts_key(address), 'closed', 1)
 redis.call('HDEL', counts_key(address), 'draining')

@@ -110,8 +110,8 @@ local function enqueue_plain(address, lane, from, n)
       local digit = (seq + i) % 10
       if digit == 0 or not tens then tens = ms .. '-' .. (seq + i < 10 and '' or (seq + i - digit) / 10) end
       local id, data = tens .. DIGITS[digit], ARGV[next_job + i]
-      local added = redis.pcall('XADD', key, id, 'data', data)
-      if type(added) == 'table' then add_ready(address, lane, id, '', 0, 0, '', data) end
+      local added = #data <= LARGE and redis.pcall('XADD', key, id, 'data', data)
+      if type(added) ~= 'string' then add_ready(address, lane, id, '', 0, 0, '', data) end
     end
     next_job = next_job + jobs
     results[#results + 1] = { 'run', position, jobs }

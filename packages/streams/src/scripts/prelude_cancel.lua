@@ -14,6 +14,7 @@ local function cancel_anywhere(job, by)
     local meta = parse_in_hand(redis.call('HGET', in_hand_key(address), field)).meta
     cancel_job(address, job, meta, by)
     redis.call('HDEL', in_hand_key(address), field)
+    forget_payloads(address, lane, { entry_id })
     drop_lease(job)
     return { 'cancelled', address }
   end
@@ -40,6 +41,7 @@ local function cancel_anywhere(job, by)
   else
     meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
     redis.call('XDEL', lane_key(address, lane), entry_id)
+    forget_payloads(address, lane, { entry_id })
   end
   cancel_job(address, job, meta, by)
   return { 'cancelled', address }

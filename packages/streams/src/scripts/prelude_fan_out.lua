@@ -84,7 +84,7 @@ local function jobs_of(address)
       next_job = next_job + 2
       if by_key then
         make_ready(address, 'normal', id, '', 0, 0, meta, data)
-      elseif meta ~= '' or type(redis.pcall('XADD', key, id, 'data', data)) == 'table' then
+      elseif meta ~= '' or #data > LARGE or type(redis.pcall('XADD', key, id, 'data', data)) == 'table' then
         add_ready(address, 'normal', id, '', 0, 0, meta, data)
       end
     end

@@ -21,7 +21,7 @@ local function in_hand_of(address)
   return in_hand, math.min(prefetched, in_hand)
 end
 
--- What lies in hand: the payload alone of a job that brings nothing else and had no holder before, which is most of them; for
+-- What lies in hand: the payload alone (or what stands for a large one) of a job that brings nothing else and had no holder before, which is most of them; for
 -- others `@`, a line of JSON with what else there is, then the payload. That is JSON or packed, so it never begins with `@`.
 -- `holders` counts who had the job, this one included.
 local function parse_in_hand(value)

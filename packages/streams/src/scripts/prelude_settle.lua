@@ -21,7 +21,7 @@ local function succeed(address, ns, queue, job, detail, holds, any_cancelling)
   count(address, 'succeeded', 1)
 end
 
-local function try_again(address, lane, job, entry, a)
+local function try_again(address, lane, entry_id, job, entry, a)
   local ns, queue = split_address(address)
   local limits = limits_of(address)
   local due = now_ms() + tonumber(a.delay)
@@ -30,14 +30,15 @@ local function try_again(address, lane, job, entry, a)
     .. (counted and '' or ',"counted":false') .. ',"nextAttemptAtMs":' .. whole(due) .. '}')
   redis.call('HDEL', TAG .. ':places', job)
   if limits and not keeps_slot(limits) then free_slot(address, job) end
-  park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta, entry.data)
+  park(address, lane, whole(due), job, counted and a.attempt or a.attempt - 1, a.epoch, entry.meta,
+    payload_of(address, lane, entry_id, entry.data))
 end
 
--- End an attempt at a job that is in hand in this field: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. It is
+-- End an attempt at a job that its holder has in hand: `a` = {attempt, epoch, outcome, delay, reason, detail, last, holds}. It is
 -- in hand until it is where it goes: a script that fails half way loses nothing.
-local function conclude(address, lane, field, job, a, any_cancelling)
+local function conclude(address, lane, entry_id, holder, job, a, any_cancelling)
   local ns, queue = split_address(address)
-  local key = in_hand_key(address)
+  local key, field = in_hand_key(address), in_hand_field(entry_id, lane, holder)
   local entry = a.outcome ~= 'succeeded' and parse_in_hand(redis.call('HGET', key, field))
   local cancelled_by = any_cancelling and redis.call('HGET', TAG .. ':cancelling', job)
   if a.outcome == 'succeeded' then
@@ -47,12 +48,13 @@ local function conclude(address, lane, field, job, a, any_cancelling)
     cancel_job(address, job, entry.meta, cancelled_by or '{}')
   elseif a.outcome == 'dead' then
     append('job', 'job.attempt_failed', ns, queue, job, string.sub(a.detail, 1, -2) .. ',"lastResponse":' .. a.last .. '}')
-    entry.attempt, entry.epoch = a.attempt, a.epoch
+    entry.attempt, entry.epoch, entry.data = a.attempt, a.epoch, payload_of(address, lane, entry_id, entry.data)
     bury(address, lane, job, entry, a.reason, a.last)
   else
-    try_again(address, lane, job, entry, a)
+    try_again(address, lane, entry_id, job, entry, a)
   end
   redis.call('HDEL', key, field)
+  forget_payloads(address, lane, { entry_id })
 end
 
 -- Give a job that is in hand to another holder, as it is; false when the one that is named does not have it.

@@ -30,6 +30,7 @@ local function purge_lane(lane)
   each_entry(key, '-', position, limit - purged, function(entry)
     local fields = parse_entry(entry[2])
     redis.call('XDEL', key, entry[1])
+    forget_payloads(address, lane, { entry[1] })
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1
   end)

@@ -52,6 +52,7 @@ local function settle(lane, entry_id, job, a)
     append('job', 'job.succeeded', ns, queue, job, a.detail)
     if a.holds ~= '' or any_cancelling then release_all(address, job, a.holds) end
     redis.call('HDEL', in_hand_key(address), field)
+    forget_payloads(address, lane, { entry_id })
     succeeded = succeeded + 1
     return
   end
@@ -62,7 +63,7 @@ local function settle(lane, entry_id, job, a)
     a.outcome, a.last = 'cancelled', '{}'
     a.detail = '{"attempt":' .. a.attempt .. ',"epoch":' .. a.epoch .. ',"reason":"cancelled"}'
   end
-  conclude(address, lane, field, job, a, any_cancelling)
+  conclude(address, lane, entry_id, consumer, job, a, any_cancelling)
 end
 
 -- One by one, where each entry has to be looked at.
@@ -78,7 +79,7 @@ end
 
 local function settle_done(lane, from, n)
   if fenced or again or any_cancelling then return settle_each(lane, from, n) end
-  local key, by, fields, ours = in_hand_key(address), in_hand_field('', lane, consumer), {}, 0
+  local key, by, fields, entry_ids, ours = in_hand_key(address), in_hand_field('', lane, consumer), {}, {}, 0
   local facts = facts_of('job', 'job.succeeded', ns, queue)
   for i = from, from + (n - 1) * PER_DONE, PER_DONE do
     index = index + 1
@@ -87,7 +88,7 @@ local function settle_done(lane, from, n)
     -- Each is asked for, and then all go at once: how many went would not say which were no longer ours.
     if redis.call('HEXISTS', key, field) == 1 then
       ours = ours + 1
-      fields[ours] = field
+      fields[ours], entry_ids[ours] = field, entry_id
       facts.add(entry_id, ARGV[i + 1])
     else
       local a = cjson.decode(ARGV[i + 1])
@@ -97,6 +98,7 @@ local function settle_done(lane, from, n)
   if ours == 0 then return end
   facts.flush()
   succeeded = succeeded + redis.call('HDEL', key, unpack(fields))
+  forget_payloads(address, lane, entry_ids)
 end
 
 local i = 6

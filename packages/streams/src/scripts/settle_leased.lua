@@ -20,7 +20,7 @@ if not held then
   drop_lease(job)
   return 'lost'
 end
-conclude(leased.address, leased.lane, field, job, {
+conclude(leased.address, leased.lane, leased.entry, LEASED, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
   detail = ARGV[7], last = ARGV[8], holds = parse_in_hand(held).meta,
 }, true)

@@ -22,6 +22,7 @@ local function take(address, item)
   if cancelled_by then
     cancel_job(address, job, entry.meta, cancelled_by)
     redis.call('HDEL', key, field)
+    forget_payloads(address, lane, { entry_id })
     ended[#ended + 1] = { address, '', job, 'cancelled' }
     return
   end
@@ -30,6 +31,7 @@ local function take(address, item)
     put_in_hand(address, in_hand_field(entry_id, lane, taker), entry, holders + 1)
     redis.call('HDEL', key, field)
   end
+  entry.data = payload_of(address, lane, entry_id, entry.data)
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
   entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
   append('job', 'job.taken_over', ns, queue, job,
@@ -37,6 +39,7 @@ local function take(address, item)
   if holders >= max_takeovers then
     bury(address, lane, job, entry, 'crash_loop', '{}')
     redis.call('HDEL', key, field)
+    forget_payloads(address, lane, { entry_id })
     ended[#ended + 1] = { address, '', job, 'dead' }
     return
   end
