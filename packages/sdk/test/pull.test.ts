@@ -127,6 +127,16 @@ describe('consume', () => {
     expect(most).toBe(3)
   })
 
+  it('begins on a Redis that is full, and makes room there', async () => {
+    await pulling.rig.declare('full')
+    await pulling.rig.add('full', [1, 2, 'x'.repeat(5000)])
+    await pulling.rig.redis.config('SET', 'maxmemory', '1mb')
+    await expect(pulling.rig.add('full', [4])).rejects.toThrow('OOM')
+    await start('full', async () => undefined)
+    await pulling.rig.until('full', { accepted: 3, succeeded: 3, waiting: 0, running: 0 })
+    await pulling.rig.redis.config('SET', 'maxmemory', '0')
+  })
+
   it('goes on when Redis comes back, and loses nothing', async () => {
     await pulling.rig.declare('outage')
     const told = new Set<string>()

@@ -28,12 +28,15 @@ export async function whenServing<T>(
   { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
 ): Promise<T> {
   const untilMs = performance.now() + timeoutMs
+  // What a server says tells more than that the connection is made anew, as it is after some of these replies.
+  let said: Error | undefined
   for (;;) {
     try {
       return await ask()
     } catch (error) {
       if (!isConnectionError(error)) throw refusalOf(error)
-      if (performance.now() > untilMs || signal?.aborted) throw cannotServe(error as Error, timeoutMs)
+      if ((error as Error).name === 'ReplyError') said = error as Error
+      if (performance.now() > untilMs || signal?.aborted) throw cannotServe(said ?? (error as Error), timeoutMs)
     }
     await delay(RETRY_MS)
   }

@@ -1,6 +1,15 @@
 import { eventually, type RedisServer, type RedisServerOptions, startRedis } from '@millrace/testkit'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type OpenRedis, openRedis, RedisUnreachableError, UnfitServerError } from '../src/index.ts'
+import {
+  connect,
+  type OpenRedis,
+  openRedis,
+  RedisUnreachableError,
+  readPartitionCount,
+  UnfitServerError,
+  whenReady,
+  whenServing,
+} from '../src/index.ts'
 
 let servers: RedisServer[] = []
 let opened: OpenRedis[] = []
@@ -59,6 +68,26 @@ describe('a start', () => {
     const waiting = open(replica.url, 20_000)
     await replica.client().call('REPLICAOF', 'NO', 'ONE')
     expect((await waiting).facts.version).toMatch(/^\d/)
+  })
+
+  it('on a server that writes nothing without its replicas says so, and goes on when it does', async () => {
+    const server = await serverWith({ settings: { 'min-replicas-to-write': '1' } })
+    const error = await refusalOf(server.url)
+    expect(error).toBeInstanceOf(RedisUnreachableError)
+    expect(error?.message).toMatch(/NOREPLICAS .*min-replicas-to-write\): start them/)
+    const waiting = open(server.url, 20_000)
+    await server.client().config('SET', 'min-replicas-to-write', '0')
+    expect((await waiting).partitions.all).toHaveLength(1)
+  })
+
+  it('that only reads, on a replica that has lost its primary, says that', async () => {
+    const replica = await serverWith({ settings: { 'replica-serve-stale-data': 'no' } })
+    await replica.client().replicaof('127.0.0.1', 1)
+    const redis = connect({ url: replica.url, role: 'test' })
+    await whenReady(redis, { timeoutMs: 5000 })
+    const reading = whenServing(() => readPartitionCount(redis), { timeoutMs: 400 })
+    await expect(reading).rejects.toThrow(/MASTERDOWN .*has lost its primary/)
+    redis.disconnect()
   })
 
   it.each([

@@ -16,8 +16,8 @@ function callback(this: Socket, bytes: number, buffer: Uint8Array): boolean {
 }
 
 /**
- * How sockets to an origin read: all into one buffer, past Node's streams, which make an object and some memory for each piece:
- * with it the dispatcher spends a twentieth less on a job (docs/performance.md). A piece is understood before the next read
+ * How sockets to an origin read: all into one buffer, past Node's streams, which make an object and some memory for each piece (what
+ * that spares: docs/performance.md). A piece is understood before the next read
  * begins. What TLS has decrypted may come at other moments, so there each piece has memory of its own.
  */
 export function readingOf(origin: string): OnReadOpts {
