@@ -71,6 +71,8 @@ async function startEncryptedRedis(more: Record<string, string> = {}) {
 async function startEncryptedCluster() {
   const started = await startEncryptedRedis({
     ...{ 'cluster-enabled': 'yes', 'tls-cluster': 'yes' },
+    // Its own choice would be among the ports that outgoing connections have, and each further try would meet the same one.
+    'cluster-port': String(await freePort()),
     ...{ 'cluster-announce-hostname': 'localhost', 'cluster-preferred-endpoint-type': 'hostname' },
   })
   const client = started.redis.client()
