@@ -29,18 +29,17 @@ describe('100,000 jobs that are due in the same millisecond', () => {
     const { dispatcher, client: api } = await dispatcherOn(redis.url)
     const scheduled = async () => (await readCounts(partition, [address]))[0]!.scheduled
     const arrived = new Set<string>()
-    const movedAt = new Map<string, number>()
+    const movedAt = new Map<number, number>()
     const takeFlood = async () => {
       await lease(partition, { action: 'join', consumer: 'worker', ttlMs: 120_000 })
       while (arrived.size < JOBS) {
         const taken = await claim(partition, { consumer: 'worker', address, concurrency: JOBS, want: BATCH })
         if (taken.kind !== 'claimed')
           throw new Error(`${JOBS - arrived.size} jobs are missing: the claim says ${taken.kind}`)
-        for (const { id, entryId } of taken.jobs) {
+        for (const { id, readyAtMs } of taken.jobs) {
           expect(arrived.has(id), 'once').toBe(false)
           arrived.add(id)
-          const ms = entryId.slice(0, entryId.indexOf('-'))
-          movedAt.set(ms, (movedAt.get(ms) ?? 0) + 1)
+          movedAt.set(readyAtMs, (movedAt.get(readyAtMs) ?? 0) + 1)
         }
       }
     }

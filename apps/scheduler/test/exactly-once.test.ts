@@ -70,7 +70,7 @@ function secondsFrom(first: number, count: number): number[] {
 
 /** The queue holds one job for each row, and the log has one event for each. */
 async function expectOneJobEach(address: string, rows: readonly LedgerRow[]): Promise<void> {
-  const lane = await partition.redis.xlen(partition.keys.lane(address, 'normal'))
+  const lane = await partition.redis.llen(partition.keys.lane(address, 'normal'))
   expect(lane).toBe(rows.length)
   const events = (await eventsOf(partition, 'schedule.fired', 'once')).filter(({ queue }) => address.endsWith(queue))
   const ticks = events.map(({ data }) => (JSON.parse(data) as { tickId: string }).tickId)

@@ -1,4 +1,3 @@
-import { parsePosition } from '@millrace/contracts'
 import {
   type Claim,
   claim,
@@ -166,7 +165,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     if (result.kind === 'paused' || (result.kind === 'full' && !jobs.isAtWork)) jobs.giveBack()
     if (result.kind !== 'claimed') return
     if (result.expired.length > 0) report.expired(result.expired)
-    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - parsePosition(job.entryId).ms), job)
+    for (const job of result.jobs) report.waited(Math.max(0, result.nowMs - job.readyAtMs), job)
     jobs.start(result.jobs, consumer, result.starts)
   }
 

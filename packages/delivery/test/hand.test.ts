@@ -7,7 +7,7 @@ const jobs = (...ids: string[]): ClaimedJob[] =>
     ...{
       address: 'shop/mail',
       lane: 'normal',
-      entryId: id,
+      readyAtMs: 0,
       id,
       attempt: 1,
       epoch: 1,

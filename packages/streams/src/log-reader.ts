@@ -1,6 +1,7 @@
 import {
   comparePositions,
   type EventKind,
+  idFromDigits,
   idFromPosition,
   JOB_EVENTS,
   LANES,
@@ -208,8 +209,15 @@ function valuesOf(fields: readonly string[]): readonly string[] {
   return fields[0] === 'kind' ? fields.filter((_field, index) => index % 2 === 1) : fields
 }
 
-/** A job is named by its id, by the position of its `job.enqueued`, or, in that very fact, by nothing: it is its own. */
+/**
+ * A job is named by its id, by the digits of it, or, in the very fact that it was enqueued, by nothing: the position is its own. Before
+ * layout 5 it was named by its position.
+ */
 function jobIdOf(entity: string | undefined, position: string, partition: number): string {
-  if (entity && !/^\d+-\d+$/.test(entity)) return entity
-  return idFromPosition('job', entity || position, partition)
+  if (!entity) return idFromPosition('job', position, partition)
+  if (DIGITS.test(entity)) return idFromDigits('job', entity, partition)
+  return POSITION.test(entity) ? idFromPosition('job', entity, partition) : entity
 }
+
+const DIGITS = /^[\da-f]{16}$/
+const POSITION = /^\d+-\d+$/

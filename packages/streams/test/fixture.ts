@@ -1,3 +1,4 @@
+import { digitsOfId, idFromDigits } from '@millrace/contracts'
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import {
@@ -106,14 +107,29 @@ async function largeOf({ redis, keys }: Partition, address: string, lane: string
   return (await redis.hkeys(keys.large(address, lane))).toSorted()
 }
 
-/** The entries of a lane, and those in hand that came from it, whose payloads lie elsewhere. */
-async function meantElsewhere({ redis, keys }: Partition, address: string, lane: string): Promise<string[]> {
-  const waiting = await redis.xrange(keys.lane(address, lane), '-', '+')
-  const inHand = Object.entries(await redis.hgetall(keys.inHand(address)))
-  return [
-    ...waiting.filter(([, fields]) => fields.at(-1) === '&').map(([id]) => id),
-    ...inHand
-      .filter(([field, value]) => field.split(' ')[1] === lane && /^(?:@.*\n)?&$/.test(value))
-      .map(([field]) => field.split(' ')[0] as string),
-  ].toSorted()
+/** What waits in a lane, in its order: the id of each job, its payload or what stands for it, and what else there is of it. */
+export async function inLane(
+  { redis, keys, number }: Partition,
+  address = ADDRESS,
+  lane = 'normal',
+): Promise<{ id: string; data: string; body: string }[]> {
+  return (await redis.lrange(keys.lane(address, lane), 0, -1)).map((element) => readElement(element, number))
+}
+
+/** An element of a lane, or of what is in hand. */
+function readElement(element: string, partition: number) {
+  const [, place = '', body = '', data = ''] = /^(.{16})(?:@([^\n]*)\n)?(.*)$/s.exec(element) ?? []
+  const { job } = (body === '' ? { job: '' } : JSON.parse(body)) as { job: string }
+  return { id: job || idFromDigits('job', place, partition), data, body }
+}
+
+/** The jobs of a lane, and those in hand that came from it, whose payloads lie elsewhere. */
+async function meantElsewhere(partition: Partition, address: string, lane: string): Promise<string[]> {
+  const inHand = Object.entries(await partition.redis.hgetall(partition.keys.inHand(address)))
+    .filter(([field]) => field.split(' ')[1] === lane)
+    .map(([, element]) => readElement(element, partition.number))
+  return [...(await inLane(partition, address, lane)), ...inHand]
+    .filter(({ data }) => data === '&')
+    .map(({ id }) => digitsOfId(id))
+    .toSorted()
 }

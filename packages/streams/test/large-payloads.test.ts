@@ -15,7 +15,7 @@ import {
   settleLeased,
   takeOver,
 } from '../src/index.ts'
-import { ADDRESS, useBench } from './fixture.ts'
+import { ADDRESS, inLane, useBench } from './fixture.ts'
 
 // After each test the fixture looks whether large payloads are there for what waits or is in hand, and for nothing else.
 const bench = useBench({ consumer: 'one' })
@@ -25,7 +25,6 @@ const done: Settlement = { kind: 'succeeded', status: 200, durationMs: 1 }
 
 const large = (n: number) => JSON.stringify({ n, text: 'x'.repeat(2000) })
 const kept = () => bench.partition.redis.hkeys(bench.partition.keys.large(ADDRESS, 'normal'))
-const lane = () => bench.partition.redis.xrange(bench.partition.keys.lane(ADDRESS, 'normal'), '-', '+')
 const inHand = () => bench.partition.redis.hvals(bench.partition.keys.inHand(ADDRESS))
 const settleAs = (jobs: readonly ClaimedJob[], settlement: Settlement, consumer = 'one') =>
   settle(bench.partition, { consumer, address: ADDRESS, attempts: jobs.map((job) => ({ job, settlement })) })
@@ -41,7 +40,7 @@ describe('a large payload', () => {
     const ids = await fill(3)
     const meta = { traceparent: 'tp' }
     ids.push(await bench.addWith({ data: large(3), meta }))
-    expect((await lane()).map(([, fields]) => fields.at(-1))).toEqual(['"small"', '&', '&', '&', '&'])
+    expect((await inLane(bench.partition)).map(({ data }) => data)).toEqual(['"small"', '&', '&', '&', '&'])
     const jobs = await bench.take('one')
     expect(jobs.map(({ data }) => data)).toEqual(['"small"', large(0), large(1), large(2), large(3)])
     expect((await inHand()).map((value) => value.slice(-1)).toSorted()).toEqual(['"', '&', '&', '&', '&'])

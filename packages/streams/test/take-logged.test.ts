@@ -14,7 +14,7 @@ import {
   type TakeLogged,
   takeLogged,
 } from '../src/index.ts'
-import { useBench } from './fixture.ts'
+import { inLane, useBench } from './fixture.ts'
 
 const ADDRESS = 'shop/subscription:orders'
 const bench = useBench({ consumer: 'c1' })
@@ -50,10 +50,7 @@ const take = (call: Partial<TakeLogged> = {}) =>
     types: [],
     ...call,
   })
-const bodies = async () => {
-  const lane = await partition.redis.xrange(partition.keys.lane(ADDRESS, 'normal'), '-', '+')
-  return lane.map(([, fields]) => fields.at(-1))
-}
+const bodies = async () => (await inLane(partition, ADDRESS)).map(({ data }) => data)
 const cursor = async () => (await readBehind(partition))[0]?.position
 
 describe('a subscription that asks for types alone', () => {

@@ -4,9 +4,9 @@ import { loadScript, runScript } from './load.ts'
 /**
  * Rises when the keys or their contents change so that older code could not read them; those of before are still read.
  * 1: entries of the log have a name before each value. 2: they are pairs (decision 0129). 3: what is claimed has left its
- * lane (decision 0130). 4: large payloads lie beside their lane (decision 0132).
+ * lane (decision 0130). 4: large payloads lie beside their lane (decision 0132). 5: lanes are lists (decision 0133).
  */
-export const LAYOUT_VERSION = 4
+export const LAYOUT_VERSION = 5
 
 // On a server that is full as well: who restarts there is to finish what was accepted.
 const script = loadScript('boot', 'allow-oom')

@@ -8,8 +8,7 @@
 --   with a rate limit or a limit for each key, where a claim takes the token or the slot
 -- ARGV[8] how many attempts of this consumer are under way
 -- Returns {'claimed', now ms, ids of jobs that had expired, how many attempts may begin now, lane, jobs, lane, jobs...}, the
---   oldest of the prefetched ones first, with jobs = {entry id, payload, entry id, payload...} where an entry
---   has its payload alone, which is most of them, and the list of its fields in place of the payload where it has more;
+--   oldest of the prefetched ones first, with jobs = the elements of the lane (prelude.lua), large payloads in their places;
 --   {'empty'} nothing ready, the queue is marked idle and the next enqueue publishes a wake-up, or it is closed,
 --   which its claimers may not have heard yet; {'full'} at the limit, and nothing to prefetch;
 --   {'paused'}; {'limited', ms} the rate limit gives the next token in so many ms; {'fenced'} the consumer's lease is gone.
@@ -34,7 +33,7 @@ local limits = limits_of(address)
 -- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
 if prefetch > 0 and running <= limit and (starts > 0 or under_way > 0) and not (limits and (limits.rate or limits.keyConcurrency)) then
   local waiting = 0
-  for _, lane in ipairs(LANES) do waiting = waiting + redis.call('XLEN', lane_key(address, lane)) end
+  for _, lane in ipairs(LANES) do waiting = waiting + redis.call('LLEN', lane_key(address, lane)) end
   prefetch = math.max(0, math.min(prefetch, waiting - starts - 2 * limit))
 else
   prefetch = 0
@@ -45,7 +44,7 @@ if starts == 0 and free <= 0 then return { 'full' } end
 
 local now = now_ms()
 local ns, queue = split_address(address)
--- Entries that were taken from their lane and not started.
+-- Jobs that were taken from where they waited and not started.
 local passed = 0
 local expired = {}
 local reply = { 'claimed', now, expired, 0 }
@@ -72,94 +71,108 @@ if limits and limits.rate then
 end
 
 local started = facts_of('job', 'job.started', ns, queue)
--- What the log says of an entry: the first ones may begin now, the others are prefetched.
+-- What the log says of a job: the first ones may begin now, the others are prefetched.
 local by_consumer = ',"consumer":"' .. consumer .. '"}'
 local by_ahead = ',"consumer":"' .. consumer .. '","prefetched":true}'
 local first_start, first_ahead = '{"attempt":1,"epoch":1' .. by_consumer, '{"attempt":1,"epoch":1' .. by_ahead
 local begins = starts - prefetched
 
--- An entry that is more than a payload: it may have expired, or free its unique key by starting. False when it does not start.
-local function start(lane, entry_id, fields)
-  local entry = parse_entry(fields)
-  local meta = decode_meta(entry.meta)
+-- A job that is more than a payload: it may have expired, or free its unique key by starting. What the claimer gets of it; nil when
+-- it does not start.
+local function start(lane, entry)
+  local meta, digits = decode_meta(entry.meta), entry.digits
   if meta.expiresAtMs and meta.expiresAtMs <= now then
-    local job = entry.job == '' and job_id(entry_id) or entry.job
+    local job = named(entry)
     count(address, 'expired', 1)
     append('job', 'job.expired', ns, queue, job, '{"expiresAtMs":' .. whole(meta.expiresAtMs) .. '}')
     release_all(address, job, entry.meta)
-    forget_payloads(address, lane, { entry_id })
+    forget_payloads(address, lane, { digits })
     expired[#expired + 1] = job
     passed = passed + 1
-    return false
+    return nil
   end
   -- It was in its lane before the queue had this limit.
-  local job = limits and limits.keyConcurrency and meta.key and (entry.job == '' and job_id(entry_id) or entry.job)
-  if job and not take_slot(address, job, meta.key, limits) then
-    local data = payload_of(address, lane, entry_id, entry.data)
-    hold_job(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, data, meta.key, limits)
-    forget_payloads(address, lane, { entry_id })
+  if limits and limits.keyConcurrency and meta.key and not take_slot(address, named(entry), meta.key, limits) then
+    local data = payload_of(address, lane, digits, entry.data)
+    hold_job(address, lane, '*', named(entry), entry.attempt, entry.epoch, entry.meta, data, meta.key, limits)
+    forget_payloads(address, lane, { digits })
     passed = passed + 1
-    return false
+    return nil
   end
-  if meta.unique and meta.unique.mode == 'until_started' then
-    release_unique(address, entry.job == '' and job_id(entry_id) or entry.job, meta.unique)
-  end
-  started.add(entry.job == '' and entry_id or entry.job,
+  if meta.unique and meta.unique.mode == 'until_started' then release_unique(address, named(entry), meta.unique) end
+  started.add(entry.job == '' and digits or entry.job,
     '{"attempt":' .. entry.attempt + 1 .. ',"epoch":' .. entry.epoch + 1 .. (begins > 0 and by_consumer or by_ahead))
   begins = begins - 1
-  return true
+  put_in_hand(address, lane, consumer, entry, 1)
+  entry.data = payload_of(address, lane, digits, entry.data)
+  return element_of(entry)
 end
 
 local function take(lane, n)
   if n <= 0 then return end
   local key = lane_key(address, lane)
-  local entries = redis.call('XRANGE', key, '-', '+', 'COUNT', n)
-  if #entries == 0 then return end
+  local elements = redis.call('LRANGE', key, 0, n - 1)
+  if #elements == 0 then return end
   local by, kept, plain, n_kept, n_plain = in_hand_field('', lane, consumer), {}, {}, 0, 0
-  for i = 1, #entries do
-    local entry_id, fields = entries[i][1], entries[i][2]
-    if #fields == 2 then
-      started.add(entry_id, begins > 0 and first_start or first_ahead)
+  for i = 1, #elements do
+    local element = elements[i]
+    local first = string.byte(element, DIGITS + 1)
+    if first == AT then
+      kept[n_kept + 1] = start(lane, parse_element(element))
+      n_kept = #kept
+    else
+      local digits = string.sub(element, 1, DIGITS)
+      started.add(digits, begins > 0 and first_start or first_ahead)
       begins = begins - 1
-      kept[n_kept + 1], kept[n_kept + 2] = entry_id, payload_of(address, lane, entry_id, fields[2])
-      plain[n_plain + 1], plain[n_plain + 2] = entry_id .. by, fields[2]
-      n_kept, n_plain = n_kept + 2, n_plain + 2
-    elseif start(lane, entry_id, fields) then
-      put_in_hand(address, entry_id .. by, parse_entry(fields), 1)
-      fields[#fields] = payload_of(address, lane, entry_id, fields[#fields])
-      kept[n_kept + 1], kept[n_kept + 2] = entry_id, fields
-      n_kept = n_kept + 2
+      plain[n_plain + 1], plain[n_plain + 2] = digits .. by, element
+      n_kept, n_plain = n_kept + 1, n_plain + 2
+      kept[n_kept] = first == AMPERSAND and digits .. payload_of(address, lane, digits, ELSEWHERE) or element
     end
   end
   if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
-  -- All at once, which is a tenth of taking them out one by one; and last, so that a script which fails half way loses nothing.
-  redis.call('XTRIM', key, 'MINID', next_position(entries[#entries][1]))
+  -- Last, so that a script which fails half way loses nothing.
+  redis.call('LTRIM', key, #elements, -1)
   if n_kept == 0 then return end
-  claimed = claimed + n_kept / 2
+  claimed = claimed + n_kept
   reply[#reply + 1] = lane
   reply[#reply + 1] = kept
 end
 
--- Serve the next key in turn: its oldest held job goes into the lane. How many went; nil when no key may be served.
-local function promote()
+-- Serve the next key in turn: the oldest job behind it starts. False when no key may be served.
+local function serve_key(kept)
   local key = redis.call('ZPOPMIN', ring_key(address))[1]
-  if not key then return nil end
+  if not key then return false end
   local rate = limits.keyRate and key ~= '' and bucket(limits.keyRate, TAG .. ':rate:' .. address .. ':' .. key)
   if rate and rate.tokens < 1 then
     set_due('key:' .. address .. '\n' .. key, whole(now + rate.wait))
-    return 0
+    return true
   end
   local held = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
-  if not held then return 0 end
-  local entry = parse_entry(held[2])
+  if not held then return true end
+  local entry = parse_held(held[2])
   local job = entry.job == '' and job_id(held[1]) or entry.job
   -- No slot: the limit was lowered since the key got its turn.
-  if key ~= '' and not take_slot(address, job, key, limits) then return 0 end
+  if key ~= '' and not take_slot(address, job, key, limits) then return true end
+  local digits = digits_of(job)
+  entry.job, entry.digits, entry.place = job, digits, digits_of_position(held[1])
+  entry.data = put_payload(address, 'normal', digits, entry.data)
+  note_place(address, 'normal', job, entry.place)
+  kept[#kept + 1] = start('normal', entry)
   drop_held(address, key, held[1])
   if rate then rate.spend(1) end
-  add_ready(address, 'normal', '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
   enter_ring(address, key, limits)
-  return 1
+  return true
+end
+
+local function take_by_key()
+  local kept = {}
+  for _ = claimed + 1, free do
+    if not serve_key(kept) then break end
+  end
+  if #kept == 0 then return end
+  claimed = claimed + #kept
+  reply[#reply + 1] = 'normal'
+  reply[#reply + 1] = kept
 end
 
 -- The guard against starvation: of every sixteen starts one is offered to `low` first and one to `normal` first.
@@ -175,13 +188,7 @@ if limits and limits.keyConcurrency then
   -- What is in a lane already goes first: retries and redriven jobs that kept their key's slot, and whatever was there
   -- before the queue had lines.
   for _, lane in ipairs(LANES) do take(lane, free - claimed) end
-  local promoted = 0
-  while claimed + promoted < free do
-    local went = promote()
-    if not went then break end
-    promoted = promoted + went
-  end
-  take('normal', free - claimed)
+  take_by_key()
 else
   take_by_lane()
 end

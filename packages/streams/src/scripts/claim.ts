@@ -1,4 +1,4 @@
-import { idFromPosition, type Lane } from '@millrace/contracts'
+import { idFromDigits, type Lane } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import { unpackPayload } from '../payload.ts'
 import type { JobMeta } from './enqueue.ts'
@@ -8,7 +8,8 @@ import { loadScript, runScript } from './load.ts'
 export interface ClaimedJob {
   readonly address: string
   readonly lane: Lane
-  readonly entryId: string
+  /** When it came into its lane, by the server's clock. */
+  readonly readyAtMs: number
   readonly id: string
   /** Counts from 1. */
   readonly attempt: number
@@ -35,7 +36,7 @@ export type Claim =
 
 export type JobTuple = [
   lane: Lane,
-  entryId: string,
+  place: string,
   id: string,
   attempt: number,
   epoch: number,
@@ -75,55 +76,68 @@ export async function claim(
   if (kind !== 'claimed') return { kind }
   const jobs: ClaimedJob[] = []
   for (let i = 0; i < lanes.length; i += 2) {
-    const entries = lanes[i + 1] as LaneEntries
-    for (let j = 0; j < entries.length; j += 2) {
-      jobs.push(readEntry(partition, address, lanes[i] as Lane, entries[j] as string, entries[j + 1] as string))
+    for (const element of lanes[i + 1] as string[]) {
+      jobs.push(readElement(partition, { address, lane: lanes[i] as Lane, element }))
     }
   }
   return { kind, nowMs, expired, jobs, starts }
 }
 
-type ClaimReply = [Claim['kind'], nowMs: number, expired: string[], starts: number, ...(Lane | LaneEntries)[]]
+type ClaimReply = [Claim['kind'], nowMs: number, expired: string[], starts: number, ...(Lane | string[])[]]
 
-/** Entry ids, each followed by the payload, or by all fields of an entry that has more (`add_ready` in prelude.lua). */
-type LaneEntries = (string | Fields)[]
-/** `meta` and `data` of a job that was never tried. */
-type TwoFields = [string, string, string, string]
-type Fields = TwoFields | FiveFields
-type FiveFields = [string, string, string, string, string, string, string, string, string, string]
+/** Of an element: the place, then the payload, or `@`, a line of JSON and the payload (`element_of` in prelude_lane.lua). */
+const PLACE_CHARACTERS = 16
 
-function readEntry(
-  { number }: Partition,
-  address: string,
-  lane: Lane,
-  entryId: string,
-  content: string | Fields,
-): ClaimedJob {
-  if (typeof content === 'string') {
-    const id = idFromPosition('job', entryId, number)
-    const data = unpackPayload(content)
-    return { address, lane, entryId, id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
+interface Element {
+  readonly address: string
+  readonly lane: Lane
+  readonly element: string
+}
+
+function readElement({ number }: Partition, { address, lane, element }: Element): ClaimedJob {
+  const place = element.slice(0, PLACE_CHARACTERS)
+  if (element[PLACE_CHARACTERS] !== '@') {
+    const id = idFromDigits('job', place, number)
+    const data = unpackPayload(element.slice(PLACE_CHARACTERS))
+    return { address, lane, readyAtMs: timeOf(place), id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
   }
-  if (content.length === 4) {
-    const [, meta, , data] = content
-    return toClaimedJob(address, [lane, entryId, idFromPosition('job', entryId, number), 1, 1, meta, data, 0])
+  const lineEnd = element.indexOf('\n')
+  const { job, attempt, epoch, meta } = JSON.parse(element.slice(PLACE_CHARACTERS + 1, lineEnd)) as Body
+  const id = job || idFromDigits('job', place, number)
+  const data = element.slice(lineEnd + 1)
+  return toClaimedJob(address, [lane, place, id, attempt + 1, epoch + 1, meta, data, job === '' ? 0 : 1])
+}
+
+interface Body {
+  readonly job: string
+  readonly attempt: number
+  readonly epoch: number
+  readonly meta: string
+}
+
+let lastTimeDigits = ''
+let lastTime = 0
+
+/** The time in a place: its first eleven digits. Places come in runs of the same millisecond. */
+function timeOf(place: string): number {
+  const digits = place.slice(0, 11)
+  if (digits !== lastTimeDigits) {
+    lastTimeDigits = digits
+    lastTime = parseInt(digits, 16)
   }
-  const [, job, , attempt, , epoch, , meta, , data] = content
-  const id = job || idFromPosition('job', entryId, number)
-  const tuple: JobTuple = [lane, entryId, id, Number(attempt) + 1, Number(epoch) + 1, meta, data, job === '' ? 0 : 1]
-  return toClaimedJob(address, tuple)
+  return lastTime
 }
 
 const NO_META: JobMeta = Object.freeze({})
 
 export function toClaimedJob(
   address: string,
-  [lane, entryId, id, attempt, epoch, meta, data, moved]: JobTuple,
+  [lane, place, id, attempt, epoch, meta, data, moved]: JobTuple,
 ): ClaimedJob {
   return {
     address,
     lane,
-    entryId,
+    readyAtMs: timeOf(place),
     id,
     attempt,
     epoch,

@@ -5,7 +5,7 @@ local address = ARGV[2]
 if redis.call('SISMEMBER', TAG .. ':queues', address) == 0 then return 'unknown' end
 if redis.call('HLEN', in_hand_key(address)) > 0 then return 'busy' end
 for _, lane in ipairs(LANES) do
-  if redis.call('XLEN', lane_key(address, lane)) > 0 then return 'busy' end
+  if redis.call('LLEN', lane_key(address, lane)) > 0 then return 'busy' end
 end
 for _, counter in ipairs({ 'scheduled', 'held' }) do
   if tonumber(redis.call('HGET', counts_key(address), counter) or 0) > 0 then return 'busy' end

@@ -9,11 +9,10 @@ for i = 2, #ARGV do
   local waiting, oldest = prefetched + tonumber(redis.call('HGET', counts_key(address), 'held') or 0), 0
   for _, lane in ipairs(LANES) do
     local key = lane_key(address, lane)
-    local ready = redis.call('XLEN', key)
+    local ready = redis.call('LLEN', key)
     waiting = waiting + ready
     if ready > 0 then
-      local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-      local ms = tonumber(string.match(first[1], '^%d+'))
+      local ms = tonumber(string.sub(redis.call('LINDEX', key, 0), 1, 11), 16)
       if oldest == 0 or ms < oldest then oldest = ms end
     end
   end

@@ -4,19 +4,19 @@
 --   running jobs of its key, JSON of who paused the queue, JSON of who paused the key, running jobs of the queue,
 --   JSON of who asks to cancel it, ms until the queue's rate limit has a token, the same of its key's, JSON of who drains the queue, 1 when there are more jobs ahead of it than were counted, running jobs of
 --   the queue, jobs that have a slot of its key and what each does, `running|scheduled|dead`} with '' or 0 where something does not
---   apply. Jobs ahead are counted as far as a thousand or so many bytes go, and a few of the others are named.
+--   apply. Jobs ahead of it in the line of its key are counted as far as a thousand or so many bytes go, and a few of the others are named.
 local MAX_AHEAD, MAX_AHEAD_BYTES, MAX_NAMED = 1000, 16777216, 5
 -- Slots that are looked at for those of the key.
 local MAX_SLOTS = 10000
 local job = ARGV[2]
 local place = locate(job)
 if not place then return { 'unknown' } end
-local state, address, lane, entry_id = place[1], place[2], place[3] or '', place[4]
+local state, address, lane = place[1], place[2], place[3] or ''
 local due, consumer, key, ahead, more_ahead = 0, '', '', 0, 0
 
-local function count_ahead(stream, from)
+local function count_held_before(line, entry_id)
   local bytes = 0
-  each_entry(stream, from, '(' .. entry_id, MAX_AHEAD, function(entry)
+  each_entry(line, '-', '(' .. entry_id, MAX_AHEAD, function(entry)
     ahead, bytes = ahead + 1, bytes + #entry[2][#entry[2]]
     if ahead < MAX_AHEAD and bytes < MAX_AHEAD_BYTES then return false end
     more_ahead = 1
@@ -27,8 +27,7 @@ end
 local function running_jobs()
   local jobs = {}
   for _, item in ipairs(each_in_hand(address)) do
-    local named = parse_in_hand(redis.call('HGET', in_hand_key(address), item[1])).job
-    jobs[#jobs + 1] = named == '' and job_id(item[2]) or named
+    jobs[#jobs + 1] = job_of(item[2])
     if #jobs == MAX_NAMED then break end
   end
   return jobs
@@ -58,11 +57,11 @@ if state == 'scheduled' then
   due = tonumber(redis.call('ZSCORE', TAG .. ':due', job) or 0)
 elseif state == 'held' then
   key = place[5]
-  count_ahead(held_key(address, key), '-')
+  count_held_before(held_key(address, key), place[4])
 elseif state == 'running' then
   consumer = place[5]
 elseif state == 'waiting' then
-  count_ahead(lane_key(address, lane), '-')
+  ahead = place[4]
 end
 
 local limits = limits_of(address)

@@ -17,7 +17,9 @@ export interface Library {
   readonly source: string
 }
 
-const PRELUDES = ['prelude', 'prelude_hand', 'prelude_runs', 'prelude_keys', 'prelude_settle'].map(read).join('')
+const PRELUDES = ['prelude', 'prelude_lane', 'prelude_hand', 'prelude_runs', 'prelude_keys', 'prelude_settle']
+  .map(read)
+  .join('')
 const NAME_PREFIX = 'millrace_'
 
 const scripts = new Map<string, Script>()

@@ -32,7 +32,7 @@ local function expire_lease(job)
   local text = redis.call('HGET', TAG .. ':leased', job)
   if not text then return end
   local leased = cjson.decode(text)
-  if pass_on(leased.address, leased.lane, leased.entry, LEASED, EXPIRED) then
+  if pass_on(leased.address, leased.lane, job, LEASED, EXPIRED) then
     redis.call('ZADD', TAG .. ':consumers', 0, EXPIRED)
     redis.call('PUBLISH', TAG .. ':wake', '@left')
   end

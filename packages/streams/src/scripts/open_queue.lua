@@ -13,22 +13,22 @@ local RELEASED_AT_ONCE = 1000
 -- The first limit of a queue counts what runs.
 local function count_running(address)
   for _, item in ipairs(each_in_hand(address)) do
-    local entry = parse_in_hand(redis.call('HGET', in_hand_key(address), item[1]))
-    local key = decode_meta(entry.meta).key
-    if key then take_slot(address, entry.job == '' and job_id(item[2]) or entry.job, key, { keyConcurrency = NO_LIMIT }) end
+    local key = decode_meta(parse_element(redis.call('HGET', in_hand_key(address), item[1])).meta).key
+    if key then take_slot(address, job_of(item[2]), key, { keyConcurrency = NO_LIMIT }) end
   end
 end
 
 -- Held jobs go into the lanes that they were meant for. False while some are left.
 local function release_lines(address)
-  local left = RELEASED_AT_ONCE
+  local left, ns, queue = RELEASED_AT_ONCE, split_address(address)
   for _, key in ipairs(redis.call('SRANDMEMBER', TAG .. ':lines:' .. address, left)) do
     each_entry(held_key(address, key), '-', '+', left, function(held)
-      local entry = parse_entry(held[2])
+      local entry = parse_held(held[2])
       local job = entry.job == '' and job_id(held[1]) or entry.job
       local lane = string.match(redis.call('HGET', TAG .. ':places', job), '^%S+ %S+ (%S+)')
+      local position = append('job', 'job.ready', ns, queue, job, '{"lane":"' .. lane .. '"}')
       drop_held(address, key, held[1])
-      add_ready(address, lane, '*', job, entry.attempt, entry.epoch, entry.meta, entry.data)
+      add_ready(address, lane, position, job, entry.attempt, entry.epoch, entry.meta, entry.data)
       left = left - 1
     end)
   end

@@ -66,7 +66,7 @@ local function leave_room(position)
 end
 
 -- Append one fact to the log; its position is the answer. The log's own clock never steps back, so positions also
--- serve as the ids of lane entries: each is used once and they only rise.
+-- serve as ids of jobs and as places in lanes: each is used once and they only rise.
 local function append(kind, type, ns, queue, entity, data)
   local position = redis.call('XADD', LOG, '*', kind, type, ns, queue, entity, data)
   leave_room(position)
@@ -120,12 +120,17 @@ local function facts_of(kind, type, ns, queue, on_entry)
   return { add = add, flush = flush }
 end
 
--- `job_` + 11 hex digits of ms + 5 of sequence + partition; the same text as formatId in contracts.
-local function id_of(kind, position)
+-- `job_` + 11 hex digits of ms + 5 of sequence + partition; the same text as formatId in contracts. The digits are the position as
+-- text of one length, so they sort as positions do; within a partition they are enough to name a job.
+local DIGITS = 16
+local function digits_at(ms, seq) return string.format('%011x%05x', ms, seq) end
+local function digits_of_position(position)
   local ms, seq = split_position(position)
-  return string.format('%s_%011x%05x%s', kind, tonumber(ms), seq, PARTITION)
+  return digits_at(tonumber(ms), seq)
 end
-local function job_id(position) return id_of('job', position) end
+local function digits_of(job) return string.sub(job, 5, 4 + DIGITS) end
+local function job_of(digits) return 'job_' .. digits .. PARTITION end
+local function job_id(position) return job_of(digits_of_position(position)) end
 
 local function job_ms(job) return tonumber(string.sub(job, 5, 15), 16) end
 local function job_position(job) return whole(job_ms(job)) .. '-' .. whole(tonumber(string.sub(job, 16, 20), 16)) end
@@ -144,9 +149,8 @@ end
 
 local function decode_meta(meta) return meta ~= '' and cjson.decode(meta) or {} end
 
-local function parse_entry(fields)
-  if #fields == 2 then return { job = '', attempt = 0, epoch = 0, meta = '', data = fields[2] } end
-  if #fields == 4 then return { job = '', attempt = 0, epoch = 0, meta = fields[2], data = fields[4] } end
+-- An entry of the line behind a key, as its fields.
+local function parse_held(fields)
   return { job = fields[2], attempt = tonumber(fields[4]), epoch = tonumber(fields[6]), meta = fields[8], data = fields[10] }
 end
 
@@ -175,51 +179,6 @@ local function each_entry(key, from, to, limit, visit)
     if #entries < wanted then return end
     from, limit = '(' .. entries[#entries][1], limit - #entries
   end
-end
-
--- A large payload lies beside its lane, by entry id, from when its job is ready until the job goes elsewhere; `&` stands for it in the
--- lane and in hand. So a claim moves a character and not the payload, which Redis would write into its file once more: in turns, push got
--- the same done with payloads of 1,800 bytes, an eighth more with 3,500, and nearly half more with 30,000.
--- Nothing that is stored as a payload begins with it.
-local LARGE, ELSEWHERE = 1500, '&'
-local function large_key(address, lane) return TAG .. ':large:' .. address .. ':' .. lane end
-local function payload_of(address, lane, entry_id, data)
-  if data ~= ELSEWHERE then return data end
-  return redis.call('HGET', large_key(address, lane), entry_id) or '"the payload is gone"'
-end
--- These entries of a lane are neither there any more nor in hand.
-local function forget_payloads(address, lane, entry_ids)
-  local key = large_key(address, lane)
-  if any_large[key] == nil then any_large[key] = redis.call('EXISTS', key) == 1 end
-  if any_large[key] then redis.call('HDEL', key, unpack(entry_ids)) end
-end
-
--- A ready job as an entry of its lane. One that was never tried and brings nothing but its payload has the one field
--- `data`, and the entry's own id is its id: that is most of them, and every field is paid for at each step. Where there is more to
--- say of it, it has `meta` as well. Others have five fields; `job` is '' where the entry's id is the job's. Any other place is noted, so that a command on the job's id finds it.
--- Positions of the log rise, and so do lane entries made from them; an entry whose id was made by the lane itself ('*')
--- may be ahead of the log within one millisecond, and then the lane makes the next id as well.
-local function add_ready(address, lane, position, job, attempt, epoch, meta, data)
-  local key = lane_key(address, lane)
-  local id
-  local is_new, is_large = job == '' and epoch == 0, #data > LARGE
-  local here = is_large and ELSEWHERE or data
-  if is_new and meta == '' then
-    id = redis.pcall('XADD', key, position, 'data', here)
-  elseif is_new then
-    id = redis.pcall('XADD', key, position, 'meta', meta, 'data', here)
-  else
-    id = redis.pcall('XADD', key, position, 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', here)
-  end
-  if type(id) == 'table' then
-    if job == '' then job = job_id(position) end
-    id = redis.call('XADD', key, '*', 'job', job, 'attempt', attempt, 'epoch', epoch, 'meta', meta, 'data', here)
-  end
-  if is_large then
-    any_large[large_key(address, lane)] = true
-    redis.call('HSET', large_key(address, lane), id, data)
-  end
-  if job ~= '' then redis.call('HSET', TAG .. ':places', job, 'lane ' .. address .. ' ' .. lane .. ' ' .. id) end
 end
 
 -- Why a queue takes no new jobs, as the reply of an enqueue: {'closed', ''} between its closing and its next opening (one that

@@ -5,16 +5,16 @@
 local function cancel_anywhere(job, by)
   local place = locate(job)
   if not place then return { 'unknown' } end
-  local state, address, lane, entry_id, key = place[1], place[2], place[3], place[4], place[5]
+  local state, address, lane, key = place[1], place[2], place[3], place[5]
 
   if state == 'dead' then return { 'dead', address } end
   if state == 'running' and key == LEASED then
     -- Its worker hears of it at its next word.
-    local field = in_hand_field(entry_id, lane, LEASED)
-    local meta = parse_in_hand(redis.call('HGET', in_hand_key(address), field)).meta
+    local field = in_hand_field(digits_of(job), lane, LEASED)
+    local meta = parse_element(redis.call('HGET', in_hand_key(address), field)).meta
     cancel_job(address, job, meta, by)
     redis.call('HDEL', in_hand_key(address), field)
-    forget_payloads(address, lane, { entry_id })
+    forget_payloads(address, lane, { digits_of(job) })
     drop_lease(job)
     return { 'cancelled', address }
   end
@@ -36,12 +36,12 @@ local function cancel_anywhere(job, by)
     redis.call('ZREM', TAG .. ':due', job)
     count(address, 'scheduled', -1)
   elseif state == 'held' then
-    meta = parse_entry(redis.call('XRANGE', held_key(address, key), entry_id, entry_id)[1][2]).meta
-    drop_held(address, key, entry_id)
+    meta = parse_held(redis.call('XRANGE', held_key(address, key), place[4], place[4])[1][2]).meta
+    drop_held(address, key, place[4])
   else
-    meta = parse_entry(redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1][2]).meta
-    redis.call('XDEL', lane_key(address, lane), entry_id)
-    forget_payloads(address, lane, { entry_id })
+    meta = parse_element(place[5]).meta
+    drop_ready(address, lane, place[4])
+    forget_payloads(address, lane, { digits_of(job) })
   end
   cancel_job(address, job, meta, by)
   return { 'cancelled', address }

@@ -79,15 +79,19 @@ local function jobs_of(address)
   local by_key = limits and limits.keyConcurrency
   local facts = facts_of('job', 'job.enqueued', ns, queue, function(position, n)
     local ms, seq = split_position(position)
+    local elements = {}
     for i = 0, n - 1 do
-      local id, meta, data = ms .. '-' .. seq + i, jobs[next_job], jobs[next_job + 1]
+      local meta, data = jobs[next_job], jobs[next_job + 1]
       next_job = next_job + 2
       if by_key then
-        make_ready(address, 'normal', id, '', 0, 0, meta, data)
-      elseif meta ~= '' or #data > LARGE or type(redis.pcall('XADD', key, id, 'data', data)) == 'table' then
-        add_ready(address, 'normal', id, '', 0, 0, meta, data)
+        make_ready(address, 'normal', ms .. '-' .. whole(seq + i), '', 0, 0, meta, data)
+      else
+        local place = digits_at(tonumber(ms), seq + i)
+        local here = put_payload(address, 'normal', place, data)
+        elements[i + 1] = element_of({ place = place, job = '', attempt = 0, epoch = 0, meta = meta, data = here })
       end
     end
+    if not by_key then redis.call('RPUSH', key, unpack(elements)) end
   end)
   local function add(noted, meta, data)
     jobs[#jobs + 1] = meta

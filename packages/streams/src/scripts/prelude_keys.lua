@@ -1,7 +1,7 @@
 -- What jobs hold besides their place: a slot of their key, a unique key. Behind prelude.lua in the library.
 --
 -- A queue with a per-key limit holds its jobs in one stream per key. `ring` lists the keys that may be served, by turn: a
--- claim takes the key whose turn is next, moves its oldest job into the lane, and puts the key at the end of the ring if
+-- claim takes the key whose turn is next, starts its oldest job, and puts the key at the end of the ring if
 -- it has more and is below its limit. So one key's ten thousand jobs delay another key's one by one job each.
 
 -- Limits of a queue as its manifest has them, nil when it has none: {keyConcurrency, onDead, rate, keyRate}.
@@ -177,37 +177,34 @@ local function logged_address(position)
   return fields[3] .. '/' .. (fields[4] == '' and fields[SHARED_FIELDS + nth * FIELDS_PER_FACT + 1] or fields[4])
 end
 
--- Where a job is: {state, address, lane, entry id, key or consumer}; nil when it is at its end or never was.
+-- Where a job is: {'scheduled' or 'dead', address, lane}, {'held', address, lane, id of its entry, key}, {'waiting', address, lane, how many are
+-- before it in the lane, its element}, {'running', address, lane, its element, who has it}; nil when it is at its end or never was.
 -- The address of a job that was never moved is in its `job.enqueued` entry; where that was trimmed, the lanes are asked.
 local function locate(job)
   local parked = unpark(job)
   if parked then return { 'scheduled', parked.address, parked.lane } end
   local dead = redis.call('HGET', TAG .. ':dead-index', job)
   if dead then return { 'dead', string.match(dead, '^(%S+)') } end
-  local function in_lane(address, lane, entry_id)
-    -- An entry that the lane named itself may have the id that another job's position has.
-    local function is_of_job(owner) return (owner == '' and job_id(entry_id) or owner) == job end
-    local entry = redis.call('XRANGE', lane_key(address, lane), entry_id, entry_id)[1]
-    if entry and is_of_job(parse_entry(entry[2]).job) then return { 'waiting', address, lane, entry_id } end
-    local value, holder = find_in_hand(address, lane, entry_id)
-    if value and is_of_job(parse_in_hand(value).job) then return { 'running', address, lane, entry_id, holder } end
-    return nil
+  local digits = digits_of(job)
+  local function in_lane(address, lane, place)
+    local before, element = find_ready(address, lane, place)
+    if before and named(parse_element(element)) == job then return { 'waiting', address, lane, before, element } end
+    local held, holder = find_in_hand(address, lane, digits)
+    return held and { 'running', address, lane, held, holder } or nil
   end
   local place = redis.call('HGET', TAG .. ':places', job)
   if place then
-    local kind, address, lane, entry_id, key = string.match(place, '^(%S+) (%S+) (%S+) (%S+) ?(.*)$')
-    if kind == 'held' then return { 'held', address, lane, entry_id, key } end
-    return in_lane(address, lane, entry_id)
+    local kind, address, lane, at, key = string.match(place, '^(%S+) (%S+) (%S+) (%S+) ?(.*)$')
+    if kind == 'held' then return { 'held', address, lane, at, key } end
+    return in_lane(address, lane, at)
   end
-  local position = job_position(job)
-  local logged = logged_address(position)
+  local logged = logged_address(job_position(job))
   local addresses = logged and { logged } or redis.call('SMEMBERS', TAG .. ':queues')
   for _, address in ipairs(addresses) do
     for _, lane in ipairs(LANES) do
-      local found = in_lane(address, lane, position)
+      local found = in_lane(address, lane, digits)
       if found then return found end
     end
   end
   return nil
 end
-

@@ -13,7 +13,7 @@ local ns, queue = split_address(address)
 if action == 'count' then
   local waiting = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
   for _, lane in ipairs(LANES) do
-    waiting = waiting + redis.call('XLEN', lane_key(address, lane))
+    waiting = waiting + redis.call('LLEN', lane_key(address, lane))
   end
   local position = append('queue', 'queue.purge_requested', ns, queue, 'queue/' .. queue, ARGV[6])
   redis.call('SET', token_key, token .. ' ' .. position, 'PX', ARGV[5])
@@ -26,19 +26,27 @@ if known ~= token then return { 'no_token' } end
 local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
 
 local function purge_lane(lane)
-  local key = lane_key(address, lane)
-  each_entry(key, '-', position, limit - purged, function(entry)
-    local fields = parse_entry(entry[2])
-    redis.call('XDEL', key, entry[1])
-    forget_payloads(address, lane, { entry[1] })
-    cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
-    purged = purged + 1
-  end)
+  local key, last = lane_key(address, lane), digits_of_position(position)
+  local wanted, found
+  repeat
+    wanted, found = math.min(limit - purged, PORTION), {}
+    for _, element in ipairs(redis.call('LRANGE', key, 0, wanted - 1)) do
+      local entry = parse_element(element)
+      if entry.place > last then break end
+      cancel_job(address, named(entry), entry.meta, by)
+      found[#found + 1] = entry.digits
+    end
+    if #found > 0 then
+      redis.call('LTRIM', key, #found, -1)
+      forget_payloads(address, lane, found)
+      purged = purged + #found
+    end
+  until #found < wanted or purged == limit
 end
 
 local function purge_key(key)
   each_entry(held_key(address, key), '-', position, limit - purged, function(entry)
-    local fields = parse_entry(entry[2])
+    local fields = parse_held(entry[2])
     drop_held(address, key, entry[1])
     cancel_job(address, fields.job == '' and job_id(entry[1]) or fields.job, fields.meta, by)
     purged = purged + 1

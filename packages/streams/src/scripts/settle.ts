@@ -1,4 +1,4 @@
-import { type Backoff, type FailureReason, LANES, type LastResponse } from '@millrace/contracts'
+import { type Backoff, digitsOfId, type FailureReason, LANES, type LastResponse } from '@millrace/contracts'
 import type { Partition } from '../partition.ts'
 import type { ClaimedJob } from './claim.ts'
 import { loadScript, runScript } from './load.ts'
@@ -70,14 +70,14 @@ export async function settle(
         return
       }
       if (args.length === header) args.push('done', lane, 0)
-      args.push(job.entryId, successDetail(job, settlement))
+      args.push(digitsOfId(job.id), successDetail(job, settlement))
       args[header + 2] = Number(args[header + 2]) + 1
       order.push(index)
     })
   }
   for (const index of rest) {
     const { job, settlement } = attempts[index] as SettleCall['attempts'][number]
-    args.push('one', job.lane, job.entryId, job.id, job.attempt, job.epoch, settlement.kind)
+    args.push('one', job.lane, job.id, job.attempt, job.epoch, settlement.kind)
     args.push(...outcomeArguments(job, settlement))
     order.push(index)
   }

@@ -14,15 +14,15 @@ if action == 'extend' then
   set_due(lease_member(job), whole(now_ms() + tonumber(ARGV[5])))
   return 'extended'
 end
-local field = in_hand_field(leased.entry, leased.lane, LEASED)
+local field = in_hand_field(digits_of(job), leased.lane, LEASED)
 local held = redis.call('HGET', in_hand_key(leased.address), field)
 if not held then
   drop_lease(job)
   return 'lost'
 end
-conclude(leased.address, leased.lane, leased.entry, LEASED, job, {
+conclude(leased.address, leased.lane, LEASED, job, {
   attempt = leased.attempt, epoch = whole(leased.epoch), outcome = action, delay = ARGV[5], reason = ARGV[6],
-  detail = ARGV[7], last = ARGV[8], holds = parse_in_hand(held).meta,
+  detail = ARGV[7], last = ARGV[8], holds = parse_element(held).meta,
 }, true)
 drop_lease(job)
 return 'settled'

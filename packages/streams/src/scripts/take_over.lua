@@ -3,7 +3,7 @@
 -- ARGV[2] consumer that takes  ARGV[3] how many at most  ARGV[4] holders a job may take down
 -- ARGV[5] address of the queue that the taker pulls, '' = a dispatcher, which takes what is pushed. Who cannot deliver a queue
 --   takes nothing of it: its jobs wait for one who can, and a lapsed name is remembered until nothing is in hand under it.
--- Returns {address, lane, entry id, job id, attempt, epoch, meta, data, moved, prefetched} per job, to be delivered by the taker,
+-- Returns {address, lane, place, job id, attempt, epoch, meta, data, moved, prefetched} per job, to be delivered by the taker,
 --   which has it prefetched where its holder had;
 --   {address, '', job id, `dead|cancelled`} per job that ended here; an empty list when nothing is left. A job whose holders died that often is dead-lettered as `crash_loop` instead.
 -- The taker has the jobs in hand from here on: should it die, they are taken over from it in turn, and what is kept with each
@@ -14,24 +14,23 @@ local taken = {}
 local ended = {}
 
 local function take(address, item)
-  local key, field, entry_id, lane, from = in_hand_key(address), item[1], item[2], item[3], item[4]
-  local entry = parse_in_hand(redis.call('HGET', key, field))
-  local job = entry.job == '' and job_id(entry_id) or entry.job
+  local key, field, digits, lane, from = in_hand_key(address), item[1], item[2], item[3], item[4]
+  local entry, job = parse_element(redis.call('HGET', key, field)), job_of(digits)
   local ns, queue = split_address(address)
   local cancelled_by = redis.call('HGET', TAG .. ':cancelling', job)
   if cancelled_by then
     cancel_job(address, job, entry.meta, cancelled_by)
     redis.call('HDEL', key, field)
-    forget_payloads(address, lane, { entry_id })
+    forget_payloads(address, lane, { digits })
     ended[#ended + 1] = { address, '', job, 'cancelled' }
     return
   end
   local holders = entry.holders
   if holders < max_takeovers then
-    put_in_hand(address, in_hand_field(entry_id, lane, taker), entry, holders + 1)
+    put_in_hand(address, lane, taker, entry, holders + 1)
     redis.call('HDEL', key, field)
   end
-  entry.data = payload_of(address, lane, entry_id, entry.data)
+  entry.data = payload_of(address, lane, digits, entry.data)
   -- Epochs rise with each delivery: what the entry carried, its first holder, and one for each takeover since.
   entry.attempt, entry.epoch = entry.attempt + 1, entry.epoch + holders + 1
   append('job', 'job.taken_over', ns, queue, job,
@@ -39,11 +38,11 @@ local function take(address, item)
   if holders >= max_takeovers then
     bury(address, lane, job, entry, 'crash_loop', '{}')
     redis.call('HDEL', key, field)
-    forget_payloads(address, lane, { entry_id })
+    forget_payloads(address, lane, { digits })
     ended[#ended + 1] = { address, '', job, 'dead' }
     return
   end
-  taken[#taken + 1] = { address, lane, entry_id, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1, 0 }
+  taken[#taken + 1] = { address, lane, entry.place, job, entry.attempt, entry.epoch, entry.meta, entry.data, entry.job == '' and 0 or 1, 0 }
 end
 
 -- What the holder had prefetched is the taker's as that: of what was in hand under its name, `first` and after it in `taken`, the
