@@ -32,9 +32,7 @@ local starts = math.max(0, math.min(limit - running, want))
 local limits = limits_of(address)
 -- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
 if prefetch > 0 and running <= limit and (starts > 0 or under_way > 0) and not (limits and (limits.rate or limits.keyConcurrency)) then
-  local waiting = 0
-  for _, lane in ipairs(LANES) do waiting = waiting + redis.call('LLEN', lane_key(address, lane)) end
-  prefetch = math.max(0, math.min(prefetch, waiting - starts - 2 * limit))
+  prefetch = math.max(0, math.min(prefetch, waiting_of(address) - starts - 2 * limit))
 else
   prefetch = 0
 end
@@ -113,13 +111,15 @@ local function take(lane, n)
   local key = lane_key(address, lane)
   local elements = redis.call('LRANGE', key, 0, n - 1)
   if #elements == 0 then return end
-  local by, kept, plain, n_kept, n_plain = in_hand_field('', lane, consumer), {}, {}, 0, 0
+  local by, kept, plain, n_kept, n_plain, holes = in_hand_field('', lane, consumer), {}, {}, 0, 0, 0
   for i = 1, #elements do
     local element = elements[i]
     local first = string.byte(element, DIGITS + 1)
     if first == AT then
       kept[n_kept + 1] = start(lane, parse_element(element))
       n_kept = #kept
+    elseif not first then
+      holes = holes + 1
     else
       local digits = string.sub(element, 1, DIGITS)
       started.add(digits, begins > 0 and first_start or first_ahead)
@@ -131,7 +131,7 @@ local function take(lane, n)
   end
   if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
   -- Last, so that a script which fails half way loses nothing.
-  redis.call('LTRIM', key, #elements, -1)
+  shorten(address, lane, #elements, holes)
   if n_kept == 0 then return end
   claimed = claimed + n_kept
   reply[#reply + 1] = lane

@@ -6,13 +6,11 @@ local results = {}
 for i = 2, #ARGV do
   local address = ARGV[i]
   local in_hand, prefetched = in_hand_of(address)
-  local waiting, oldest = prefetched + tonumber(redis.call('HGET', counts_key(address), 'held') or 0), 0
+  local waiting, oldest = prefetched + waiting_of(address) + tonumber(redis.call('HGET', counts_key(address), 'held') or 0), 0
   for _, lane in ipairs(LANES) do
-    local key = lane_key(address, lane)
-    local ready = redis.call('LLEN', key)
-    waiting = waiting + ready
-    if ready > 0 then
-      local ms = tonumber(string.sub(redis.call('LINDEX', key, 0), 1, 11), 16)
+    local head = redis.call('LINDEX', lane_key(address, lane), 0)
+    if head then
+      local ms = tonumber(string.sub(head, 1, 11), 16)
       if oldest == 0 or ms < oldest then oldest = ms end
     end
   end

@@ -40,7 +40,7 @@ local function cancel_anywhere(job, by)
     drop_held(address, key, place[4])
   else
     meta = parse_element(place[5]).meta
-    drop_ready(address, lane, place[4])
+    drop_ready(address, lane, place[4], place[5])
     forget_payloads(address, lane, { digits_of(job) })
   end
   cancel_job(address, job, meta, by)

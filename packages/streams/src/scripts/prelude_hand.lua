@@ -53,6 +53,7 @@ end
 
 -- How many jobs wait in the queue of a subscription, or run; those that wait are all in one lane.
 local function waiting_in(address)
-  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held')
-  return redis.call('LLEN', lane_key(address, 'normal')) + redis.call('HLEN', in_hand_key(address)) + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
+  local counted = redis.call('HMGET', counts_key(address), 'scheduled', 'held', 'gone')
+  return redis.call('LLEN', lane_key(address, 'normal')) - tonumber(counted[3] or 0) + redis.call('HLEN', in_hand_key(address))
+    + tonumber(counted[1] or 0) + tonumber(counted[2] or 0)
 end

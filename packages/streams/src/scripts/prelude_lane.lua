@@ -64,7 +64,36 @@ local function add_ready(address, lane, position, job, attempt, epoch, meta, dat
   if job ~= '' then note_place(address, lane, job, place) end
 end
 
--- How many jobs of a lane are before a place, and the element there; nil when it is not there (any more).
+-- A job that is taken out of the middle leaves a hole, an element that is its place alone: Redis finds an element by its number at once, and
+-- would look through half of a lane to close it (a million jobs: 20 ms). `gone` in the counters of the queue is how many holes there are. The head
+-- of a lane is never one, so a lane with elements has jobs.
+local function is_hole(element) return #element == DIGITS end
+local function waiting_of(address)
+  local waiting = -tonumber(redis.call('HGET', counts_key(address), 'gone') or 0)
+  for _, lane in ipairs(LANES) do waiting = waiting + redis.call('LLEN', lane_key(address, lane)) end
+  return waiting
+end
+
+-- Take so many elements off the head of a lane, of which so many are holes, and the holes behind them.
+local function shorten(address, lane, n, holes)
+  local key = lane_key(address, lane)
+  if n > 0 then redis.call('LTRIM', key, n, -1) end
+  local gone = tonumber(redis.call('HGET', counts_key(address), 'gone') or 0)
+  if gone == 0 then return end
+  local leading
+  repeat
+    leading = 0
+    for _, element in ipairs(gone > holes and redis.call('LRANGE', key, 0, PORTION - 1) or {}) do
+      if not is_hole(element) then break end
+      leading = leading + 1
+    end
+    if leading > 0 then redis.call('LTRIM', key, leading, -1) end
+    holes = holes + leading
+  until leading < PORTION
+  if holes > 0 then count(address, 'gone', -holes) end
+end
+
+-- How many elements of a lane are before a place, and the element there; nil when it is not there (any more).
 local function find_ready(address, lane, place)
   local key = lane_key(address, lane)
   -- What was claimed or has ended is nearly always before all that waits.
@@ -75,14 +104,17 @@ local function find_ready(address, lane, place)
     local middle = math.floor((low + high) / 2)
     local element = redis.call('LINDEX', key, middle)
     local at = string.sub(element, 1, DIGITS)
-    if at == place then return middle, element end
+    if at == place then
+      if is_hole(element) then return nil end
+      return middle, element
+    end
     if at < place then low = middle + 1 else high = middle - 1 end
   end
   return nil
 end
--- Take a job out of the middle of a lane: Redis goes there from the nearer end.
-local function drop_ready(address, lane, index)
-  local key = lane_key(address, lane)
-  redis.call('LSET', key, index, '')
-  redis.call('LREM', key, index * 2 < redis.call('LLEN', key) and 1 or -1, '')
+
+local function drop_ready(address, lane, index, element)
+  redis.call('LSET', lane_key(address, lane), index, string.sub(element, 1, DIGITS))
+  count(address, 'gone', 1)
+  if index == 0 then shorten(address, lane, 0, 0) end
 end

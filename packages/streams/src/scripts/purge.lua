@@ -11,10 +11,7 @@ local token_key = TAG .. ':purge:' .. address
 local ns, queue = split_address(address)
 
 if action == 'count' then
-  local waiting = tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
-  for _, lane in ipairs(LANES) do
-    waiting = waiting + redis.call('LLEN', lane_key(address, lane))
-  end
+  local waiting = waiting_of(address) + tonumber(redis.call('HGET', counts_key(address), 'held') or 0)
   local position = append('queue', 'queue.purge_requested', ns, queue, 'queue/' .. queue, ARGV[6])
   redis.call('SET', token_key, token .. ' ' .. position, 'PX', ARGV[5])
   return { 'counted', waiting, tonumber(redis.call('HGET', counts_key(address), 'scheduled') or 0) }
@@ -27,21 +24,24 @@ local limit, by, purged = tonumber(ARGV[5]), ARGV[6], 0
 
 local function purge_lane(lane)
   local key, last = lane_key(address, lane), digits_of_position(position)
-  local wanted, found
+  local wanted, passed, found
   repeat
-    wanted, found = math.min(limit - purged, PORTION), {}
+    wanted, passed, found = math.min(limit - purged, PORTION), 0, {}
     for _, element in ipairs(redis.call('LRANGE', key, 0, wanted - 1)) do
-      local entry = parse_element(element)
-      if entry.place > last then break end
-      cancel_job(address, named(entry), entry.meta, by)
-      found[#found + 1] = entry.digits
+      if string.sub(element, 1, DIGITS) > last then break end
+      passed = passed + 1
+      if not is_hole(element) then
+        local entry = parse_element(element)
+        cancel_job(address, named(entry), entry.meta, by)
+        found[#found + 1] = entry.digits
+      end
     end
-    if #found > 0 then
-      redis.call('LTRIM', key, #found, -1)
+    if passed > 0 then
+      shorten(address, lane, passed, passed - #found)
       forget_payloads(address, lane, found)
       purged = purged + #found
     end
-  until #found < wanted or purged == limit
+  until passed < wanted or purged == limit
 end
 
 local function purge_key(key)
