@@ -49,16 +49,15 @@ describe('/readyz', () => {
     await rig.client.enqueue(namespace, 'mail')
     await rig.client.until(namespace, 'mail', { succeeded: 1 })
     const redis = rig.redis.client()
-    const lane = (await redis.keys(`*${address}:normal`))[0] as string
-    await redis.rename(lane, 'kept')
-    await redis.set(lane, 'no stream')
+    const lane = `{p0}:q:${address}:normal`
+    await redis.set(lane, 'no list')
     const { body } = await eventually(async () => {
       await redis.publish('{p0}:wake', address)
       const answer = await ready()
       return answer.status === 503 && /WRONGTYPE/.test(answer.body.problems?.lease ?? '') && answer
     })
     expect(body.problems?.lease).toContain(`has not claimed from ${address} for`)
-    await redis.rename('kept', lane)
+    await redis.del(lane)
     await becomes(200)
   })
 

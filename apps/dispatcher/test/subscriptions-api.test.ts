@@ -16,6 +16,12 @@ afterAll(() => rig.stop())
 
 const call = <Body = SubscriptionView>(method: string, path: string, body?: unknown) =>
   rig.client.call<Body>(method, path, { body })
+/** A queue that closes is a change of its service when it is closed, some time after the change that let go of it. */
+const untilNothingCloses = () =>
+  eventually(async () => {
+    const { body } = await call<{ closing: unknown[] }>('GET', '/services/shop')
+    return body.closing.length === 0
+  })
 const request = (name: string, more: Record<string, unknown> = {}, config: Record<string, unknown> = {}) => ({
   types: ['api.*'],
   sink: `${rig.receiver.url}/hooks/${name}?key=1`,
@@ -80,6 +86,7 @@ describe('the Subscriptions API', () => {
         }),
     }
     const redis = rig.redis.client()
+    await untilNothingCloses()
     for (const [path, change] of Object.entries(changes)) {
       for (let n = 0; n < 30; n++) {
         await change(`s${n}`)
@@ -98,9 +105,7 @@ describe('the Subscriptions API', () => {
   })
 
   it('changes nothing when it is asked for the same again', async () => {
-    // A queue that closes is a change of the service when it is closed.
-    const closing = async () => (await call<{ closing: unknown[] }>('GET', '/services/shop')).body.closing
-    await eventually(async () => (await closing()).length === 0)
+    await untilNothingCloses()
     await call('POST', '/subscriptions', request('same'))
     const version = async () => (await call<{ version: number }>('GET', '/services/shop')).body.version
     const before = await version()

@@ -60,17 +60,6 @@ export function idFromPosition(prefix: string, position: string, partition: numb
   return formatId({ prefix, ms, seq, partition })
 }
 
-/** The digits of an id: its time and sequence, which name it within its partition. */
-export function digitsOfId(id: string): string {
-  const start = id.indexOf('_') + 1
-  return id.slice(start, start + 16)
-}
-
-/** The id whose time and sequence are these 16 hex digits. */
-export function idFromDigits(prefix: string, digits: string, partition: number): string {
-  return `${prefix}_${digits}${hex(partition, 3)}`
-}
-
 let lastPosition = ''
 // What an empty text comes to.
 let lastParts: { readonly ms: number; readonly seq: number } = { ms: 0, seq: 0 }

@@ -91,10 +91,8 @@ export {
 export { type HistoryPage, historyPageSchema, historyQuerySchema, pastEventSchema } from './history-api.ts'
 export {
   comparePositions,
-  digitsOfId,
   formatId,
   type IdParts,
-  idFromDigits,
   idFromPosition,
   idTimeMs,
   MAX_PARTITIONS,

@@ -1,7 +1,6 @@
 import {
   comparePositions,
   type EventKind,
-  idFromDigits,
   idFromPosition,
   JOB_EVENTS,
   LANES,
@@ -9,6 +8,7 @@ import {
   parsePosition,
 } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
+import { jobIdFrom } from './digits.ts'
 import type { Partition } from './partition.ts'
 import { unpackEventData, unpackPayload } from './payload.ts'
 
@@ -215,7 +215,7 @@ function valuesOf(fields: readonly string[]): readonly string[] {
  */
 function jobIdOf(entity: string | undefined, position: string, partition: number): string {
   if (!entity) return idFromPosition('job', position, partition)
-  if (DIGITS.test(entity)) return idFromDigits('job', entity, partition)
+  if (DIGITS.test(entity)) return jobIdFrom(entity, partition)
   return POSITION.test(entity) ? idFromPosition('job', entity, partition) : entity
 }
 

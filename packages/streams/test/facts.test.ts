@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { digitsOfId, idFromPosition } from '@millrace/contracts'
+import { idFromPosition } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   type ClaimedJob,
   cancel,
@@ -81,7 +82,7 @@ describe('facts that are written together', () => {
   it('take their turn in a lane that is ahead of the log', async () => {
     const { redis, keys } = bench.partition
     const ahead = Date.now() + 60_000
-    await redis.rpush(keys.lane(ADDRESS, 'normal'), `${digitsOfId(idFromPosition('job', `${ahead}-0`, 0))}"first"`)
+    await redis.rpush(keys.lane(ADDRESS, 'normal'), `${digitsOf(idFromPosition('job', `${ahead}-0`, 0))}"first"`)
     const ids = await bench.add('second', 'third')
     const jobs = await bench.take('one')
     expect(jobs.map(({ data }) => data)).toEqual(['"first"', '"second"', '"third"'])
@@ -102,7 +103,7 @@ describe('facts that are written together', () => {
 })
 
 const inHand = () => bench.partition.keys.inHand(ADDRESS)
-const fieldOf = ({ id, lane }: ClaimedJob, holder = 'one') => `${digitsOfId(id)} ${lane} ${holder}`
+const fieldOf = ({ id, lane }: ClaimedJob, holder = 'one') => `${digitsOf(id)} ${lane} ${holder}`
 
 describe('settling many at once', () => {
   it('tells which of them a server has lost, and ends the others', async () => {
@@ -112,7 +113,7 @@ describe('settling many at once', () => {
     const lane = keys.lane(ADDRESS, 'normal')
     // As a server does that came back without its last writes: one was never given out, and waits still.
     expect(await redis.hdel(inHand(), fieldOf(jobs[1]!))).toBe(1)
-    await redis.rpush(lane, `${digitsOfId(jobs[1]!.id)}${jobs[1]!.data}`)
+    await redis.rpush(lane, `${digitsOf(jobs[1]!.id)}${jobs[1]!.data}`)
     const attempts = jobs.map((job) => ({ job, settlement: success }))
     expect(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })).toEqual([
       'settled',

@@ -1,6 +1,6 @@
-import { digitsOfId, idFromDigits } from '@millrace/contracts'
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { digitsOf, jobIdFrom } from '../src/digits.ts'
 import {
   type ClaimedJob,
   claim,
@@ -120,7 +120,7 @@ export async function inLane(
 function readElement(element: string, partition: number) {
   const [, place = '', body = '', data = ''] = /^(.{16})(?:@([^\n]*)\n)?(.*)$/s.exec(element) ?? []
   const { job } = (body === '' ? { job: '' } : JSON.parse(body)) as { job: string }
-  return { id: job || idFromDigits('job', place, partition), data, body }
+  return { id: job || jobIdFrom(place, partition), data, body }
 }
 
 /** The jobs of a lane, and those in hand that came from it, whose payloads lie elsewhere. */
@@ -130,6 +130,6 @@ async function meantElsewhere(partition: Partition, address: string, lane: strin
     .map(([, element]) => readElement(element, partition.number))
   return [...(await inLane(partition, address, lane)), ...inHand]
     .filter(({ data }) => data === '&')
-    .map(({ id }) => digitsOfId(id))
+    .map(({ id }) => digitsOf(id))
     .toSorted()
 }

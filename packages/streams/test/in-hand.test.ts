@@ -1,6 +1,6 @@
-import { digitsOfId } from '@millrace/contracts'
 import { eventually } from '@millrace/testkit'
 import { describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   moveDue,
   readCounts,
@@ -38,7 +38,7 @@ describe('what is claimed', () => {
     expect([first?.id, second?.id]).toEqual([a, b])
     const { redis, keys } = bench.partition
     expect(await redis.llen(keys.lane(ADDRESS, 'normal'))).toBe(1)
-    const [digitsOfA, digitsOfB] = [digitsOfId(a ?? ''), digitsOfId(b ?? '')]
+    const [digitsOfA, digitsOfB] = [digitsOf(a ?? ''), digitsOf(b ?? '')]
     expect(await redis.hgetall(key())).toEqual({
       [`${digitsOfA} normal one`]: `${digitsOfA}"a"`,
       [`${digitsOfB} normal two`]: `${digitsOfB}"b"`,

@@ -1,5 +1,5 @@
-import { digitsOfId } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   cancel,
   claim,
@@ -107,7 +107,7 @@ describe('the place of a job in its lane', () => {
     for (const { id } of await inLane(bench.partition))
       expect(await findJob(bench.partition, id), id).toMatchObject({ state: 'waiting' })
     const jobs = await bench.take('one', { want: 100 })
-    expect(new Set(jobs.map(({ id }) => digitsOfId(id))).size).toBe(12)
+    expect(new Set(jobs.map(({ id }) => digitsOf(id))).size).toBe(12)
     const attempts = jobs.map((job) => ({ job, settlement: done }))
     expect(new Set(await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts }))).toEqual(
       new Set(['settled']),

@@ -1,6 +1,7 @@
-import { digitsOfId, formatId, idFromPosition } from '@millrace/contracts'
+import { formatId, idFromPosition } from '@millrace/contracts'
 import { eventually } from '@millrace/testkit'
 import { describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   type ClaimedJob,
   cancel,
@@ -216,7 +217,7 @@ describe('a job whose place is ahead of the log', () => {
     const ahead = (Number(seconds) + 3600) * 1000
     const other = formatId({ prefix: 'job', ms: 1, seq: 0, partition: 0 })
     const body = JSON.stringify({ job: other, attempt: 0, epoch: 0, meta: '' })
-    await redis.rpush(keys.lane(ADDRESS, 'normal'), `${digitsOfId(idFromPosition('job', `${ahead}-0`, 0))}@${body}\n1`)
+    await redis.rpush(keys.lane(ADDRESS, 'normal'), `${digitsOf(idFromPosition('job', `${ahead}-0`, 0))}@${body}\n1`)
     const [id] = await bench.add('next')
     expect((await bench.take('d1')).map((job) => job.id)).toEqual([other, id])
     await bench.partition.redis.hincrby(keys.counts(ADDRESS), 'accepted', 1)

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
-import { digitsOfId, idFromPosition } from '@millrace/contracts'
+import { idFromPosition } from '@millrace/contracts'
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   enqueue,
   lease,
@@ -142,7 +143,7 @@ describe('in Redis', () => {
     await tick(bench.partition, [{ address: ADDRESS, fires: [{ ...fire, data: text }] }], { keep: 10 })
     const events = (await readLogRange(bench.partition)).filter(({ type }) => /enqueued|updated/.test(type))
     expect(events.map(({ data }) => data.endsWith(`"data":${text}}`))).toEqual([false, true, true])
-    const place = digitsOfId(idFromPosition('job', `${Date.now()}-0`, 0))
+    const place = digitsOf(idFromPosition('job', `${Date.now()}-0`, 0))
     await bench.partition.redis.rpush(bench.partition.keys.lane(ADDRESS, 'normal'), `${place}${text}`)
     await bench.partition.redis.hincrby(bench.partition.keys.counts(ADDRESS), 'accepted', 1)
     expect(await settleAll({ kind: 'succeeded', status: 200, durationMs: 1 })).toEqual([text, text])

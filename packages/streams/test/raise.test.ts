@@ -1,5 +1,6 @@
-import { digitsOfId, idFromPosition } from '@millrace/contracts'
+import { idFromPosition } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
+import { digitsOf } from '../src/digits.ts'
 import {
   cancel,
   findJob,
@@ -46,7 +47,7 @@ async function asLayout4(): Promise<void> {
   const { redis, keys } = bench.partition
   const entries = new Map<string, string>()
   const note = (address: string, name: string, { job, place }: { job: string; place: string }) => {
-    const digits = job === '' ? place : digitsOfId(job)
+    const digits = job === '' ? place : digitsOf(job)
     entries.set(`${address} ${name} ${digits}`, positionOf(place))
     return positionOf(place)
   }
@@ -169,7 +170,7 @@ describe('a partition that layout 4 has left', () => {
     expect(await raise(bench.partition)).toBe(1)
     const later = await bench.add('second', 'third')
     const places = (await redis.lrange(lane('normal'), 0, -1)).map((each) => each.slice(0, 16))
-    expect(places).toEqual([digitsOfId(idFromPosition('job', ahead, 0)), ...later.map(digitsOfId)])
+    expect(places).toEqual([digitsOf(idFromPosition('job', ahead, 0)), ...later.map(digitsOf)])
     expect(places).toEqual(places.toSorted())
     for (const [index, each] of [id, ...later].entries())
       expect(await findJob(bench.partition, each)).toMatchObject({ state: 'waiting', ahead: index })
@@ -182,7 +183,7 @@ describe('a partition that layout 4 has left', () => {
     const leased = { kind: 'leased', leaseMs: 60_000, token: 't', durationMs: 1, policy } as const
     await settleAs([job!], leased)
     await asLayout4()
-    expect(await inHand()).toEqual([`${positionOf(digitsOfId(id))} normal @leased`])
+    expect(await inHand()).toEqual([`${positionOf(digitsOf(id))} normal @leased`])
     expect(await raise(bench.partition)).toBe(1)
     const of = { address: ADDRESS, attempt: 1, epoch: 1, policy }
     const word = { kind: 'succeeded' } as const
@@ -216,7 +217,7 @@ describe('a partition that layout 2 has left', () => {
     await bench.partition.redis.xclaim(lane('normal'), 'dispatch', 'gone', 0, second)
     await bench.partition.redis.xclaim(lane('normal'), 'dispatch', 'gone', 0, second)
     expect(await raise(bench.partition)).toBe(2)
-    expect((await inHand()).toSorted()).toEqual([`${digitsOfId(once)} normal gone`, `${digitsOfId(often)} normal gone`])
+    expect((await inHand()).toSorted()).toEqual([`${digitsOf(once)} normal gone`, `${digitsOf(often)} normal gone`])
 
     await bench.partition.redis.zadd(bench.partition.keys.consumers, '0', 'gone')
     const ended: string[] = []

@@ -111,31 +111,36 @@ local function take(lane, n)
   local key = lane_key(address, lane)
   local elements = redis.call('LRANGE', key, 0, n - 1)
   if #elements == 0 then return end
-  local by, kept, plain, n_kept, n_plain, holes = in_hand_field('', lane, consumer), {}, {}, 0, 0, 0
-  for i = 1, #elements do
+  -- What starts moves up in the list to make the reply.
+  local by, plain, n_kept, n_plain, holes, n_taken = in_hand_field('', lane, consumer), {}, 0, 0, 0, #elements
+  for i = 1, n_taken do
     local element = elements[i]
-    local first = string.byte(element, DIGITS + 1)
+    local first = string.byte(element, BEHIND_PLACE)
     if first == AT then
-      kept[n_kept + 1] = start(lane, parse_element(element))
-      n_kept = #kept
+      element = start(lane, parse_element(element))
     elseif not first then
-      holes = holes + 1
+      element, holes = nil, holes + 1
     else
       local digits = string.sub(element, 1, DIGITS)
       started.add(digits, begins > 0 and first_start or first_ahead)
       begins = begins - 1
       plain[n_plain + 1], plain[n_plain + 2] = digits .. by, element
-      n_kept, n_plain = n_kept + 1, n_plain + 2
-      kept[n_kept] = first == AMPERSAND and digits .. payload_of(address, lane, digits, ELSEWHERE) or element
+      n_plain = n_plain + 2
+      if first == AMPERSAND then element = digits .. payload_of(address, lane, digits, ELSEWHERE) end
+    end
+    if element then
+      n_kept = n_kept + 1
+      elements[n_kept] = element
     end
   end
+  for i = n_kept + 1, n_taken do elements[i] = nil end
   if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
   -- Last, so that a script which fails half way loses nothing.
-  shorten(address, lane, #elements, holes)
+  shorten(address, lane, n_taken, holes)
   if n_kept == 0 then return end
   claimed = claimed + n_kept
   reply[#reply + 1] = lane
-  reply[#reply + 1] = kept
+  reply[#reply + 1] = elements
 end
 
 -- Serve the next key in turn: the oldest job behind it starts. False when no key may be served.

@@ -1,4 +1,5 @@
-import { idFromDigits, type Lane } from '@millrace/contracts'
+import type { Lane } from '@millrace/contracts'
+import { jobIdFrom } from '../digits.ts'
 import type { Partition } from '../partition.ts'
 import { unpackPayload } from '../payload.ts'
 import type { JobMeta } from './enqueue.ts'
@@ -97,13 +98,13 @@ interface Element {
 function readElement({ number }: Partition, { address, lane, element }: Element): ClaimedJob {
   const place = element.slice(0, PLACE_CHARACTERS)
   if (element[PLACE_CHARACTERS] !== '@') {
-    const id = idFromDigits('job', place, number)
+    const id = jobIdFrom(place, number)
     const data = unpackPayload(element.slice(PLACE_CHARACTERS))
     return { address, lane, readyAtMs: timeOf(place), id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
   }
   const lineEnd = element.indexOf('\n')
   const { job, attempt, epoch, meta } = JSON.parse(element.slice(PLACE_CHARACTERS + 1, lineEnd)) as Body
-  const id = job || idFromDigits('job', place, number)
+  const id = job || jobIdFrom(place, number)
   const data = element.slice(lineEnd + 1)
   return toClaimedJob(address, [lane, place, id, attempt + 1, epoch + 1, meta, data, job === '' ? 0 : 1])
 }

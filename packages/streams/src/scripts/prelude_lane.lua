@@ -30,7 +30,7 @@ end
 -- begins: `job` ('' where the place is its id), `attempt`, `epoch`, `meta`, and in hand how many have had it. Places are positions of
 -- the log, so they rise, and a job is found by halving.
 -- The bytes of `@` and `&`: there is no `string` while the library is loaded.
-local AT, AMPERSAND = 64, 38
+local AT, AMPERSAND, BEHIND_PLACE = 64, 38, DIGITS + 1
 local function element_of(entry)
   if entry.job == '' and entry.epoch == 0 and entry.meta == '' and (entry.holders or 1) == 1 then return entry.place .. entry.data end
   local body = { job = entry.job, attempt = entry.attempt, epoch = entry.epoch, meta = entry.meta, holders = entry.holders }
@@ -38,10 +38,10 @@ local function element_of(entry)
 end
 local function parse_element(element)
   local place = string.sub(element, 1, DIGITS)
-  if string.byte(element, DIGITS + 1) ~= AT then
-    return { place = place, digits = place, job = '', attempt = 0, epoch = 0, meta = '', holders = 1, data = string.sub(element, DIGITS + 1) }
+  if string.byte(element, BEHIND_PLACE) ~= AT then
+    return { place = place, digits = place, job = '', attempt = 0, epoch = 0, meta = '', holders = 1, data = string.sub(element, BEHIND_PLACE) }
   end
-  local entry = unpack_body(string.sub(element, DIGITS + 2))
+  local entry = unpack_body(string.sub(element, BEHIND_PLACE + 1))
   entry.place, entry.holders = place, entry.holders or 1
   entry.digits = entry.job == '' and place or digits_of(entry.job)
   return entry

@@ -1,4 +1,5 @@
-import { type Backoff, digitsOfId, type FailureReason, LANES, type LastResponse } from '@millrace/contracts'
+import { type Backoff, type FailureReason, LANES, type LastResponse } from '@millrace/contracts'
+import { digitsOf } from '../digits.ts'
 import type { Partition } from '../partition.ts'
 import type { ClaimedJob } from './claim.ts'
 import { loadScript, runScript } from './load.ts'
@@ -70,7 +71,7 @@ export async function settle(
         return
       }
       if (args.length === header) args.push('done', lane, 0)
-      args.push(digitsOfId(job.id), successDetail(job, settlement))
+      args.push(digitsOf(job.id), successDetail(job, settlement))
       args[header + 2] = Number(args[header + 2]) + 1
       order.push(index)
     })
