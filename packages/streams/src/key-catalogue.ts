@@ -14,25 +14,25 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:log',
     type: 'stream',
     holds:
-      'every event of the partition, in pairs: kind and type, namespace and queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id or by the position of its job.enqueued, where the entity is empty or, of a job with nothing but a payload, its lane and the data that payload. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
+      'every event of the partition, in pairs: kind and type, namespace and queue, then entity and data of each of its facts, at most a hundred or 64 KiB of data. The entry id is the position of the first fact, the others have the sequence numbers behind it. A job is named by its id, by the 16 digits of that, or, before layout 5, by the position of its job.enqueued, where the entity is empty or, of a job with nothing but a payload, its lane and the data that payload. An entry of kind job or schedule whose queue is empty has facts about many queues, and the entity of each is its queue. Groups: audit, and any reader of its own',
   },
   {
     pattern: '{pN}:q:<ns>/<queue>:<lane>',
-    type: 'stream',
+    type: 'list',
     holds:
-      'what waits; lanes high, normal, low. An entry that is claimed goes to in-hand. One field, data, for a job with nothing but a payload: the entry id is its position; meta and data for one that was never tried; else job (empty where the entry id says it), attempt, epoch, meta, data',
+      'what waits; lanes high, normal, low. What is claimed goes to in-hand. An element is the place of its job, 16 digits as of an id, and the payload, for a job with nothing else: the place is its id. For others @ and a line of JSON stand before the payload: job (empty where the place is its id), attempt, epoch, meta. A place alone is a hole: its job was cancelled',
   },
   {
     pattern: '{pN}:large:<ns>/<queue>:<lane>',
     type: 'hash',
     holds:
-      'payloads of more than 1500 bytes, by entry id, of jobs that wait in this lane or were claimed from it; & stands for them there and in in-hand',
+      'payloads of more than 1500 bytes, by the digits of their ids, of jobs that wait in this lane or were claimed from it; & stands for them there and in in-hand',
   },
   {
     pattern: '{pN}:in-hand:<ns>/<queue>',
     type: 'hash',
     holds:
-      'jobs that somebody has: they run or are prefetched. The field is entry id, lane and who has it (@leased: their worker); the value is the payload, or @, a line of JSON with what else there is of the job and how many had it, and the payload. The length counts against the concurrency',
+      'jobs that somebody has: they run or are prefetched. The field is the digits of its id, lane and who has it (@leased: their worker); the value is what it was in its lane, with how many had it. The length counts against the concurrency',
   },
   { pattern: '{pN}:due', type: 'zset', holds: 'jobs that wait for a time (delayed, retries); score = ms' },
   {
@@ -107,7 +107,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:places',
     type: 'hash',
     holds:
-      'where a waiting or running job is that was moved since it was enqueued: lane or held, address, lane, entry id, key',
+      'where a waiting or running job is that was moved since it was enqueued: lane or held, address, lane, its place or the id of its entry, key',
   },
   {
     pattern: '{pN}:held:<ns>/<queue>:<key>',
