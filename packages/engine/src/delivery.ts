@@ -68,7 +68,8 @@ function contentOf(job: DeliveryInput, { kind, name }: QueueDefinition): Content
     // Without a charset: JSON is UTF-8 by itself, and clients compare the whole text.
     return { type: CLOUD_EVENT_TYPE, body: job.data, more }
   }
-  const body = `{"jobId":"${job.id}","queue":${JSON.stringify(name)},"attempt":${job.attempt},"data":${job.data}}`
+  // Neither an id nor a name has a character that JSON escapes.
+  const body = `{"jobId":"${job.id}","queue":"${name}","attempt":${job.attempt},"data":${job.data}}`
   return { type: 'application/json', body, more: '' }
 }
 

@@ -1,4 +1,4 @@
-import { type QueueDefinition, queueDefinitionSchema } from '@millrace/contracts'
+import { nameSchema, type QueueDefinition, queueDefinitionSchema } from '@millrace/contracts'
 import { headersIn } from '@millrace/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -41,6 +41,14 @@ describe('the request of an attempt', () => {
       'x-deadline-ms': '30000',
       'x-job-epoch': '3',
     })
+  })
+
+  it('has the name of its queue without escapes: there is no name that needs one', () => {
+    const escaped = Array.from({ length: 0x10000 }, (_, code) => String.fromCharCode(code)).filter(
+      (character) => JSON.stringify(character) !== `"${character}"`,
+    )
+    expect(escaped.length).toBeGreaterThan(2000)
+    expect(escaped.filter((character) => nameSchema.safeParse(`a${character}b`).success)).toEqual([])
   })
 
   it('of a tick is the tick with its attempt and the three headers', () => {
