@@ -49,7 +49,7 @@ async function listen(scheme: 'http' | 'https', handler: Handler): Promise<strin
 
 const send = (origin: string, request: Partial<SendRequest> = {}) =>
   new Promise<AttemptResult>((resolve) =>
-    sender.send({ origin, ranges, path: '/', headers: {}, body: '1', timeoutMs: 5000, ...request }, resolve),
+    sender.send({ origin, ranges, path: '/', lines: '', body: '1', timeoutMs: 5000, ...request }, resolve),
   )
 
 const bodyOf = (result: AttemptResult) => (result.kind === 'response' ? result.body : result.error)

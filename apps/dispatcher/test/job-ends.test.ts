@@ -102,7 +102,7 @@ it('connections to an origin that no service has are closed, what is under way t
   const sender = createSender()
   const ranges = OPEN_TARGETS.of('shop')
   const answer = new Promise((resolve) =>
-    sender.send({ origin, ranges, path: '/', headers: {}, body: '{}', timeoutMs: 30_000 }, resolve),
+    sender.send({ origin, ranges, path: '/', lines: '', body: '{}', timeoutMs: 30_000 }, resolve),
   )
   await eventually(async () => answers.length === 1)
   sender.keepOnly([{ origin, ranges }])

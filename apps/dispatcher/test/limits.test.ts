@@ -141,7 +141,7 @@ describe('a worker', () => {
       for (let sent = 0; sent < chunks; sent += 1000) socket.write(thousand)
     })
     const sender = createSender()
-    const request = { origin: url, ranges: OPEN_TARGETS.of(''), path: '/', headers: {}, body: '{}' }
+    const request = { origin: url, ranges: OPEN_TARGETS.of(''), path: '/', lines: '', body: '{}' }
     const heldBytes = () => {
       collectGarbage()
       const { heapUsed, external } = process.memoryUsage()

@@ -53,7 +53,7 @@ async function runnerOf(name: string) {
   const metrics = createMetrics({ app: 'test', version: '0', maxNames: 10 }).instruments(DISPATCHER_METRICS)
   const maker = createHttpAttempts(
     address,
-    { ...placeOf(definition, receiver.url, OPEN_TARGETS.of('shop')), sign: () => undefined },
+    { ...placeOf(definition, receiver.url, OPEN_TARGETS.of('shop')), sign: () => '' },
     {
       sender,
       metrics,

@@ -43,7 +43,7 @@ async function send(url: string, ranges: OpenRanges, answers: readonly LookupAdd
   })
   const { origin } = new URL(url)
   const result = await new Promise<AttemptResult>((resolve) =>
-    sender.send({ origin, ranges, path: '/', headers: {}, body: '{"secret":1}', timeoutMs: 2000 }, resolve),
+    sender.send({ origin, ranges, path: '/', lines: '', body: '{"secret":1}', timeoutMs: 2000 }, resolve),
   )
   await sender.close()
   if (answers.length > 0) expect(asked, 'a name is resolved once for each connection').toBe(1)
@@ -122,7 +122,7 @@ it('a connection that one namespace may open is none for another', async () => {
   const sendAs = (namespace: string) =>
     new Promise<AttemptResult>((resolve) => {
       const place = { origin: `http://127.0.0.1:${port}`, ranges: policy.of(namespace), path: '/' }
-      sender.send({ ...place, headers: {}, body: '{}', timeoutMs: 2000 }, resolve)
+      sender.send({ ...place, lines: '', body: '{}', timeoutMs: 2000 }, resolve)
     })
   expect(await sendAs('shop')).toMatchObject({ status: 200 })
   expect(await sendAs('other')).toMatchObject({ reason: 'target_refused' })

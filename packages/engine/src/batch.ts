@@ -1,11 +1,20 @@
 import type { QueueDefinition } from '@millrace/contracts'
 import { type AttemptResult, KEPT_BODY_CHARACTERS } from './classify.ts'
 import { type DeliveryInput, type DeliveryRequest, traceparentOf } from './delivery.ts'
+import { headerLine, sendable } from './header-line.ts'
 import { rawElements, rawMember } from './raw-json.ts'
 
 /** A job as its batch's request names it. */
 export interface BatchJob extends DeliveryInput {
   readonly maxAttempts: number
+}
+
+export interface BatchContext {
+  readonly definition: QueueDefinition
+  /** Of the request. */
+  readonly id: string
+  readonly nowMs: number
+  readonly trace?: Pick<DeliveryInput, 'traceparent' | 'tracestate'> | undefined
 }
 
 /** What a batch's answer says of its jobs. */
@@ -18,20 +27,21 @@ export interface BatchAnswer {
 
 /**
  * The request that delivers several jobs: `{queue, jobs: [{jobId, attempt, maxAttempts, epoch, token, traceparent, data}]}`,
- * each `data` as the text it came as. The headers are of the request alone: nothing of a job, since they have many.
+ * each `data` as the text it came as. The headers are of the request alone: nothing of a job, since they have many. So a
+ * trace is in them only where the request has one of its own.
+ *
+ * @throws TypeError when a value cannot be sent in a header
  */
-export function buildBatch(
-  jobs: readonly BatchJob[],
-  { definition, id, nowMs }: { definition: QueueDefinition; id: string; nowMs: number },
-): DeliveryRequest {
+export function buildBatch(jobs: readonly BatchJob[], { definition, id, nowMs, trace }: BatchContext): DeliveryRequest {
+  const timestamp = String(Math.floor(nowMs / 1000))
   return {
-    headers: {
-      'content-type': 'application/json',
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(nowMs / 1000)),
-      'x-batch-size': String(jobs.length),
-      'x-deadline-ms': String(definition.timeoutMs),
-    },
+    id,
+    timestamp,
+    lines:
+      `content-type: application/json\r\nwebhook-id: ${id}\r\nwebhook-timestamp: ${timestamp}\r\n` +
+      `x-batch-size: ${jobs.length}\r\nx-deadline-ms: ${sendable('x-deadline-ms', definition.timeoutMs)}\r\n` +
+      headerLine('traceparent', trace?.traceparent) +
+      headerLine('tracestate', trace?.tracestate),
     body: `{"queue":${JSON.stringify(definition.name)},"jobs":[${jobs.map(jobText).join(',')}]}`,
   }
 }

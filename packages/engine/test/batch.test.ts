@@ -1,4 +1,5 @@
 import { manifestQueueSchema, type QueueDefinition } from '@millrace/contracts'
+import { headersIn } from '@millrace/testkit'
 import { describe, expect, it } from 'vitest'
 import { type AttemptResult, buildBatch, classify, readBatchAnswer } from '../src/index.ts'
 
@@ -38,7 +39,9 @@ const outcomes = (result: AttemptResult, ids = ['job_1', 'job_2'], overrides = {
 describe('the request of a batch', () => {
   it('has each payload byte for byte, with what is said of its job alone, and no header of a single job', () => {
     const payload = '{"b":12345678901234567890, "a":"\\u00e9","a":1.0}'
-    const { headers, body } = buildBatch([job(1, payload), job(2, 'null')], { definition, id: 'batch_7', nowMs: 5500 })
+    const context = { definition, id: 'batch_7', nowMs: 5500 }
+    const { id, timestamp, lines, body } = buildBatch([job(1, payload), job(2, 'null')], context)
+    expect({ id, timestamp }).toEqual({ id: 'batch_7', timestamp: '5' })
     expect(body).toContain(`"data":${payload}}`)
     expect(JSON.parse(body)).toEqual({
       queue: 'mail',
@@ -52,7 +55,7 @@ describe('the request of a batch', () => {
         data: JSON.parse(n === 1 ? payload : 'null'),
       })),
     })
-    expect(headers).toEqual({
+    expect(headersIn(lines)).toEqual({
       'content-type': 'application/json',
       'webhook-id': 'batch_7',
       'webhook-timestamp': '5',
@@ -65,6 +68,14 @@ describe('the request of a batch', () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     const { body } = buildBatch([{ ...job(1), traceparent }], { definition, id: 'batch_7', nowMs: 0 })
     expect(JSON.parse(body).jobs[0].traceparent).toBe(traceparent)
+  })
+
+  it('has the trace of the request in its headers, where it has one', () => {
+    const trace = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: 'a=1' }
+    const { lines } = buildBatch([job(1)], { definition, id: 'batch_7', nowMs: 0, trace })
+    expect(headersIn(lines)).toMatchObject(trace)
+    const bad = () => buildBatch([job(1)], { definition, id: 'batch_7', nowMs: 0, trace: { tracestate: 'a\r\nb: c' } })
+    expect(bad).toThrow('the header tracestate has a character that no header can carry')
   })
 })
 

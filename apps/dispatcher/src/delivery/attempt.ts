@@ -1,13 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import type { QueueDefinition } from '@millrace/contracts'
 import type { SpanIds } from '@millrace/delivery'
-import { type AttemptResult, buildDelivery, classify, type DeliveryInput, type Outcome } from '@millrace/engine'
+import {
+  type AttemptResult,
+  buildDelivery,
+  classify,
+  type DeliveryInput,
+  type DeliveryRequest,
+  type Outcome,
+} from '@millrace/engine'
 import type { Clock } from '@millrace/runtime'
 import type { ClaimedJob, LeasedPolicy } from '@millrace/streams'
+import type { TraceCarrier } from '@millrace/traces'
 import type { Sign } from '../signing/signer.ts'
 import type { OpenRanges } from '../targets/open-ranges.ts'
 import type { AttemptTraces } from './attempt-traces.ts'
-import type { Sender, Sending } from './sender.ts'
+import { failureOf } from './send-failure.ts'
+import { ENDED, type Sender, type Sending } from './sender.ts'
 
 /** Where a queue is delivered. */
 export interface Place {
@@ -64,18 +73,25 @@ export function attempt(
   const startedAt = clock.now()
   const token = randomUUID()
   const maxAttempts = maxAttemptsOf(job, definition)
-  const request = buildDelivery(inputOf(job, token), { definition, maxAttempts, timeoutMs, nowMs: startedAt })
-  target.sign(request, startedAt)
-  const { headers, body } = request
   const span = traces?.one(job, target)
-  if (span) Object.assign(headers, span.headers)
-  return sender.send({ origin, path, ranges, headers, body, timeoutMs }, (result) => {
+  const onResult = (result: AttemptResult) => {
     const nowMs = clock.now()
     const context = { job, token, definition, startedAt, nowMs, random: random(), span: span?.ids }
     const attempted = attemptedOf(result, context)
     span?.end(attempted)
     onAttempted(attempted)
-  })
+  }
+  let request: DeliveryRequest
+  try {
+    const input = inputOf(job, token, span?.headers)
+    request = buildDelivery(input, { definition, maxAttempts, timeoutMs, nowMs: startedAt })
+  } catch (error) {
+    // A request that cannot even be made is a failed attempt like any other.
+    onResult(failureOf(error, { started: false }))
+    return ENDED
+  }
+  const lines = request.lines + target.sign(request, startedAt)
+  return sender.send({ origin, path, ranges, lines, body: request.body, timeoutMs }, onResult)
 }
 
 export interface AttemptedContext {
@@ -101,9 +117,14 @@ export function attemptedOf(
   return { result, outcome, durationMs: nowMs - startedAt, token, policy, span }
 }
 
-export function inputOf({ id, attempt, epoch, data, meta }: ClaimedJob, token: string): DeliveryInput {
-  const { traceparent, tracestate, replay } = meta
-  return { id, attempt, epoch, data, token, traceparent, tracestate, replay }
+/** Of a job as its request has it; the trace is the job's own, unless the request has one. */
+export function inputOf(
+  { id, attempt, epoch, data, meta }: ClaimedJob,
+  token: string,
+  trace: TraceCarrier = meta,
+): DeliveryInput {
+  const { traceparent = meta.traceparent, tracestate = meta.tracestate } = trace
+  return { id, attempt, epoch, data, token, traceparent, tracestate, replay: meta.replay }
 }
 
 export function maxAttemptsOf({ meta }: ClaimedJob, definition: QueueDefinition): number {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { type BatchSettings, DELIVERY_LIMITS } from '@millrace/contracts'
-import { type AttemptResult, buildBatch, readBatchAnswer } from '@millrace/engine'
+import { type AttemptResult, buildBatch, type DeliveryRequest, readBatchAnswer } from '@millrace/engine'
 import type { ClaimedJob } from '@millrace/streams'
 import { type AttemptDeps, attemptedOf, inputOf, maxAttemptsOf, type OnAttempted, type Target } from './attempt.ts'
 import type { BatchSpan } from './attempt-traces.ts'
+import { failureOf } from './send-failure.ts'
 import type { Sending } from './sender.ts'
 
 /** Where a batch queue is delivered. */
@@ -120,22 +121,33 @@ class Batch {
     const { clock, sender, traces } = this.#deps
     const { definition, origin, path, ranges } = this.to
     const members = [...this.#members]
-    const jobs = members.map(({ job, token }) => ({
-      ...inputOf(job, token),
-      maxAttempts: maxAttemptsOf(job, definition),
-    }))
     this.#startedAt = clock.now()
-    const request = buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt })
-    this.to.sign(request, this.#startedAt)
-    const { timeoutMs } = definition
     this.#events.sent(members.length)
     this.#span = traces?.batch(
       members.map(({ job }) => job),
       this.to,
     )
-    const headers = { ...request.headers, ...this.#span?.headers }
-    const sent = { origin, path, ranges, body: request.body, headers, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
+    let request: DeliveryRequest
+    try {
+      request = this.#requestFor(members)
+    } catch (error) {
+      this.#conclude(failureOf(error, { started: false }), members)
+      return
+    }
+    const lines = request.lines + this.to.sign(request, this.#startedAt)
+    const { timeoutMs } = definition
+    const sent = { origin, path, ranges, lines, body: request.body, timeoutMs, keptBodyBytes: MAX_ANSWER_BYTES }
     this.#sending = sender.send(sent, (answer) => this.#conclude(answer, members))
+  }
+
+  #requestFor(members: readonly Member[]): DeliveryRequest {
+    const { definition } = this.to
+    const jobs = members.map(({ job, token }) => ({
+      ...inputOf(job, token),
+      maxAttempts: maxAttemptsOf(job, definition),
+    }))
+    const trace = this.#span?.headers
+    return buildBatch(jobs, { definition, id: `batch_${randomUUID()}`, nowMs: this.#startedAt, trace })
   }
 
   #conclude(answer: AttemptResult, members: readonly Member[]): void {

@@ -16,7 +16,8 @@ export interface SendRequest {
   readonly path: string
   /** Where connections may go. */
   readonly ranges: OpenRanges
-  readonly headers: Record<string, string>
+  /** The headers, as they are written. */
+  readonly lines: string
   readonly body: string
   readonly timeoutMs: number
   /** Kept of the answer's body, instead of as much as a job's result may have. */
@@ -28,6 +29,9 @@ export interface Sending {
   /** End it now, with this as its result; nothing when it has ended already. */
   end(result: AttemptResult): void
 }
+
+/** One that ended before anything was sent. */
+export const ENDED: Sending = { end: () => undefined }
 
 export interface Sender {
   /** `onAnswer` is called exactly once: what an endpoint does is a result. It may be called before this returns. */
@@ -97,7 +101,7 @@ class Exchange implements Sending, Caller {
 
   constructor(
     connections: OriginConnections,
-    { path, headers, body, timeoutMs, keptBodyBytes = KEPT_BODY_BYTES }: SendRequest,
+    { path, lines, body, timeoutMs, keptBodyBytes = KEPT_BODY_BYTES }: SendRequest,
     onAnswer: (result: AttemptResult) => void,
   ) {
     this.#connections = connections
@@ -106,7 +110,7 @@ class Exchange implements Sending, Caller {
     // The attempt's own deadline covers the whole exchange.
     this.#timer = setTimeout(endLate, timeoutMs, this, timeoutMs)
     try {
-      this.#request = createRequest({ path, host: connections.host, headers, body })
+      this.#request = createRequest({ path, host: connections.host, lines, body })
       connections.call(this)
     } catch (error) {
       // A request that cannot even be made is a failed attempt like any other.

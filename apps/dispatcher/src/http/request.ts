@@ -10,27 +10,22 @@ export interface WrittenRequest {
 export interface RequestParts {
   readonly path: string
   readonly host: string
-  readonly headers: Readonly<Record<string, string>>
+  /** Further headers, each a line with its end; whoever makes them sees to it that no value has an end of its own. */
+  readonly lines: string
   readonly body: string
 }
 
-/** No character that would end a line, or that a header cannot carry. */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** No character that would end the line. */
 const REQUEST_TARGET = /^\/[\x21-\x7e\x80-\xff]*$/
 
 /**
  * A POST over a connection that is kept open (RFC 9112, sections 3 and 6).
  *
- * @throws TypeError when the path or a header cannot be sent
+ * @throws TypeError when the path cannot be sent
  */
-export function createRequest({ path, host, headers, body }: RequestParts): WrittenRequest {
+export function createRequest({ path, host, lines, body }: RequestParts): WrittenRequest {
   if (!REQUEST_TARGET.test(path)) throw new TypeError(`the path ${JSON.stringify(path)} cannot be sent in a request`)
   const bytes = Buffer.byteLength(body)
-  let head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${bytes}\r\n`
-  for (const name in headers) {
-    const value = headers[name] ?? ''
-    if (!HEADER_VALUE.test(value)) throw new TypeError(`the header ${name} has a character that no header can carry`)
-    head += `${name}: ${value}\r\n`
-  }
-  return { head: `${head}\r\n`, body, isPlain: bytes === body.length }
+  const head = `POST ${path} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${bytes}\r\n${lines}\r\n`
+  return { head, body, isPlain: bytes === body.length }
 }

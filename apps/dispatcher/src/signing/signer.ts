@@ -1,10 +1,10 @@
 import { formatSigningSecret, type MasterKeys, parseSecrets, placeOf, type StoredSecret } from '@millrace/access'
-import { createSigningKey, type DeliveryRequest, type SigningKey } from '@millrace/engine'
+import { createSigningKey, type SignedContent, type SigningKey } from '@millrace/engine'
 import type { Logger } from '@millrace/runtime'
 import { type FollowOptions, followSecrets } from '@millrace/streams'
 
-/** Add `webhook-signature` to a request: one signature for each secret that its namespace has just now. */
-export type Sign = (request: DeliveryRequest, nowMs: number) => void
+/** The line `webhook-signature` of a request: one signature for each secret that its namespace has just now. */
+export type Sign = (content: SignedContent, nowMs: number) => string
 
 export interface Signer {
   of(namespace: string): Sign
@@ -66,14 +66,12 @@ export async function startSigner({ keys, logger, ...follow }: SignerDeps): Prom
 
   const follower = await followSecrets(follow, take)
   return {
-    of: (namespace) => (request, nowMs) => {
-      const { headers, body } = request
-      const content = { id: headers['webhook-id'] ?? '', timestamp: headers['webhook-timestamp'] ?? '', body }
+    of: (namespace) => (content, nowMs) => {
       let signatures = ''
       for (const { sign, untilMs } of keysOf(namespace).keys) {
         if (nowMs < untilMs) signatures += signatures === '' ? sign(content) : ` ${sign(content)}`
       }
-      headers['webhook-signature'] = signatures
+      return `webhook-signature: ${signatures}\r\n`
     },
     problem(namespace) {
       if (namespace !== undefined) return known.get(namespace)?.problem
