@@ -44,7 +44,7 @@ const queue: QueueDefinition = {
 const job: ClaimedJob = {
   address: 'shop/mail',
   lane: 'normal',
-  entryId: '1-1',
+  readyAtMs: 0,
   id: 'job_0193a1b2c3d0000c002',
   attempt: 1,
   epoch: 1,

@@ -5,7 +5,7 @@
  */
 export interface KeyDescription {
   readonly pattern: string
-  readonly type: 'stream' | 'zset' | 'hash' | 'set' | 'string' | 'channel'
+  readonly type: 'stream' | 'list' | 'zset' | 'hash' | 'set' | 'string' | 'channel'
   readonly holds: string
 }
 

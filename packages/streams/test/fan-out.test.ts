@@ -1,6 +1,7 @@
 import { type RedisServer, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
+  cancel,
   claim,
   closeQueue,
   createPartitions,
@@ -191,6 +192,16 @@ describe('events that are put into subscriptions', () => {
     for (const alone of [ALL, SLOW]) await route({ alone, events: [event('1-0', alone)] })
     expect([await jobsOf(ALL), await jobsOf(SLOW)]).toEqual([['evt_1-0'], ['evt_1-0']])
     expect(await behind()).toEqual({})
+  })
+
+  it('find room where a job that waited was cancelled', async () => {
+    await begin(ALL)
+    const three = ['1-0', '2-0', '3-0'].map((position) => event(position, ALL))
+    await route({ events: three, to: '3-0', maxWaiting: 3 })
+    const [, second] = await inLane(partition, ALL)
+    expect(await cancel(partition, { id: second?.id ?? '', by: { who: 'ann' } })).toMatchObject({ kind: 'cancelled' })
+    const next = { from: '3-0', to: '5-0', events: [event('4-0', ALL), event('5-0', ALL)], maxWaiting: 3 }
+    expect(await route(next)).toMatchObject({ jobs: 1, left: 1 })
   })
 
   it('lie packed in the lane when they are large, and are claimed as they were', async () => {

@@ -113,4 +113,33 @@ describe('the place of a job in its lane', () => {
       new Set(['settled']),
     )
   })
+
+  it("that is another job's now, as before layout 5 it could be, is not taken for its own", async () => {
+    const [id = ''] = await bench.add('ended')
+    const attempts = (await bench.take('one')).map((job) => ({ job, settlement: done }))
+    await settle(bench.partition, { consumer: 'one', address: ADDRESS, attempts })
+    const other = await bench.addWith({ data: '"moved"', due: { inMs: 60_000 } })
+    const { redis, keys } = bench.partition
+    const body = JSON.stringify({ job: other, attempt: 0, epoch: 0, meta: '' })
+    await redis.rpush(keys.lane(ADDRESS, 'normal'), `${digitsOf(id)}@${body}\n"moved"`)
+    expect(await findJob(bench.partition, id)).toBeUndefined()
+    await redis.del(keys.lane(ADDRESS, 'normal'))
+  })
+
+  it('of what leaves the line of its key, is in the lane that the job was meant for', async () => {
+    const limits = { keyConcurrency: 1, onDead: 'skip' } as const
+    await bench.open(limits)
+    const text = `"${'x'.repeat(1800)}"`
+    const add = (lane: 'high' | 'low', data: string) => bench.addWith({ lane, data, meta: { key: 'k' } })
+    const ids = [await add('low', text), await add('high', '2'), await add('low', '3')]
+    const [first] = await bench.take('one')
+    expect(first).toMatchObject({ id: ids[0], data: text, lane: 'normal' })
+    expect(await bench.partition.redis.hkeys(bench.partition.keys.large(ADDRESS, 'normal'))).toEqual([
+      digitsOf(ids[0] ?? ''),
+    ])
+    await openQueues(bench.partition, [{ address: ADDRESS }])
+    const idsIn = async (lane: string) => (await inLane(bench.partition, ADDRESS, lane)).map(({ id }) => id)
+    expect([await idsIn('high'), await idsIn('low')]).toEqual([[ids[1]], [ids[2]]])
+    for (const id of ids.slice(1)) expect(await findJob(bench.partition, id)).toMatchObject({ state: 'waiting' })
+  })
 })
