@@ -16,7 +16,8 @@
 local consumer, address, limit, want = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local prefetched, prefetch, under_way = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 if not holds_lease(consumer) then return { 'fenced' } end
-if is_closed(address) then return { 'empty' } end
+local counted = redis.call('HMGET', counts_key(address), 'closed', 'claimed', 'gone')
+if counted[1] then return { 'empty' } end
 if redis.call('HEXISTS', TAG .. ':paused', address) == 1 then return { 'paused' } end
 
 local had = redis.call('HLEN', in_hand_key(address))
@@ -29,10 +30,14 @@ if limit - running < want or prefetched > 0 then
 end
 local starts = math.max(0, math.min(limit - running, want))
 
+-- How many elements its lanes have, and how many of them are holes.
+local lengths, gone = {}, tonumber(counted[3] or 0)
+for _, lane in ipairs(LANES) do lengths[lane] = redis.call('LLEN', lane_key(address, lane)) end
+
 local limits = limits_of(address)
 -- Beyond the limit, which was lowered, nobody may go on with what it has prefetched once that is used up.
 if prefetch > 0 and running <= limit and (starts > 0 or under_way > 0) and not (limits and (limits.rate or limits.keyConcurrency)) then
-  prefetch = math.max(0, math.min(prefetch, waiting_of(address) - starts - 2 * limit))
+  prefetch = math.max(0, math.min(prefetch, lengths.high + lengths.normal + lengths.low - gone - starts - 2 * limit))
 else
   prefetch = 0
 end
@@ -48,22 +53,9 @@ local expired = {}
 local reply = { 'claimed', now, expired, 0 }
 local claimed = 0
 
--- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
-local function bucket(rate, key)
-  local interval = rate.periodMs / rate.limit
-  local full = math.max(tonumber(redis.call('GET', key) or 0), now)
-  local tokens = math.floor((now + rate.burst * interval - full) / interval + 1e-9)
-  local function spend(n)
-    if n == 0 then return end
-    local next_full = full + n * interval
-    redis.call('SET', key, string.format('%.3f', next_full), 'PX', math.ceil(next_full - now) + 1000)
-  end
-  return { tokens = tokens, spend = spend, wait = math.max(1, math.ceil(full + interval - rate.burst * interval - now)) }
-end
-
 local queue_bucket
 if limits and limits.rate then
-  queue_bucket = bucket(limits.rate, TAG .. ':rate:' .. address)
+  queue_bucket = bucket(limits.rate, TAG .. ':rate:' .. address, now)
   if queue_bucket.tokens < 1 then return { 'limited', queue_bucket.wait } end
   free = math.min(free, queue_bucket.tokens)
 end
@@ -107,9 +99,8 @@ local function start(lane, entry)
 end
 
 local function take(lane, n)
-  if n <= 0 then return end
-  local key = lane_key(address, lane)
-  local elements = redis.call('LRANGE', key, 0, n - 1)
+  if n <= 0 or lengths[lane] == 0 then return end
+  local elements = redis.call('LRANGE', lane_key(address, lane), '0', n - 1)
   if #elements == 0 then return end
   -- What starts moves up in the list to make the reply.
   local by, plain, n_kept, n_plain, holes, n_taken = in_hand_field('', lane, consumer), {}, 0, 0, 0, #elements
@@ -136,54 +127,23 @@ local function take(lane, n)
   for i = n_kept + 1, n_taken do elements[i] = nil end
   if n_plain > 0 then redis.call('HSET', in_hand_key(address), unpack(plain)) end
   -- Last, so that a script which fails half way loses nothing.
-  shorten(address, lane, n_taken, holes)
+  gone = gone - shorten(address, lane, n_taken, holes, gone)
   if n_kept == 0 then return end
   claimed = claimed + n_kept
   reply[#reply + 1] = lane
   reply[#reply + 1] = elements
 end
 
--- Serve the next key in turn: the oldest job behind it starts. False when no key may be served.
-local function serve_key(kept)
-  local key = redis.call('ZPOPMIN', ring_key(address))[1]
-  if not key then return false end
-  local rate = limits.keyRate and key ~= '' and bucket(limits.keyRate, TAG .. ':rate:' .. address .. ':' .. key)
-  if rate and rate.tokens < 1 then
-    set_due('key:' .. address .. '\n' .. key, whole(now + rate.wait))
-    return true
-  end
-  local held = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
-  if not held then return true end
-  local entry = parse_held(held[2])
-  local job = entry.job == '' and job_id(held[1]) or entry.job
-  -- No slot: the limit was lowered since the key got its turn.
-  if key ~= '' and not take_slot(address, job, key, limits) then return true end
-  local digits = digits_of(job)
-  entry.job, entry.digits, entry.place = job, digits, digits_of_position(held[1])
-  entry.data = put_payload(address, 'normal', digits, entry.data)
-  note_place(address, 'normal', job, entry.place)
-  kept[#kept + 1] = start('normal', entry)
-  drop_held(address, key, held[1])
-  if rate then rate.spend(1) end
-  enter_ring(address, key, limits)
-  return true
-end
-
-local function take_by_key()
-  local kept = {}
-  for _ = claimed + 1, free do
-    if not serve_key(kept) then break end
-  end
-  if #kept == 0 then return end
-  claimed = claimed + #kept
-  reply[#reply + 1] = 'normal'
-  reply[#reply + 1] = kept
-end
-
 -- The guard against starvation: of every sixteen starts one is offered to `low` first and one to `normal` first.
 -- `claimed` counts the starts, so the share is exact whether claims take one job or hundreds.
 local function take_by_lane()
-  local before = tonumber(redis.call('HGET', counts_key(address), 'claimed') or 0)
+  local before = tonumber(counted[2] or 0)
+  local only = math.max(lengths.high, lengths.normal, lengths.low)
+  -- All that waits is in one lane, as it mostly is: it is taken in one go.
+  if only == lengths.high + lengths.normal + lengths.low then
+    for _, lane in ipairs(LANES) do take(lane, free) end
+    return
+  end
   take('low', math.floor((before + free) / 16) - math.floor(before / 16))
   take('normal', math.min(free - claimed, math.floor((before + free + 8) / 16) - math.floor((before + 8) / 16)))
   for _, lane in ipairs(LANES) do take(lane, free - claimed) end
@@ -193,7 +153,42 @@ if limits and limits.keyConcurrency then
   -- What is in a lane already goes first: retries and redriven jobs that kept their key's slot, and whatever was there
   -- before the queue had lines.
   for _, lane in ipairs(LANES) do take(lane, free - claimed) end
-  take_by_key()
+
+  -- Serve the next key in turn: the oldest job behind it starts. False when no key may be served.
+  local function serve_key(kept)
+    local key = redis.call('ZPOPMIN', ring_key(address))[1]
+    if not key then return false end
+    local rate = limits.keyRate and key ~= '' and bucket(limits.keyRate, TAG .. ':rate:' .. address .. ':' .. key, now)
+    if rate and rate.tokens < 1 then
+      set_due('key:' .. address .. '\n' .. key, whole(now + rate.wait))
+      return true
+    end
+    local held = redis.call('XRANGE', held_key(address, key), '-', '+', 'COUNT', 1)[1]
+    if not held then return true end
+    local entry = parse_held(held[2])
+    local job = entry.job == '' and job_id(held[1]) or entry.job
+    -- No slot: the limit was lowered since the key got its turn.
+    if key ~= '' and not take_slot(address, job, key, limits) then return true end
+    local digits = digits_of(job)
+    entry.job, entry.digits, entry.place = job, digits, digits_of_position(held[1])
+    entry.data = put_payload(address, 'normal', digits, entry.data)
+    note_place(address, 'normal', job, entry.place)
+    kept[#kept + 1] = start('normal', entry)
+    drop_held(address, key, held[1])
+    if rate then rate.spend(1) end
+    enter_ring(address, key, limits)
+    return true
+  end
+
+  local kept = {}
+  for _ = claimed + 1, free do
+    if not serve_key(kept) then break end
+  end
+  if #kept > 0 then
+    claimed = claimed + #kept
+    reply[#reply + 1] = 'normal'
+    reply[#reply + 1] = kept
+  end
 else
   take_by_lane()
 end
@@ -201,10 +196,11 @@ end
 -- A small hash is a list to Redis, which it looks through from the beginning each time: up to 128 fields, if none is longer than 64
 -- bytes. A longer one makes it a table for as long as anything is in it: 69,500 to 56,700 instructions for a claim and a settle, where
 -- payloads are small, batches are of 40 and a hundred jobs are in hand.
-local FEW, LONG_FIELD = 16, string.rep('.', 65)
+local FEW = 16
 if had < FEW and had + claimed >= FEW then
-  redis.call('HSET', in_hand_key(address), LONG_FIELD, '')
-  redis.call('HDEL', in_hand_key(address), LONG_FIELD)
+  local long_field = string.rep('.', 65)
+  redis.call('HSET', in_hand_key(address), long_field, '')
+  redis.call('HDEL', in_hand_key(address), long_field)
 end
 
 if queue_bucket then queue_bucket.spend(claimed) end

@@ -63,7 +63,7 @@ elseif state == 'running' then
 elseif state == 'waiting' then
   ahead = place[4]
   -- Holes are no jobs: where there are any, those before it are counted as far as a thousand go.
-  if ahead > 0 and tonumber(redis.call('HGET', counts_key(address), 'gone') or 0) > 0 then
+  if ahead > 0 and holes_of(address) > 0 then
     local elements = redis.call('LRANGE', lane_key(address, lane), 0, math.min(ahead, MAX_AHEAD) - 1)
     ahead, more_ahead = 0, ahead > MAX_AHEAD and 1 or 0
     for _, element in ipairs(elements) do

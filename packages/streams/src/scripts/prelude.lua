@@ -7,8 +7,8 @@
 -- What differs from call to call; `call` sets all of it, and nothing else here may.
 local KEYS, ARGV, LOG, TAG, PARTITION
 -- What a call has looked up, by address: why the queue takes no jobs, its limits, whether its claimers were woken; and by key, whether
--- there are large payloads.
-local refusals, known_limits, woken, any_large
+-- there are large payloads. And what time it is.
+local refusals, known_limits, woken, any_large, now
 
 -- Do what a script does, as a call of it.
 -- TRYAGAIN: while a cluster moves a slot key by key, its old node refuses every command on a key that it does not have, so the script
@@ -18,7 +18,7 @@ local function call(script, keys, args)
   KEYS, ARGV = keys, args
   LOG, PARTITION = keys[1], args[1]
   TAG = string.sub(LOG, 1, -5)
-  refusals, known_limits, woken, any_large = {}, {}, {}, {}
+  refusals, known_limits, woken, any_large, now = {}, {}, {}, {}, nil
   local probe = redis.pcall('EXISTS', TAG .. ':nothing')
   if type(probe) == 'table' then return redis.error_reply('TRYAGAIN the slot of ' .. TAG .. ' is being moved') end
   local reply = script()
@@ -30,8 +30,11 @@ end
 local LANES = { 'high', 'normal', 'low' }
 
 local function now_ms()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  if not now then
+    local time = redis.call('TIME')
+    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  end
+  return now
 end
 
 -- Whole numbers as text: Lua would write large ones as 1.7e+12.

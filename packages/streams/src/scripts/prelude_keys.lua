@@ -13,7 +13,19 @@ local function limits_of(address)
   return known_limits[address]
 end
 
--- How long until a token bucket (kept as the time at which it will be full, see claim.lua) has a token; 0 when it has one.
+-- A token bucket kept as one number, the time at which it will be full (GCRA): tokens = burst − (full − now) / interval.
+local function bucket(rate, key, now)
+  local interval = rate.periodMs / rate.limit
+  local full = math.max(tonumber(redis.call('GET', key) or 0), now)
+  local tokens = math.floor((now + rate.burst * interval - full) / interval + 1e-9)
+  local function spend(n)
+    if n == 0 then return end
+    local next_full = full + n * interval
+    redis.call('SET', key, string.format('%.3f', next_full), 'PX', math.ceil(next_full - now) + 1000)
+  end
+  return { tokens = tokens, spend = spend, wait = math.max(1, math.ceil(full + interval - rate.burst * interval - now)) }
+end
+-- How long until a token bucket (see `bucket`) has a token; 0 when it has one.
 local function wait_for_token(rate, key, now)
   local interval = rate.periodMs / rate.limit
   local full = math.max(tonumber(redis.call('GET', key) or 0), now)

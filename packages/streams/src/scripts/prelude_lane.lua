@@ -68,22 +68,22 @@ end
 -- would look through half of a lane to close it (a million jobs: 20 ms). `gone` in the counters of the queue is how many holes there are. The head
 -- of a lane is never one, so a lane with elements has jobs.
 local function is_hole(element) return #element == DIGITS end
+local function holes_of(address) return tonumber(redis.call('HGET', counts_key(address), 'gone') or 0) end
 local function waiting_of(address)
-  local waiting = -tonumber(redis.call('HGET', counts_key(address), 'gone') or 0)
+  local waiting = -holes_of(address)
   for _, lane in ipairs(LANES) do waiting = waiting + redis.call('LLEN', lane_key(address, lane)) end
   return waiting
 end
 
--- Take so many elements off the head of a lane, of which so many are holes, and the holes behind them.
-local function shorten(address, lane, n, holes)
+-- Take so many elements off the head of a lane, of which so many are holes, and the holes behind them; of `gone` in all lanes.
+local function shorten(address, lane, n, holes, gone)
   local key = lane_key(address, lane)
-  if n > 0 then redis.call('LTRIM', key, n, -1) end
-  local gone = tonumber(redis.call('HGET', counts_key(address), 'gone') or 0)
-  if gone == 0 then return end
+  if n > 0 then redis.call('LTRIM', key, n, '-1') end
+  if gone == 0 then return 0 end
   local leading
   repeat
     leading = 0
-    for _, element in ipairs(gone > holes and redis.call('LRANGE', key, 0, PORTION - 1) or {}) do
+    for _, element in ipairs(gone > holes and redis.call('LRANGE', key, '0', PORTION - 1) or {}) do
       if not is_hole(element) then break end
       leading = leading + 1
     end
@@ -91,13 +91,14 @@ local function shorten(address, lane, n, holes)
     holes = holes + leading
   until leading < PORTION
   if holes > 0 then count(address, 'gone', -holes) end
+  return holes
 end
 
 -- How many elements of a lane are before a place, and the element there; nil when it is not there (any more).
 local function find_ready(address, lane, place)
   local key = lane_key(address, lane)
   -- What was claimed or has ended is nearly always before all that waits.
-  local head = redis.call('LINDEX', key, 0)
+  local head = redis.call('LINDEX', key, '0')
   if not head or place < string.sub(head, 1, DIGITS) then return nil end
   local low, high = 0, redis.call('LLEN', key) - 1
   while low <= high do
@@ -116,5 +117,5 @@ end
 local function drop_ready(address, lane, index, element)
   redis.call('LSET', lane_key(address, lane), index, string.sub(element, 1, DIGITS))
   count(address, 'gone', 1)
-  if index == 0 then shorten(address, lane, 0, 0) end
+  if index == 0 then shorten(address, lane, 0, 0, holes_of(address)) end
 end

@@ -37,7 +37,7 @@ local function purge_lane(lane)
       end
     end
     if passed > 0 then
-      shorten(address, lane, passed, passed - #found)
+      shorten(address, lane, passed, passed - #found, holes_of(address))
       forget_payloads(address, lane, found)
       purged = purged + #found
     end
