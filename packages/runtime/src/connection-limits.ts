@@ -1,3 +1,5 @@
+import type { Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { PROBLEMS, type ProblemCode, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import type { FastifyInstance } from 'fastify'
 
@@ -28,6 +30,28 @@ export function connectionOptions({ headersMs, requestMs, idleMs, lookMs }: Conn
     http: { maxHeaderSize: headerBytes.value, headersTimeout: headersMs, connectionsCheckingInterval: lookMs },
     clientErrorHandler: refuseClient,
   }
+}
+
+/** Looks within the time that a connection may be idle. The limit is by one of them later, and every ten seconds wakes nobody much. */
+const LOOKS_WHILE_IDLE = 60
+
+/**
+ * Node's limit for a connection on which nothing moves, for those that are in use at a look, which are few. Node itself would set it
+ * anew for every request, and move it with all that is read and written: a thirtieth of what a small request takes. Between two
+ * requests the shorter limit of a connection that is kept open stands, and takes this one's place.
+ */
+export function limitIdleConnections(server: HttpServer, { idleMs }: ConnectionLimits): void {
+  // Takes back what fastify has set from `connectionTimeout`, which its further servers keep: it makes one for each address of `localhost`.
+  server.setTimeout(0)
+  const open = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  const looking = setInterval(() => {
+    for (const socket of open) if (!socket.timeout) socket.setTimeout(idleMs)
+  }, idleMs / LOOKS_WHILE_IDLE).unref()
+  server.once('close', () => clearInterval(looking))
 }
 
 interface ClientSocket {
