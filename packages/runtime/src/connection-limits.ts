@@ -91,21 +91,26 @@ function refusalOf({ code }: { code?: string }): [ProblemCode, string] {
   }
 }
 
+/** Counted as it says it is: no route has a lower limit, and asking for the route's own costs more than all the rest here. */
+const SMALL_BODY_BYTES = 4096
+
 /**
  * Bodies are held in memory until their requests are answered. What all of them take together is bounded here, so that many
  * clients which send slowly cannot add up to more than a process has.
  */
 export function boundBodies(server: FastifyInstance, { heldBodyBytes }: ConnectionLimits): void {
   let held = 0
-  server.addHook('preParsing', (request, reply, _payload, done) => {
+  server.addHook('onRequest', (request, reply, done) => {
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers
     if (length === undefined && coding === undefined) return done()
-    const limit = request.routeOptions.bodyLimit ?? bodyLimitOf(server)
     // Where it does not say how long it is, it may become as long as it may be.
-    const bytes = length === undefined ? limit : Math.min(Number(length), limit)
+    const told = length === undefined ? Number.POSITIVE_INFINITY : Number(length)
+    const bytes =
+      told <= SMALL_BODY_BYTES ? told : Math.min(told, request.routeOptions.bodyLimit ?? bodyLimitOf(server))
     if (held + bytes > heldBodyBytes) return done(busy())
     held += bytes
-    reply.raw.once('close', () => {
+    // It is emitted once; `once` would wrap the listener, and take it off again.
+    reply.raw.on('close', () => {
       held -= bytes
     })
     done()
