@@ -51,7 +51,9 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
         intake.accept({ request: request.body, text: request.rawBody, headers }),
       )
       if (accepted.deduplicated === 'idempotency_key') reply.header('idempotency-replayed', 'true')
-      return reply.status(statusOf(accepted)).send({ ...accepted, ...deps.durability.now() })
+      // The answer is returned and not sent: returning the reply would be waiting for it, a promise and a turn of the microtasks more.
+      reply.status(statusOf(accepted))
+      return { ...accepted, ...deps.durability.now() }
     },
   )
 
