@@ -114,11 +114,11 @@ export function addJobRoutes(server: AppServer, deps: IntakeDeps): void {
 
 function headersOf(headers: Record<string, unknown>): RequestHeaders {
   const { 'idempotency-key': idempotencyKey, traceparent, tracestate } = headers
-  return {
-    ...(typeof idempotencyKey === 'string' && { idempotencyKey }),
-    ...(typeof traceparent === 'string' && { traceparent }),
-    ...(typeof tracestate === 'string' && { tracestate }),
-  }
+  return { idempotencyKey: textOf(idempotencyKey), traceparent: textOf(traceparent), tracestate: textOf(tracestate) }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 function statusOf({ deduplicated }: Accepted): 200 | 202 {
