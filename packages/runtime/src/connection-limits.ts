@@ -1,3 +1,5 @@
+import type { Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { PROBLEMS, type ProblemCode, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import type { FastifyInstance } from 'fastify'
 
@@ -28,6 +30,28 @@ export function connectionOptions({ headersMs, requestMs, idleMs, lookMs }: Conn
     http: { maxHeaderSize: headerBytes.value, headersTimeout: headersMs, connectionsCheckingInterval: lookMs },
     clientErrorHandler: refuseClient,
   }
+}
+
+/** Looks within the time that a connection may be idle. The limit is by one of them later, and every ten seconds wakes nobody much. */
+const LOOKS_WHILE_IDLE = 60
+
+/**
+ * Node's limit for a connection on which nothing moves, for those that are in use at a look, which are few. Node itself would set it
+ * anew for every request, and move it with all that is read and written: a thirtieth of what a small request takes. Between two
+ * requests the shorter limit of a connection that is kept open stands, and takes this one's place.
+ */
+export function limitIdleConnections(server: HttpServer, { idleMs }: ConnectionLimits): void {
+  // Takes back what fastify has set from `connectionTimeout`, which its further servers keep: it makes one for each address of `localhost`.
+  server.setTimeout(0)
+  const open = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  const looking = setInterval(() => {
+    for (const socket of open) if (!socket.timeout) socket.setTimeout(idleMs)
+  }, idleMs / LOOKS_WHILE_IDLE).unref()
+  server.once('close', () => clearInterval(looking))
 }
 
 interface ClientSocket {
@@ -67,21 +91,26 @@ function refusalOf({ code }: { code?: string }): [ProblemCode, string] {
   }
 }
 
+/** Counted as it says it is: no route has a lower limit, and asking for the route's own costs more than all the rest here. */
+const SMALL_BODY_BYTES = 4096
+
 /**
  * Bodies are held in memory until their requests are answered. What all of them take together is bounded here, so that many
  * clients which send slowly cannot add up to more than a process has.
  */
 export function boundBodies(server: FastifyInstance, { heldBodyBytes }: ConnectionLimits): void {
   let held = 0
-  server.addHook('preParsing', (request, reply, _payload, done) => {
+  server.addHook('onRequest', (request, reply, done) => {
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers
     if (length === undefined && coding === undefined) return done()
-    const limit = request.routeOptions.bodyLimit ?? bodyLimitOf(server)
     // Where it does not say how long it is, it may become as long as it may be.
-    const bytes = length === undefined ? limit : Math.min(Number(length), limit)
+    const told = length === undefined ? Number.POSITIVE_INFINITY : Number(length)
+    const bytes =
+      told <= SMALL_BODY_BYTES ? told : Math.min(told, request.routeOptions.bodyLimit ?? bodyLimitOf(server))
     if (held + bytes > heldBodyBytes) return done(busy())
     held += bytes
-    reply.raw.once('close', () => {
+    // It is emitted once; `once` would wrap the listener, and take it off again.
+    reply.raw.on('close', () => {
       held -= bytes
     })
     done()

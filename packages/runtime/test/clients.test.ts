@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { eventually } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -15,6 +16,10 @@ import {
 // Long for a request that comes at once, on a busy machine as well.
 const HEADERS_MS = 1000
 const REQUEST_MS = 2000
+// Long for a timer that is late, on a busy machine as well.
+const IDLE_MS = 1000
+/** More characters than the buffers of a connection hold. */
+const MUCH = 32 * 1024 * 1024
 
 let server: AppServer
 let port = 0
@@ -23,25 +28,40 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-async function serve({ proxies }: { proxies: string }) {
+async function serve({ proxies, idleMs = 20_000 }: { proxies: string; idleMs?: number }) {
   const config = parseConfig(z.object(commonConfig), { MILLRACE_TRUSTED_PROXIES: proxies })
   const server = await createHttpServer({
     ...{ title: 'Test', version: '1', logger: createLogger({ app: 'test', level: 'silent' }) },
     metrics: createMetrics({ app: 'test', version: '1', maxNames: 10 }),
     bodyLimitBytes: 65_536,
     clients: { ...config, MILLRACE_MAX_CONNECTIONS: 40 },
-    limits: { headersMs: HEADERS_MS, requestMs: REQUEST_MS, idleMs: 20_000, lookMs: 50, heldBodyBytes: 150_000 },
+    limits: { headersMs: HEADERS_MS, requestMs: REQUEST_MS, idleMs, lookMs: 50, heldBodyBytes: 150_000 },
     ready: { process: async () => ({}) },
   })
   server.post('/echo', { schema: { body: z.unknown() } }, async ({ rawBody, ip }) => ({ ip, length: rawBody.length }))
   server.get('/names/:name', { schema: { params: z.object({ name: z.string() }) } }, async ({ params }) => params)
+  server.get('/much', async () => 'x'.repeat(MUCH))
+  server.get('/drops', async (_request, reply) => reply.type('text/plain').send(drops()))
   await server.listen({ port: 0, host: '127.0.0.1' })
   return { server, port: (server.server.address() as { port: number }).port }
 }
 
+/** An answer that takes three times as long as a connection may be idle, and never is. */
+function drops(): PassThrough {
+  const answer = new PassThrough()
+  let left = 30
+  const dripping = setInterval(() => {
+    answer.write('x')
+    if (--left > 0) return
+    clearInterval(dripping)
+    answer.end()
+  }, IDLE_MS / 10)
+  return answer
+}
+
 /** A client that says what it likes, as slowly as it likes. */
-function open(text: string) {
-  const socket: Socket = connect(port, '127.0.0.1')
+function open(text: string, to = port) {
+  const socket: Socket = connect(to, '127.0.0.1')
   let answer = ''
   let isOver = false
   socket.on('data', (chunk) => {
@@ -148,6 +168,37 @@ describe('a client that', () => {
       if (response.status !== 200)
         expect(response.headers.get('content-type'), path).toContain('application/problem+json')
     }
+  })
+})
+
+describe('a connection on which nothing moves', () => {
+  let idle: Awaited<ReturnType<typeof serve>>
+  beforeAll(async () => {
+    idle = await serve({ proxies: '', idleMs: IDLE_MS })
+  })
+  afterAll(() => idle.server.close())
+  const connections = () =>
+    new Promise<number>((resolve, reject) =>
+      idle.server.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    )
+
+  it('ends, where a client does not read its answer', async () => {
+    const client = open('GET /much HTTP/1.1\r\nhost: x\r\n\r\n', idle.port)
+    client.socket.pause()
+    await eventually(async () => (await connections()) === 1, { what: 'the connection' })
+    await eventually(async () => (await connections()) === 0, { timeoutMs: 10_000, what: 'the connection to end' })
+    client.socket.destroy()
+  })
+
+  it('is none whose answer comes drop by drop, nor one that is kept open for the next request', async () => {
+    const client = open('', idle.port)
+    for (const answers of [1, 2]) {
+      client.socket.write('GET /drops HTTP/1.1\r\nhost: x\r\n\r\n')
+      const all = () => client.answer().split('\r\n0\r\n').length - 1 === answers
+      await eventually(all, { timeoutMs: 10_000, what: `answer ${answers}` })
+      expect(client.isOver()).toBe(false)
+    }
+    client.socket.destroy()
   })
 })
 

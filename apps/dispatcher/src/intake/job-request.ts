@@ -40,26 +40,30 @@ export function parseJob(value: unknown): EnqueueRequest {
 export function toNewJob(request: EnqueueRequest, text: string, context: RequestContext): NewJob {
   checkMeaning(request, context.definition)
   const data = rawMember(text, 'data') as string
-  const size = Buffer.byteLength(data)
-  if (size > context.maxBytes) {
-    throw new ProblemError(
-      'request.too_large',
-      `The payload has ${size} bytes, the limit is ${context.maxBytes}. Store it elsewhere and send a reference.`,
-    )
-  }
+  checkSize(data, context.maxBytes)
   const key = idempotencyKey(request, context)
-  const due = dueOf(request, context.nowMs)
   const unique = uniqueOf(request, data)
-  const meta = metaOf(request, context, unique)
+  // What is missing stands there as undefined, here and in `metaOf`: a spread for each part that may be missing takes longer.
   return {
     address: fullAddress(request.namespace, queueAddress('queue', request.queue)),
     lane: request.priority ?? 'normal',
     data,
-    ...(due && { due }),
-    ...(key !== undefined && { idempotency: { key, fingerprint: fingerprint(text) } }),
-    ...(unique && { unique }),
-    ...(meta && { meta }),
+    due: dueOf(request, context.nowMs),
+    idempotency: key === undefined ? undefined : { key, fingerprint: fingerprint(text) },
+    unique,
+    meta: metaOf(request, context, unique),
   }
+}
+
+function checkSize(data: string, maxBytes: number): void {
+  // A character is three bytes of UTF-8 at most, so most payloads need not be counted.
+  if (data.length <= maxBytes / 3) return
+  const size = Buffer.byteLength(data)
+  if (size <= maxBytes) return
+  throw new ProblemError(
+    'request.too_large',
+    `The payload has ${size} bytes, the limit is ${maxBytes}. Store it elsewhere and send a reference.`,
+  )
 }
 
 /** Without a key of its own, the payload is what must be unique. */
@@ -119,17 +123,20 @@ function metaOf(
   { headers }: RequestContext,
   unique: Unique | undefined,
 ): JobMeta | undefined {
+  const { traceparent, tracestate } = traceOf(headers)
   const meta: JobMeta = {
-    ...(retries !== undefined && { retries }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(retryDelayMs !== undefined && { retryDelayMs }),
-    ...(backoff !== undefined && { backoff }),
-    ...(expiresAt !== undefined && { expiresAtMs: Date.parse(expiresAt) }),
-    ...traceOf(headers),
-    ...(key !== undefined && { key }),
-    ...(unique && { unique: { key: unique.key, mode: unique.mode } }),
+    retries,
+    timeoutMs,
+    retryDelayMs,
+    backoff,
+    expiresAtMs: expiresAt === undefined ? undefined : Date.parse(expiresAt),
+    traceparent,
+    tracestate,
+    key,
+    unique: unique && { key: unique.key, mode: unique.mode },
   }
-  return Object.keys(meta).length > 0 ? meta : undefined
+  for (const name in meta) if (meta[name as keyof JobMeta] !== undefined) return meta
+  return undefined
 }
 
 function fingerprint(text: string): string {

@@ -39,7 +39,7 @@ export class Series<Cell> {
   }
 
   of(labels: Labels): Cell {
-    const key = this.#names.map((name) => labels[name]).join(' ')
+    const key = this.#keyOf(labels)
     const known = this.#entries.get(key)
     if (known) return known.cell
     const own = Object.fromEntries(this.#names.map((name) => [name, labels[name] ?? '']))
@@ -50,6 +50,9 @@ export class Series<Cell> {
 
   /** The cell of these labels, or of `_other` where the subject has none of its own. */
   shown(labels: Labels, subjects: Subjects): Cell {
+    // A subject that has a cell of its own is shown: asking for that first is half of what it takes to count something.
+    const known = this.#entries.get(this.#keyOf(labels))
+    if (known) return known.cell
     const { subject } = this.#definition
     if (!subject || subjects.isShown(subject, labels)) return this.of(labels)
     return this.of(otherLabels(subject, labels))
@@ -71,5 +74,9 @@ export class Series<Cell> {
 
   clear(): void {
     this.#entries.clear()
+  }
+
+  #keyOf(labels: Labels): string {
+    return this.#names.map((name) => labels[name]).join(' ')
   }
 }
