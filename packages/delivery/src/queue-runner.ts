@@ -1,6 +1,7 @@
 import {
   type Claim,
   claim,
+  inOneWrite,
   isConnectionError,
   type Partition,
   type Paused,
@@ -92,7 +93,9 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
       const prefetch = mayClaim && !mayTakeOver && !draining ? jobs.worthPrefetching() : 0
       const isClaiming = want > 0 || prefetch > jobs.prefetched
       const underWay = jobs.inFlight - batch.length
-      await Promise.all([settleBatch(batch), isClaiming ? claimSome({ want, prefetch, underWay }) : undefined])
+      await inOneWrite(partition, () =>
+        Promise.all([settleBatch(batch), isClaiming ? claimSome({ want, prefetch, underWay }) : undefined]),
+      )
       if (slotsToTakeOver() > 0) await takeOverSome(slotsToTakeOver())
     }
     turning = false

@@ -49,6 +49,7 @@ export {
   type ConnectionOf,
   createPartition,
   createPartitions,
+  inOneWrite,
   type Partition,
   type Partitions,
   registryPartition,

@@ -40,6 +40,21 @@ export function withReplicas(partition: Partition, replicas: number): Partition 
   return { number, hex, keys, redis, beginWrite: createReplicaWait(redis, { mark: keys.mark, replicas }) }
 }
 
+/**
+ * What is sent to a partition while this runs, until it first waits, goes out in one piece: Redis reads it at once, writes its
+ * file once, and answers in one piece as well.
+ */
+export function inOneWrite<Result>({ redis }: Partition, run: () => Result): Result {
+  // There is none until a connection was first tried.
+  const stream = redis.stream as Redis['stream'] | undefined
+  stream?.cork()
+  try {
+    return run()
+  } finally {
+    stream?.uncork()
+  }
+}
+
 /** All partitions of a platform, and which of them a queue or an entity lives in. */
 export interface Partitions {
   readonly all: readonly Partition[]
