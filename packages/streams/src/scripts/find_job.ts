@@ -10,7 +10,7 @@ export interface JobPlace {
   /** The dispatcher that has it. */
   readonly consumer?: string
   readonly key?: string
-  /** Jobs of its lane, or of its key, that come before it: counted up to 1000, or 16 MiB of their payloads. */
+  /** Jobs that come before it in its lane; behind its key, counted up to 1000 or 16 MiB of their payloads, and in a lane with holes up to 1000. */
   readonly ahead: number
   /** There are more than were counted. */
   readonly moreAhead?: true
