@@ -49,7 +49,7 @@ export function parseId(id: string): IdParts | undefined {
   return { prefix, ms: parseInt(ms, 16), seq: parseInt(seq, 16), partition: parseInt(partition, 16) }
 }
 
-/** When what an id names was made, in ms; for ids that are known to be ours. */
+/** When what an id names was made, in ms; for ids that are known to be ours, or their digits alone. */
 export function idTimeMs(id: string): number {
   const start = id.indexOf('_') + 1
   return parseInt(id.slice(start, start + 11), 16)

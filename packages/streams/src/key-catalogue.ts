@@ -94,7 +94,7 @@ export const KEY_CATALOGUE: readonly KeyDescription[] = [
     pattern: '{pN}:counts:<ns>/<queue>',
     type: 'hash',
     holds:
-      'accepted, succeeded, dead, cancelled, expired, discarded (of the dead), scheduled, held, claimed, turn; closed while the queue is closed; draining: who has it drained, why, since when',
+      'accepted, succeeded, dead, cancelled, expired, discarded (of the dead), scheduled, held, claimed, turn, gone (holes in its lanes); closed while the queue is closed; draining: who has it drained, why, since when',
   },
   { pattern: '{pN}:queues', type: 'set', holds: 'addresses of the queues that are open in the partition' },
   { pattern: '{pN}:closed', type: 'set', holds: 'addresses of closed queues that left dead letters' },

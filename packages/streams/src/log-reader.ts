@@ -9,7 +9,7 @@ import {
 } from '@millrace/contracts'
 import type { Redis } from 'ioredis'
 import { jobIdFrom } from './digits.ts'
-import type { Partition } from './partition.ts'
+import { hexOf, type Partition } from './partition.ts'
 import { unpackEventData, unpackPayload } from './payload.ts'
 
 const WITH_PAYLOAD: ReadonlySet<string> = new Set([JOB_EVENTS.enqueued, JOB_EVENTS.updated])
@@ -215,7 +215,7 @@ function valuesOf(fields: readonly string[]): readonly string[] {
  */
 function jobIdOf(entity: string | undefined, position: string, partition: number): string {
   if (!entity) return idFromPosition('job', position, partition)
-  if (DIGITS.test(entity)) return jobIdFrom(entity, partition)
+  if (DIGITS.test(entity)) return jobIdFrom(entity, hexOf(partition))
   return POSITION.test(entity) ? idFromPosition('job', entity, partition) : entity
 }
 

@@ -18,10 +18,15 @@ export interface Partition {
 /** One connection for everything, or the one for each partition by its number: on a cluster each goes to another primary. */
 export type ConnectionOf = Redis | ((partition: number) => Redis)
 
+/** The number of a partition as ids carry it. */
+export function hexOf(number: number): string {
+  return number.toString(16).padStart(3, '0')
+}
+
 export function createPartition(connection: ConnectionOf, number: number): Partition {
   return {
     number,
-    hex: number.toString(16).padStart(3, '0'),
+    hex: hexOf(number),
     keys: partitionKeys(number),
     // Asked when it is needed: a pull consumer needs one of a thousand partitions.
     get redis() {

@@ -109,25 +109,25 @@ async function largeOf({ redis, keys }: Partition, address: string, lane: string
 
 /** What waits in a lane, in its order: the id of each job, its payload or what stands for it, and what else there is of it. */
 export async function inLane(
-  { redis, keys, number }: Partition,
+  { redis, keys, hex }: Partition,
   address = ADDRESS,
   lane = 'normal',
 ): Promise<{ id: string; data: string; body: string }[]> {
-  return (await redis.lrange(keys.lane(address, lane), 0, -1)).map((element) => readElement(element, number))
+  return (await redis.lrange(keys.lane(address, lane), 0, -1)).map((element) => readElement(element, hex))
 }
 
 /** An element of a lane, or of what is in hand. */
-function readElement(element: string, partition: number) {
+function readElement(element: string, hex: string) {
   const [, place = '', body = '', data = ''] = /^(.{16})(?:@([^\n]*)\n)?(.*)$/s.exec(element) ?? []
   const { job } = (body === '' ? { job: '' } : JSON.parse(body)) as { job: string }
-  return { id: job || jobIdFrom(place, partition), data, body }
+  return { id: job || jobIdFrom(place, hex), data, body }
 }
 
 /** The jobs of a lane, and those in hand that came from it, whose payloads lie elsewhere. */
 async function meantElsewhere(partition: Partition, address: string, lane: string): Promise<string[]> {
   const inHand = Object.entries(await partition.redis.hgetall(partition.keys.inHand(address)))
     .filter(([field]) => field.split(' ')[1] === lane)
-    .map(([, element]) => readElement(element, partition.number))
+    .map(([, element]) => readElement(element, partition.hex))
   return [...(await inLane(partition, address, lane)), ...inHand]
     .filter(({ data }) => data === '&')
     .map(({ id }) => digitsOf(id))

@@ -1,11 +1,13 @@
 import { idFromPosition } from '@millrace/contracts'
 import { describe, expect, it } from 'vitest'
-import { digitsOf } from '../src/digits.ts'
+import { digitsOf, jobIdFrom } from '../src/digits.ts'
 import {
   cancel,
+  claim,
   findJob,
   lease,
   moveDue,
+  openQueues,
   raise,
   readCounts,
   redrive,
@@ -175,6 +177,19 @@ describe('a partition that layout 4 has left', () => {
     for (const [index, each] of [id, ...later].entries())
       expect(await findJob(bench.partition, each)).toMatchObject({ state: 'waiting', ahead: index })
     expect(await redis.exists(keys.log)).toBe(1)
+  })
+
+  it('has what a queue got before anybody opened it, from when somebody does', async () => {
+    const { redis, keys, hex } = bench.partition
+    const address = 'shop/unheard'
+    await redis.xadd(keys.lane(address, 'low'), '1767225600000-4', 'meta', '{"traceparent":"tp"}', 'data', large)
+    await redis.hincrby(keys.counts(address), 'accepted', 1)
+    await redis.set('{p0}:layout', 4)
+    expect(await raise(bench.partition)).toBe(0)
+    await openQueues(bench.partition, [{ address }])
+    const claimed = await claim(bench.partition, { consumer: 'one', address, concurrency: 1, want: 1 })
+    const id = jobIdFrom(digitsOf(idFromPosition('job', '1767225600000-4', 0)), hex)
+    expect(claimed).toMatchObject({ jobs: [{ id, lane: 'low', data: large, meta: { traceparent: 'tp' } }] })
   })
 
   it('has the jobs that workers hold end by their word', async () => {

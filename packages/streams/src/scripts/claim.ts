@@ -1,5 +1,5 @@
-import type { Lane } from '@millrace/contracts'
-import { jobIdFrom } from '../digits.ts'
+import { idTimeMs, type Lane } from '@millrace/contracts'
+import { DIGITS, jobIdFrom } from '../digits.ts'
 import type { Partition } from '../partition.ts'
 import { unpackPayload } from '../payload.ts'
 import type { JobMeta } from './enqueue.ts'
@@ -86,25 +86,23 @@ export async function claim(
 
 type ClaimReply = [Claim['kind'], nowMs: number, expired: string[], starts: number, ...(Lane | string[])[]]
 
-/** Of an element: the place, then the payload, or `@`, a line of JSON and the payload (`element_of` in prelude_lane.lua). */
-const PLACE_CHARACTERS = 16
-
 interface Element {
   readonly address: string
   readonly lane: Lane
   readonly element: string
 }
 
-function readElement({ number }: Partition, { address, lane, element }: Element): ClaimedJob {
-  const place = element.slice(0, PLACE_CHARACTERS)
-  if (element[PLACE_CHARACTERS] !== '@') {
-    const id = jobIdFrom(place, number)
-    const data = unpackPayload(element.slice(PLACE_CHARACTERS))
-    return { address, lane, readyAtMs: timeOf(place), id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
+/** An element is the place, then the payload, or `@`, a line of JSON and the payload (`element_of` in prelude_lane.lua). */
+function readElement({ hex }: Partition, { address, lane, element }: Element): ClaimedJob {
+  const place = element.slice(0, DIGITS)
+  if (element[DIGITS] !== '@') {
+    const id = jobIdFrom(place, hex)
+    const data = unpackPayload(element.slice(DIGITS))
+    return { address, lane, readyAtMs: idTimeMs(place), id, attempt: 1, epoch: 1, meta: NO_META, data, moved: false }
   }
   const lineEnd = element.indexOf('\n')
-  const { job, attempt, epoch, meta } = JSON.parse(element.slice(PLACE_CHARACTERS + 1, lineEnd)) as Body
-  const id = job || jobIdFrom(place, number)
+  const { job, attempt, epoch, meta } = JSON.parse(element.slice(DIGITS + 1, lineEnd)) as Body
+  const id = job || jobIdFrom(place, hex)
   const data = element.slice(lineEnd + 1)
   return toClaimedJob(address, [lane, place, id, attempt + 1, epoch + 1, meta, data, job === '' ? 0 : 1])
 }
@@ -116,19 +114,6 @@ interface Body {
   readonly meta: string
 }
 
-let lastTimeDigits = ''
-let lastTime = 0
-
-/** The time in a place: its first eleven digits. Places come in runs of the same millisecond. */
-function timeOf(place: string): number {
-  const digits = place.slice(0, 11)
-  if (digits !== lastTimeDigits) {
-    lastTimeDigits = digits
-    lastTime = parseInt(digits, 16)
-  }
-  return lastTime
-}
-
 const NO_META: JobMeta = Object.freeze({})
 
 export function toClaimedJob(
@@ -138,7 +123,7 @@ export function toClaimedJob(
   return {
     address,
     lane,
-    readyAtMs: timeOf(place),
+    readyAtMs: idTimeMs(place),
     id,
     attempt,
     epoch,

@@ -75,6 +75,8 @@ for i = 2, #ARGV, 2 do
   redis.call('SREM', TAG .. ':closed', address)
   if redis.call('SADD', TAG .. ':queues', address) == 1 then
     opened = opened + 1
+    -- It may have got jobs from an earlier version before anybody opened it: then raising the partition did not know of it.
+    for _, lane in ipairs(LANES) do raise_lane(address, lane) end
     -- Nobody has looked for jobs yet, so the first one is announced.
     redis.call('SADD', TAG .. ':idle', address)
   end

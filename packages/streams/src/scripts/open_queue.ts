@@ -39,7 +39,7 @@ function toRate({ limit, periodMs, burst = limit }: RateLimit): Rate {
   return { limit, periodMs, burst }
 }
 
-const script = loadScript('open_queue', 'allow-oom')
+const script = loadScript('open_queue', 'allow-oom', ['prelude_raise'])
 
 /** Make sure that queues exist, with their limits. Returns how many were new. */
 export async function openQueues(partition: Partition, queues: readonly QueueToOpen[]): Promise<number> {
