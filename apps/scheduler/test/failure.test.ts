@@ -2,6 +2,7 @@ import type { Partition } from '@millrace/streams'
 import { eventually, type RedisServer, startProcess, startRedis } from '@millrace/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  countOf,
   declare,
   eventsOf,
   MAIN,
@@ -71,7 +72,7 @@ describe('while Redis is away', () => {
     await redis.restart()
     await eventually(async () => (await client.call('GET', '/readyz')).status === 200)
     await eventually(async () => (await tickIdsOf('away')).length === 1)
-    expect(await metricOf(client, 'millrace_schedule_delay_seconds_count', { namespace: 'away' })).toBe(1)
+    expect(await countOf(client, 'millrace_schedule_delay_seconds_count', { namespace: 'away' })).toBe(1)
 
     await redis.kill()
     await eventually(async () => (await client.call('GET', '/readyz')).status === 503)

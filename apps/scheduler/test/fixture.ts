@@ -11,7 +11,7 @@ import {
   register,
   registryPartition,
 } from '@millrace/streams'
-import { freePort, type RedisServer, startProcess, withBy } from '@millrace/testkit'
+import { eventually, freePort, type RedisServer, startProcess, withBy } from '@millrace/testkit'
 import { expect } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { startScheduler } from '../src/scheduler.ts'
@@ -125,6 +125,11 @@ export async function ledgerOf(partition: Partition, address: string): Promise<L
 export async function eventsOf(partition: Partition, type: string, namespace?: string): Promise<LogEvent[]> {
   const events = await readLogRange(partition, { count: 100_000 })
   return events.filter((event) => event.type === type && (namespace === undefined || event.namespace === namespace))
+}
+
+/** What a metric counts of something Redis has done: the scheduler counts it when the reply has come, a moment after others see it done. */
+export function countOf(client: Client, name: string, labels: Record<string, string>): Promise<number> {
+  return eventually(() => metricOf(client, name, labels), { what: `a sample of ${name}` })
 }
 
 /** The value of the first sample of a metric whose labels include those given. */

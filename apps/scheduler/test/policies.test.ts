@@ -1,7 +1,7 @@
 import type { LedgerEntry, Problem } from '@millrace/contracts'
 import { eventually } from '@millrace/testkit'
 import { describe, expect, it } from 'vitest'
-import { declare, eventsOf, ledgerOf, makeDue, metricOf, nextOf, pathOf } from './fixture.ts'
+import { countOf, declare, eventsOf, ledgerOf, makeDue, metricOf, nextOf, pathOf } from './fixture.ts'
 import { useRig } from './rig.ts'
 
 const rig = useRig({ env: { MILLRACE_ENV: 'production' } })
@@ -86,7 +86,7 @@ describe('the ledger', () => {
     expect(edited.count).toBeGreaterThanOrEqual(21)
     expect(Date.parse(edited.until ?? '')).toBe(first + ((edited.count ?? 0) - 1) * MINUTE)
     const counted = { namespace: 'edited', result: 'missed' }
-    expect(await metricOf(rig.client, 'millrace_schedule_ticks_total', counted)).toBe(edited.count)
+    expect(await countOf(rig.client, 'millrace_schedule_ticks_total', counted)).toBe(edited.count)
 
     await rig.stopSchedulers()
     const hour = Math.floor(Date.now() / (60 * MINUTE)) * 60 * MINUTE - 120 * MINUTE
