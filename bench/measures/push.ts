@@ -3,6 +3,7 @@ import { BOTH, type Context, compare, type Figure, type Measure } from '../measu
 import { rateOf } from '../meter.ts'
 import type { BareLoop } from '../processes/bare-loop.ts'
 import type { BullmqPush } from '../processes/bullmq-push.ts'
+import type { StreamLoop } from '../processes/stream-loop.ts'
 import { BULLMQ_QUEUE, fillBullmq } from '../sides/bullmq.ts'
 import { deliveryRequest } from '../sides/delivery.ts'
 import { fill, registerService, withStore } from '../sides/millrace.ts'
@@ -15,7 +16,8 @@ const PATH = '/internal/jobs/no-op'
 /** Full HTTP push with claim, settle and three log events per job, against loops without a queue and against BullMQ. */
 export const push: Measure = {
   name: 'push',
-  about: 'HTTP push to a no-op worker, 100 in flight, against bare undici loops and a BullMQ worker that POSTs',
+  about:
+    'HTTP push to a no-op worker, 100 in flight, against bare undici loops, a loop on a Redis stream and a BullMQ worker that POSTs',
   appendfsync: BOTH,
   async run(context) {
     const worker = await startPushWorker()
@@ -25,6 +27,7 @@ export const push: Measure = {
       const strict = await bareLoop(worker, { ...least, style: 'dispatch' }, context)
       const same = await bareLoop(worker, { ...whole, style: 'dispatch' }, context)
       const written = await bareLoop(worker, { ...least, style: 'request' }, context)
+      const stream = await streamRate(worker, whole.body, context)
       const bullmq = await bullmqRate(worker, context)
       const ours = await ourRate(worker, context)
       const what = 'HTTP push, 100 in flight'
@@ -40,6 +43,7 @@ export const push: Measure = {
           target: { atLeast: 0.65 },
         }),
         compare({ what, ours, peer: written, peerName: 'undici request loop', unit }),
+        compare({ what, ours, peer: stream, peerName: 'loop on a Redis stream', unit }),
         compare({ what, ours, peer: bullmq, peerName: 'BullMQ that POSTs', unit, target: { atLeast: 2.5 } }),
       ]
     } finally {
@@ -66,6 +70,31 @@ async function bareLoop(
   const metered = await worker.measure({ ...windowOf(context), pids }, () => child.ask('run', loop))
   await child.stop()
   return rateOf(metered)
+}
+
+/** What a loop of one's own on Redis comes to, with the same promise as ours of what is on the disk. */
+async function streamRate(worker: PushWorker, body: string, context: Context): Promise<Figure> {
+  context.say('undici loop on a stream of Redis')
+  const { skip, count } = windowOf(context)
+  return withStore(context.appendfsync, async ({ redis }) => {
+    const client = redis.client()
+    const names = { stream: 'jobs', group: 'workers' }
+    await client.xgroup('CREATE', names.stream, names.group, '0', 'MKSTREAM')
+    for (let left = skip + count + TAIL; left > 0; left -= 1000) {
+      const batch = client.pipeline()
+      for (let n = 0; n < Math.min(1000, left); n++) batch.xadd(names.stream, '*', 'body', body)
+      await batch.exec()
+    }
+    const child = startChild('stream-loop.ts')
+    const run: StreamLoop = {
+      ...{ socketPath: redis.socketPath, ...names, inFlight: IN_FLIGHT },
+      ...{ url: worker.url, path: PATH },
+    }
+    const pids = { sender: child.pid, redis: redis.pid }
+    const metered = await worker.measure({ skip, count, pids }, () => child.ask('run', run))
+    await child.stop()
+    return rateOf(metered)
+  })
 }
 
 async function bullmqRate(worker: PushWorker, context: Context): Promise<Figure> {

@@ -31,8 +31,9 @@ interface Running {
   attempt: Attempt | undefined
 }
 
-/** Prefetched at most, so that what others cannot have stays little. */
-const MAX_PREFETCHED = 200
+/** Prefetched at most, so that what others cannot have stays little: so many times what may be under way, and so many at all. */
+const MOST_TIMES_LIMIT = 4
+const MAX_PREFETCHED = 400
 /** Prefetched at longest: what has not begun by then waits behind attempts that take long, while others may have room for it. */
 const MAX_PREFETCHED_MS = 100
 
@@ -56,6 +57,7 @@ export class InHand {
   #prefetched = 0
   #atWork = 0
   #isEnding = false
+  #beginIsNear = false
 
   constructor(deps: InHandDeps) {
     this.#deps = deps
@@ -85,7 +87,7 @@ export class InHand {
    */
   worthPrefetching(): number {
     const maker = this.#deps.maker()
-    const ahead = Math.min(this.#pace.ahead(), maker.limit, MAX_PREFETCHED)
+    const ahead = Math.min(this.#pace.ahead(), maker.limit * MOST_TIMES_LIMIT, MAX_PREFETCHED)
     const may = maker.definition.batch === undefined && maker.room() === Number.POSITIVE_INFINITY
     return may ? ahead : 0
   }
@@ -123,6 +125,19 @@ export class InHand {
     if (this.#isEnding) this.giveBack()
     this.#watchAge()
     report.inFlight(this.inFlight)
+  }
+
+  /** Settling and claiming took so long. */
+  turned(ms: number): void {
+    this.#pace.turned(ms)
+  }
+
+  /** Begin now what is to begin in the place of attempts that ended: of those that end in the same moment all end first. */
+  beginDue(): void {
+    if (!this.#beginIsNear) return
+    this.#beginIsNear = false
+    if (this.#deps.maker().room() < Number.POSITIVE_INFINITY) this.giveBack()
+    else for (const [consumer, hand] of this.#hands) this.#beginSome(consumer, hand)
   }
 
   /** So many of the finished are settled. */
@@ -198,8 +213,11 @@ export class InHand {
     const hand = this.#hands.get(consumer)
     hand?.ended()
     if (!hand || hand.prefetched === 0) return
-    if (isPaused || this.#deps.maker().room() < Number.POSITIVE_INFINITY) this.giveBack()
-    else this.#beginSome(consumer, hand)
+    if (isPaused) this.giveBack()
+    else if (!this.#beginIsNear) {
+      this.#beginIsNear = true
+      process.nextTick(() => this.beginDue())
+    }
   }
 
   #giveBackOf(consumer: Consumer, hand: Hand): void {

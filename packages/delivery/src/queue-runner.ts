@@ -88,14 +88,18 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
     if (turning) return
     turning = true
     while (jobs.finished.length > 0 || slotsToTakeOver() > 0 || wanted() > 0) {
+      // What is said of the prefetched jobs is said after that.
+      jobs.beginDue()
       const batch = jobs.finished.splice(0, MAX_SETTLE)
       const want = wanted(batch.length)
       const prefetch = mayClaim && !mayTakeOver && !draining ? jobs.worthPrefetching() : 0
       const isClaiming = want > 0 || prefetch > jobs.prefetched
       const underWay = jobs.inFlight - batch.length
+      const beganMs = performance.now()
       await inOneWrite(partition, () =>
         Promise.all([settleBatch(batch), isClaiming ? claimSome({ want, prefetch, underWay }) : undefined]),
       )
+      jobs.turned(performance.now() - beganMs)
       if (slotsToTakeOver() > 0) await takeOverSome(slotsToTakeOver())
     }
     turning = false
@@ -162,6 +166,7 @@ export function createQueueRunner(address: string, first: AttemptMaker, deps: Qu
   }
 
   const take = (result: Claim, consumer: Consumer) => {
+    jobs.beginDue()
     mayClaim = result.kind === 'claimed'
     if (result.kind === 'limited') alarm.in(result.waitMs)
     // Nothing of ours will end and make way for what is prefetched, or nothing may begin: others may come to it sooner.

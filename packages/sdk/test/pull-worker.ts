@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { consume } from '../src/index.ts'
 
 /** A service that consumes one queue and prints what happens to each job. What a job is to do stands in its data. */
@@ -14,19 +15,25 @@ const {
   TEST_QUEUE = '',
   TEST_CONCURRENCY = '10',
   TEST_CLOSE_MS = '10000',
+  /** A key in which workers count together how many handlers run. */
+  TEST_GAUGE = '',
 } = process.env
+
+const counter = TEST_GAUGE === '' ? undefined : new Redis(TEST_REDIS)
 
 const consumer = consume<Work>(
   TEST_QUEUE,
   async (job) => {
     const { n, workMs = 0, kills } = job.data
     console.log(`start ${n} ${job.id} ${job.attempt} ${job.epoch}`)
+    if (counter) console.log(`running ${await counter.incr(TEST_GAUGE)}`)
     if (kills) process.kill(process.pid, 'SIGKILL')
     job.signal.addEventListener('abort', () => console.log(`abort ${n} ${job.signal.reason.message}`))
     const { promise: worked, resolve } = Promise.withResolvers<void>()
     if (workMs > 0) setTimeout(resolve, workMs)
     else resolve()
     await worked
+    await counter?.decr(TEST_GAUGE)
     console.log(`end ${n}`)
     return { n }
   },
@@ -43,5 +50,6 @@ await consumer.ready
 console.log('ready')
 process.once('SIGTERM', async () => {
   await consumer.close()
+  counter?.disconnect()
   console.log('closed')
 })

@@ -5,6 +5,7 @@ import type { Connection } from '../http/connection.ts'
 import { type Caller, OriginConnections } from '../http/origin-connections.ts'
 import { readingOf } from '../http/reading.ts'
 import { createRequest, type WrittenRequest } from '../http/request.ts'
+import { together } from '../http/together.ts'
 import type { OpenRanges } from '../targets/open-ranges.ts'
 import { createTargetConnector, type Resolve } from '../targets/target-connector.ts'
 import { Answer } from './answer.ts'
@@ -86,6 +87,9 @@ export function createSender({ resolve }: { resolve?: Resolve } = {}): Sender {
   }
 }
 
+/** Answers that come in the same turn of the event loop are read first and told then. */
+const tellSoon = together<Exchange>(setImmediate, (exchange) => exchange.tell())
+
 /** One exchange; it is answered exactly once, whatever the endpoint does. */
 class Exchange implements Sending, Caller {
   readonly #onAnswer: (result: AttemptResult) => void
@@ -152,7 +156,15 @@ class Exchange implements Sending, Caller {
 
   onEnd(): void {
     this.#connection = undefined
-    this.#finish(this.#response())
+    if (this.#ended) return
+    this.#ended = true
+    tellSoon(this)
+  }
+
+  /** Tell the answer, which is whole. */
+  tell(): void {
+    clearTimeout(this.#timer)
+    this.#onAnswer(this.#response())
   }
 
   onError(error: Error): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import { takePieces } from './reading.ts'
 import type { WrittenRequest } from './request.ts'
+import { together } from './together.ts'
 
 /** The other side closed the connection before its answer was whole. */
 export class ConnectionClosedError extends Error {
@@ -21,6 +22,9 @@ export interface ConnectionOptions {
   onClosed(connection: Connection): void
 }
 
+/** Requests that begin in the same moment are made first and written then. */
+const writeSoon = together<Connection>(process.nextTick, (connection) => connection.write())
+
 /** A connection that carries one request at a time. */
 export class Connection {
   readonly #socket: Socket
@@ -28,6 +32,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   #asker: Asker | undefined
   #isClosed = false
+  #plain = ''
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket
@@ -52,13 +57,20 @@ export class Connection {
     this.#asker = asker
     this.#reader.expect(asker)
     if (isPlain) {
-      this.#socket.write(head + body, 'latin1')
+      this.#plain = head + body
+      writeSoon(this)
       return
     }
     this.#socket.cork()
     this.#socket.write(head, 'latin1')
     this.#socket.write(body, 'utf8')
     this.#socket.uncork()
+  }
+
+  /** Write what `send` left to be written. */
+  write(): void {
+    if (!this.#isClosed) this.#socket.write(this.#plain, 'latin1')
+    this.#plain = ''
   }
 
   /** End it; whoever waits for an answer is told why there is none. */

@@ -1,0 +1,18 @@
+/**
+ * Does for many, one after another, what else would be done for each between other things: the same code runs again and again while it is in
+ * the processor's caches. With a hundred requests under way that is a fifth of what a delivery takes (docs/performance.md).
+ *
+ * @param when puts off until all have come: `setImmediate` to the end of this turn of the event loop, `process.nextTick` to the end of
+ *   what runs now.
+ */
+export function together<T>(when: (run: () => void) => void, each: (item: T) => void): (item: T) => void {
+  let items: T[] = []
+  const run = () => {
+    const now = items
+    items = []
+    for (const item of now) each(item)
+  }
+  return (item) => {
+    if (items.push(item) === 1) when(run)
+  }
+}
