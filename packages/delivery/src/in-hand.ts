@@ -97,7 +97,8 @@ export class InHand {
     if (known) return known
     const hand = new Hand()
     this.#hands.set(consumer, hand)
-    consumer.lost.addEventListener('abort', () => this.#endWith(consumer, hand))
+    // Answers that came in this turn of the event loop are told at its end; they still count, and are settled: too late, which is recorded.
+    consumer.lost.addEventListener('abort', () => setImmediate(() => this.#endWith(consumer, hand)))
     return hand
   }
 
@@ -177,6 +178,7 @@ export class InHand {
 
   /** Begin what may begin. */
   #beginSome(consumer: Consumer, hand: Hand): void {
+    if (consumer.lost.aborted) return
     while (this.#atWork < this.#deps.maker().limit) {
       const job = hand.next()
       if (!job) return
@@ -197,7 +199,7 @@ export class InHand {
     const { job, consumer } = item
     this.#running.remove(item.slot)
     this.#atWork--
-    if (consumer.lost.aborted) {
+    if (!this.#hands.has(consumer)) {
       this.#drop(consumer, 1)
       return
     }

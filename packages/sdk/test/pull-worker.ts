@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis'
+import { connect } from '@millrace/streams'
 import { consume } from '../src/index.ts'
 
 /** A service that consumes one queue and prints what happens to each job. What a job is to do stands in its data. */
@@ -19,7 +19,7 @@ const {
   TEST_GAUGE = '',
 } = process.env
 
-const counter = TEST_GAUGE === '' ? undefined : new Redis(TEST_REDIS)
+const counter = TEST_GAUGE === '' ? undefined : connect({ url: TEST_REDIS, role: 'test' })
 
 const consumer = consume<Work>(
   TEST_QUEUE,
