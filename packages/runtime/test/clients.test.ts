@@ -122,6 +122,25 @@ describe('a client that', () => {
     expect(sent).toBeLessThan(10_000_000)
   })
 
+  it('sends a body that is too long is told so while it sends, and the connection goes on behind it', async () => {
+    const length = 400_000
+    const head = `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+    const client = open(head)
+    await eventually(() => /^HTTP\/1\.1 413 [\s\S]*"code":"request\.too_large"/.test(client.answer()))
+    client.socket.write('x'.repeat(length))
+    client.socket.write('GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    await over(client)
+    expect(client.answer()).toMatch(/\}HTTP\/1\.1 200 /)
+  })
+
+  it('says that its body has gigabytes is told 413 and let go', async () => {
+    const client = open(
+      `POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${4e9}\r\n\r\n`,
+    )
+    await over(client)
+    expect(client.answer()).toMatch(/^HTTP\/1\.1 413 /)
+  })
+
   it('sends headers beyond the limit is told 431', async () => {
     const client = open(`GET /livez HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`)
     await over(client)
