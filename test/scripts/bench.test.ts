@@ -25,14 +25,15 @@ describe('npm run bench', () => {
     expect(code, output).toBe(0)
     const { quick, results } = JSON.parse(readFileSync(out, 'utf8'))
     expect(quick).toBe(true)
-    expect(results.map((row: { measure: string }) => row.measure)).toEqual(['intake', 'memory', 'memory'])
+    expect(results.map((row: { measure: string }) => row.measure)).toEqual(['intake', 'intake', 'memory', 'memory'])
     for (const { what, appendfsync, ours, peer, ratio } of results) {
       expect(appendfsync).toBe('everysec')
       expect(ratio).toBe(ours.value / peer.value)
       expect(stdout).toContain(`| ${what} |`)
     }
-    const [intake, memory] = results
+    const [intake, kept, memory] = results
     expect(intake).toMatchObject({ target: { atLeast: 0.6 }, met: intake.ratio >= 0.6, peerName: 'bare fastify' })
+    expect(kept).toMatchObject({ peerName: 'bare fastify, an XADD each' })
     expect(memory).toMatchObject({ target: { atMost: 1 / 6, words: '1/6' }, met: memory.ratio <= 1 / 6 })
     expect(stdout).toContain('| at least 0.6 |')
     expect(stdout).toContain('| at most 1/6 |')

@@ -53,9 +53,10 @@ describe('startFaultProxy', () => {
     await client.ping()
     proxy.freeze()
     expect(proxy.frozen()).toBe(1)
-    const lost = client.set('key', 'lost')
+    // It may fail before the next line is through.
+    const lost = expect(client.set('key', 'lost')).rejects.toThrow()
     expect(await redis.client({ port: proxy.port }).ping()).toBe('PONG')
-    await expect(lost).rejects.toThrow()
+    await lost
     await eventually(() => proxy.frozen() === 0, { what: 'the client to give its frozen connection up' })
     expect(await redis.client().exists('key')).toBe(0)
   })
