@@ -34,6 +34,12 @@ export const REQUEST_LIMITS = limits({
     past: '503 `request.busy` with `Retry-After`',
   },
   bodyBytes: { value: 1_048_576, unit: 'bytes', of: 'a body, manifests included', past: '413 `request.too_large`' },
+  droppedBodyBytes: {
+    value: 16_777_216,
+    unit: 'bytes',
+    of: 'a refused body whose rest is read, so that its sender hears why',
+    past: 'the connection ends',
+  },
   bulkBodyBytes: {
     value: 33_554_432,
     unit: 'bytes',

@@ -31,7 +31,8 @@ interface Running {
   attempt: Attempt | undefined
 }
 
-/** Prefetched at most, so that what others cannot have stays little: so many times what may be under way, and so many at all. */
+/** Prefetched at most, so that what others cannot have stays little: so many times what may be under way, and so many at all. With twice
+ * as many the rate was the same (docs/decisions/0134). */
 const MOST_TIMES_LIMIT = 4
 const MAX_PREFETCHED = 400
 /** Prefetched at longest: what has not begun by then waits behind attempts that take long, while others may have room for it. */
@@ -223,6 +224,8 @@ export class InHand {
   }
 
   #giveBackOf(consumer: Consumer, hand: Hand): void {
+    // They are in other hands by now: no word of ours is due.
+    if (consumer.lost.aborted) return
     for (const job of hand.removeAll()) this.#endUnbegun(job, consumer, { kind: 'postpone', delayMs: 0, ...NOT_BEGUN })
   }
 

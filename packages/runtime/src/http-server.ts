@@ -1,5 +1,5 @@
 import fastifySwagger from '@fastify/swagger'
-import { fieldErrors, PROBLEMS, ProblemError } from '@millrace/contracts'
+import { fieldErrors, PROBLEMS, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -121,7 +121,10 @@ function answerWithProblems(server: FastifyInstance, { logger, mapError, bodyLim
       )
     if (problem.retryAfterSeconds !== undefined) reply.header('retry-after', problem.retryAfterSeconds)
     // Closed at once, a client that is still sending would hear of a broken connection instead of its mistake. So the rest is read and dropped.
-    if (problem.code === 'request.too_large' && Number(request.headers['content-length']) <= DROPPED_BODY_BYTES)
+    if (
+      problem.code === 'request.too_large' &&
+      Number(request.headers['content-length']) <= REQUEST_LIMITS.droppedBodyBytes.value
+    )
       reply.removeHeader('connection')
     return reply
       .status(PROBLEMS[problem.code].status)
@@ -136,9 +139,6 @@ function answerWithProblems(server: FastifyInstance, { logger, mapError, bodyLim
     return reply.status(404).type('application/problem+json').send(JSON.stringify(problem.toProblem()))
   })
 }
-
-/** Of a body that is too large: what is longer costs its sender the connection. */
-const DROPPED_BODY_BYTES = 16 * 1024 * 1024
 
 /** What stands in the address and cannot be decoded, or is too long for a name. */
 function refuseUrl(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
