@@ -23,6 +23,8 @@ export function createProgram(): Command {
       'Declare queues, schedules and subscriptions in YAML, receive every job as one HTTP POST, prove what happened.',
     )
     .version(VERSION)
+    // Its own options stand before the command: `--token -Vx…` behind one is a token and does not ask for the version.
+    .enablePositionalOptions()
     .showHelpAfterError('(add --help for an example)')
     .addHelpText(
       'after',

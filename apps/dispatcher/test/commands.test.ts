@@ -124,7 +124,7 @@ describe('purge', () => {
     await post(`/queues/${namespace}/mail/pause`)
     for (let n = 0; n < 3; n++) await rig.client.enqueue(namespace, 'mail')
     const { body } = await post<{ token: string; waiting: number }>(`/queues/${namespace}/mail/purge`, { who: 'ada' })
-    expect(body).toMatchObject({ waiting: 3, scheduled: 0 })
+    expect(body).toMatchObject({ waiting: 3, scheduled: 0, token: expect.stringMatching(/^purge_/) })
     await rig.client.enqueue(namespace, 'mail')
     expect((await post(`/queues/${namespace}/mail/purge`, { token: 'guess' })).status).toBe(409)
     expect((await post(`/queues/${namespace}/mail/purge`, { token: body.token })).body).toEqual({ purged: 3 })

@@ -7,12 +7,16 @@ import { createSender, type Sender, type Sending, type SendRequest } from '../sr
 import { together } from '../src/http/together.ts'
 import { OPEN_TARGETS } from './fixture.ts'
 
-/** A server in a thread of its own, so that it answers while this one stands still. It counts what it wrote in shared memory. */
+/** A server in a thread of its own, so that it answers while this one stands still. It counts what it wrote in shared memory, and
+ * tells which requests it saw. */
 const SERVER = `
 const { createServer } = require('node:http')
 const { parentPort, workerData } = require('node:worker_threads')
 const answered = new Int32Array(workerData)
+const seen = []
+parentPort.on('message', () => parentPort.postMessage(seen))
 const server = createServer((request, response) => {
+  seen.push(request.url)
   request.resume().on('end', () => response.end(request.url, () => {
     Atomics.add(answered, 0, 1)
     Atomics.notify(answered, 0)
@@ -103,7 +107,8 @@ describe('a request that is given up in the moment in which it begins', () => {
     send('/next', results)
     await eventually(() => results.length === 2)
     expect(results).toMatchObject([late, { body: '/next' }])
-    expect(Atomics.load(answered, 0)).toBe(2)
+    server.postMessage('seen')
+    expect(await once(server, 'message')).toEqual([['/open', '/next']])
   })
 })
 

@@ -127,7 +127,7 @@ export function addQueueCommandRoutes(server: AppServer, deps: QueueCommandDeps)
       const partition = deps.partitions.of(address)
       const by = { who, ...(why !== undefined && { why }) }
       if (token === undefined) {
-        const fresh = randomBytes(9).toString('base64url')
+        const fresh = `purge_${randomBytes(9).toString('base64url')}`
         return {
           ...(await requestPurge(partition, { address, token: fresh, by })),
           token: fresh,
