@@ -71,11 +71,4 @@ describe('millrace dead-letters', { timeout: 240_000 }, () => {
     expect((await millrace('discard', 'shop', 'mail', '--all')).output).toMatch(/Say why/)
     expect((await millrace('list', 'shop', '--status', 'abc')).output).toMatch(/\/status/)
   })
-
-  it.each(['list', 'show', 'groups', 'redrive', 'discard', 'redrives', 'stop'])(
-    'teaches %s with --help',
-    async (name) => {
-      expect((await millrace(name, '--help')).stdout).toMatch(/\$ millrace dead-letters/)
-    },
-  )
 })

@@ -169,13 +169,4 @@ describe('millrace subscriptions', { timeout: 240_000 }, () => {
     expect((await subscriptions('try', '--sql', 'type =')).output).toMatch(/position 7/)
     expect((await subscriptions('replay', 'shipping.paid', '--from', 'now')).output).toMatch(/\/from must be earliest/)
   })
-
-  it.each([
-    ...['list', 'show', 'try', 'move', 'replay', 'replays', 'stop', 'end'].map((name) => ['subscriptions', name]),
-    ...['publish', 'list', 'tail'].map((name) => ['events', name]),
-  ])('teaches %s %s with --help', async (group, name) => {
-    expect((await millrace(group as string, name as string, '--help')).stdout).toMatch(
-      new RegExp(`\\$ millrace ${group} ${name}`),
-    )
-  })
 })

@@ -67,11 +67,4 @@ AT                        LOCAL                    NOTE
     expect((await millrace('pause', 'shop', 'nightly')).output).toMatch(/It declares: hourly, leap/)
     expect((await millrace('ledger', 'shop', 'hourly', '--state', 'gone')).output).toMatch(/\/state/)
   })
-
-  it.each(['list', 'ledger', 'preview', 'pause', 'resume', 'run', 'backfill'])(
-    'teaches %s with --help',
-    async (name) => {
-      expect((await millrace(name, '--help')).stdout).toMatch(/\$ millrace schedule/)
-    },
-  )
 })

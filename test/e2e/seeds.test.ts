@@ -285,13 +285,4 @@ describe('the command', { timeout: 240_000 }, () => {
     const missing = await runCommand(place, 'apply', '/nowhere/catalog-info.yaml')
     expect(missing.output).toMatch(/Cannot read \/nowhere\/catalog-info\.yaml: ENOENT/)
   })
-
-  it.each([[['--help']], [['up', '--help']], [['jobs', 'get', '--help']], [['dead-letters', 'redrive', '--help']]])(
-    'teaches with %j',
-    async (args) => {
-      const { code, stdout } = await runCommand(place, ...args)
-      expect(code).toBe(0)
-      expect(stdout).toMatch(/\$ millrace|MILLRACE_HOME/)
-    },
-  )
 })

@@ -28,6 +28,12 @@ it('takes what stands behind an option as its value, also where it looks like an
   expect(bodies).toEqual([expect.objectContaining({ token: '-Vx', why: '-V' })])
 })
 
+it('teaches with --help', async () => {
+  const help = await startProcess({ file: MILLRACE, args: ['queue', 'purge', '--help'] })
+  expect(await help.exited).toMatchObject({ code: 0 })
+  expect(help.stdout()).toMatch(/^Usage: millrace queue purge [\s\S]*\$ millrace queue purge my-service/)
+})
+
 it('says its version', async () => {
   const version = await startProcess({ file: MILLRACE, args: ['-V'] })
   expect(await version.exited).toMatchObject({ code: 0 })

@@ -56,6 +56,17 @@ it('shows what one page does not hold', async () => {
   expect(new Set(keys.map(({ name }) => name)).size).toBe(MANY)
 })
 
+it('shows all queues', async () => {
+  const queues = Array.from({ length: MANY - 1 }, (_, index) => ({ name: `queue-${index}`, delivery: 'pull' }))
+  const manifest = { metadata: { name: 'many' }, spec: { queues } }
+  await send('PUT', '/services/many', { manifest, url: 'http://127.0.0.1:9' })
+  const list = await startProcess({ file: MILLRACE, args: ['queues', '--json'], env })
+  expect((await list.exited).code).toBe(0)
+  const shown = JSON.parse(list.stdout()) as { queues: { namespace: string; queue: string }[] }
+  // Those of the subscriptions of shop as well.
+  expect(new Set(shown.queues.map(({ namespace, queue }) => `${namespace}/${queue}`)).size).toBe(MANY + 2)
+})
+
 it('shows all replays of a subscription', async () => {
   await send('POST', '/subscriptions/shop.a/replay', { from: 'earliest' })
   const store = redis.client()

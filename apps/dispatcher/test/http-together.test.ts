@@ -4,7 +4,6 @@ import type { AttemptResult } from '@millrace/engine'
 import { eventually } from '@millrace/testkit'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSender, type Sender, type Sending, type SendRequest } from '../src/delivery/sender.ts'
-import { together } from '../src/http/together.ts'
 import { OPEN_TARGETS } from './fixture.ts'
 
 /** A server in a thread of its own, so that it answers while this one stands still. It counts what it wrote in shared memory, and
@@ -109,26 +108,5 @@ describe('a request that is given up in the moment in which it begins', () => {
     expect(results).toMatchObject([late, { body: '/next' }])
     server.postMessage('seen')
     expect(await once(server, 'message')).toEqual([['/open', '/next']])
-  })
-})
-
-describe('together', () => {
-  it('puts off until all have come, in their order, and those that come meanwhile until the next time', () => {
-    const runs: (() => void)[] = []
-    const done: number[] = []
-    const soon = together<number>(
-      (run) => runs.push(run),
-      (item) => {
-        done.push(item)
-        if (item < 10) soon(item + 10)
-      },
-    )
-    soon(1)
-    soon(2)
-    expect([runs.length, done]).toEqual([1, []])
-    runs[0]?.()
-    expect([runs.length, done]).toEqual([2, [1, 2]])
-    runs[1]?.()
-    expect([runs.length, done]).toEqual([2, [1, 2, 11, 12]])
   })
 })

@@ -43,5 +43,6 @@ export { createMetrics, type InstrumentsOf, type Metrics, type MetricsOptions } 
 export type { Problems, ReadinessSource } from './readiness.ts'
 export { type RunningService, runService, type ServiceOptions, StartError } from './service.ts'
 export { startTelemetry, type Telemetry } from './telemetry.ts'
+export { together } from './together.ts'
 export type { Tracing, TracingSdk } from './tracing.ts'
 export { VERSION } from './version.ts'

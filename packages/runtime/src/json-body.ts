@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { nestsDeeperThan, ProblemError, REQUEST_LIMITS } from '@millrace/contracts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { together } from './together.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,19 +20,31 @@ export function parseJsonBodies(server: FastifyInstance): void {
   server.addContentTypeParser(
     /^application\/(?:[\w.+-]+\+)?json(?:$|;)/,
     { parseAs: 'buffer' },
-    (request: FastifyRequest, body: Buffer, done) => {
-      try {
-        done(null, parse(request, body))
-      } catch (error) {
-        done(error as Error)
-      }
-    },
+    (request: FastifyRequest, body: Buffer, done) => parseSoon({ request, body, done }),
   )
   server.addHook('preValidation', (request, _reply, done) => {
     if (request.body === undefined && request.method !== 'GET') request.body = {}
     done()
   })
 }
+
+interface Body {
+  readonly request: FastifyRequest
+  readonly body: Buffer
+  done(error: Error | null, value?: unknown): void
+}
+
+/** Requests that are read in one turn of the event loop are parsed, checked and handled at its end, all of them. */
+const parseSoon = together<Body>(setImmediate, ({ request, body, done }) => {
+  let value: unknown
+  try {
+    value = parse(request, body)
+  } catch (error) {
+    done(error as Error)
+    return
+  }
+  done(null, value)
+})
 
 function parse(request: FastifyRequest, body: Buffer): unknown {
   if (body.length === 0) return {}

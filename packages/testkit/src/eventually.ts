@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface EventuallyOptions {
   readonly timeoutMs?: number
+  /** Between two looks; 10 ms at first and 50 after a second unless told. */
   readonly intervalMs?: number
   /** What is being waited for, as it should stand in the error: "the queue is empty". */
   readonly what?: string
@@ -17,15 +18,21 @@ export async function eventually<T>(
   check: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | undefined>> {
-  const { timeoutMs = 60_000, intervalMs = 10, what = 'the condition to hold' } = options
-  const deadline = performance.now() + timeoutMs
+  const { timeoutMs = 60_000, what = 'the condition to hold' } = options
+  const startedAt = performance.now()
+  const deadline = startedAt + timeoutMs
   for (;;) {
     const result = await attempt(check)
     if (result.kind === 'holds') return result.value
     // The clock is read after the check, so a slow check still gets one complete run.
     if (performance.now() >= deadline) throw timedOut(what, timeoutMs, result)
-    await sleep(intervalMs)
+    await sleep(options.intervalMs ?? pauseAfter(performance.now() - startedAt))
   }
+}
+
+/** What was waited for longer is asked for less often: a hundred requests a second are a good part of a busy processor. */
+function pauseAfter(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs / 20, 10), 50)
 }
 
 type Attempt<T> =

@@ -29,15 +29,23 @@ Example:
   $ millrace keys create shop-api --grant producer:shop worker:shop`,
     )
     .action(create)
-  withCommonOptions(keys.command('list'), 'dispatcher').description('all keys, without their secrets').action(list)
+  withCommonOptions(keys.command('list'), 'dispatcher')
+    .description('all keys, without their secrets')
+    .addHelpText('after', '\nExample:\n  $ millrace keys list')
+    .action(list)
   withCommonOptions(keys.command('rotate <id>'), 'dispatcher')
     .description('give a key a new secret; the old one works for a while beside it')
     .option('--grace <seconds>', 'how long the old one works', '86400')
     .option('--why <reason>', 'reason, for the audit trail; must be given with --grace 0')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ millrace keys rotate 5d1e2c7a90b4 --grace 3600\n  $ millrace keys rotate 5d1e2c7a90b4 --grace 0 --why "it leaked"',
+    )
     .action(rotate)
   withCommonOptions(keys.command('revoke <id>'), 'dispatcher')
     .description('refuse a key from now on')
     .option('--why <reason>', 'reason, for the audit trail')
+    .addHelpText('after', '\nExample:\n  $ millrace keys revoke 5d1e2c7a90b4 --why "its service is gone"')
     .action(revoke)
 }
 

@@ -1,23 +1,27 @@
 import type { QueueCounts } from '@millrace/contracts'
 import type { Command } from 'commander'
-import { call } from '../http.ts'
+import { callAll } from '../http.ts'
 import { print, table } from '../output.ts'
 import { type CommonOptions, urlOf, withCommonOptions } from './options.ts'
 
 export function addQueues(program: Command): void {
   withCommonOptions(program.command('queues [namespace]'), 'dispatcher')
     .description('live counts of queues')
+    .addHelpText('after', '\nExample:\n  $ millrace queues my-service')
     .action(async (namespace: string | undefined, options: CommonOptions) => {
       const query = namespace === undefined ? '' : `?namespace=${encodeURIComponent(namespace)}`
-      const answer = await call<{ queues: QueueCounts[] }>(urlOf('dispatcher', options), `/queues${query}`)
-      const rows = answer.queues.map((queue) => [
+      const queues = await callAll<QueueCounts>(urlOf('dispatcher', options), `/queues${query}`, 'queues')
+      const rows = queues.map((queue) => [
         `${queue.namespace}/${queue.queue}${stateOf(queue)}`,
         ...[queue.waiting, queue.scheduled, queue.running, queue.succeeded, queue.dead, queue.accepted].map(String),
       ])
-      print(answer, {
-        json: options.json ?? false,
-        text: table(['QUEUE', 'WAITING', 'SCHEDULED', 'RUNNING', 'SUCCEEDED', 'DEAD', 'ACCEPTED'], rows),
-      })
+      print(
+        { queues },
+        {
+          json: options.json ?? false,
+          text: table(['QUEUE', 'WAITING', 'SCHEDULED', 'RUNNING', 'SUCCEEDED', 'DEAD', 'ACCEPTED'], rows),
+        },
+      )
     })
 }
 

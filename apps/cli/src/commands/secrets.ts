@@ -31,14 +31,17 @@ Example:
     .action(rotate)
   withCommonOptions(secrets.command('list <namespace>'), 'dispatcher')
     .description('the signing secrets of a namespace, without what they sign with')
+    .addHelpText('after', '\nExample:\n  $ millrace secrets list shop')
     .action(list)
   withCommonOptions(secrets.command('revoke <namespace> <id>'), 'dispatcher')
     .description('sign nothing with a secret from now on; if it was to replace another, that one goes on')
     .option('--why <reason>', 'reason, for the audit trail')
+    .addHelpText('after', '\nExample:\n  $ millrace secrets revoke shop sec_… --why "it leaked"')
     .action(revoke)
   withCommonOptions(secrets.command('reseal'), 'dispatcher')
     .description('after a change of MILLRACE_MASTER_KEY: seal every secret with its first key')
     .option('--why <reason>', 'reason, for the audit trail')
+    .addHelpText('after', '\nExample:\n  $ millrace secrets reseal --why "the master key was replaced"')
     .action(reseal)
 }
 

@@ -14,7 +14,11 @@ Environment:
   MILLRACE_HOME             data folder (default .millrace)
   MILLRACE_DISPATCHER_PORT  7401     MILLRACE_SCHEDULER_PORT  7402     MILLRACE_AUDIT_PORT  7403
   MILLRACE_EXAMPLE_PORT     7410     the example service
-  REDIS_URL                 use this Redis or Valkey instead of an embedded server`,
+  REDIS_URL                 use this Redis or Valkey instead of an embedded server
+
+Example:
+  $ millrace up --example
+  $ MILLRACE_HOME=/var/lib/millrace REDIS_URL=redis://10.0.0.5:6379 millrace up`,
     )
     .action(async (options: { example?: boolean }) => {
       // What only this command needs is loaded by it alone: the others answer in a tenth of a second.

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
+import { together } from '@millrace/runtime'
 import { AnswerReader, type AnswerSink } from './answer-reader.ts'
 import { takePieces } from './reading.ts'
 import type { WrittenRequest } from './request.ts'
-import { together } from './together.ts'
 
 /** The other side closed the connection before its answer was whole. */
 export class ConnectionClosedError extends Error {
