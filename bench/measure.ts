@@ -1,3 +1,5 @@
+import { middle } from './middle.ts'
+
 export type Appendfsync = 'always' | 'everysec'
 
 /** What one side of a comparison came to. */
@@ -5,6 +7,8 @@ export interface Figure {
   readonly value: number
   /** What the value is made of, in its unit. */
   readonly parts?: Readonly<Record<string, number>>
+  /** Of a side that was measured in turns with others, the rate of each; `value` is the one in the middle. */
+  readonly turns?: readonly number[]
   /** Processor time in microseconds per job, user and system, by process; empty where the system does not tell. */
   readonly processorMicros?: Readonly<Record<string, number>>
 }
@@ -48,7 +52,13 @@ export interface Measure {
 export const BOTH: readonly Appendfsync[] = ['always', 'everysec']
 
 export function compare({ ours, peer, target, ...names }: Omit<Row, 'ratio' | 'met'>): Row {
-  const ratio = ours.value / peer.value
+  const ratio = ratioOf(ours, peer)
   const met = target && ('atLeast' in target ? ratio >= target.atLeast : ratio <= target.atMost)
   return { ...names, ours, peer, ratio, ...(target && { target, met }) }
+}
+
+/** Of what was measured in turns, the ratio in the middle of those of the turns, each with its neighbour. */
+function ratioOf(ours: Figure, peer: Figure): number {
+  if (!ours.turns || !peer.turns) return ours.value / peer.value
+  return middle(ours.turns.map((rate, turn) => rate / (peer.turns?.[turn] as number)))
 }

@@ -1,8 +1,11 @@
 import { startChild } from '../child.ts'
-import { type Appendfsync, BOTH, compare, type Figure, type Measure } from '../measure.ts'
+import { type Appendfsync, BOTH, compare, type Measure } from '../measure.ts'
+import type { Metered } from '../meter.ts'
+import type { Poster } from '../processes/poster.ts'
 import { withStore } from '../sides/millrace.ts'
 import { DATA } from '../sides/payload.ts'
-import { type PostOptions, post, postRate } from '../sides/post.ts'
+import { type Intake, withIntake } from '../sides/post.ts'
+import { inTurns, type Turn } from '../turns.ts'
 
 /** `POST /jobs`, one job a request, against a route that parses and checks the same body and keeps nothing. */
 export const intake: Measure = {
@@ -10,38 +13,47 @@ export const intake: Measure = {
   about: 'POST /jobs single, 64 connections, against a bare fastify route that parses the same body',
   appendfsync: BOTH,
   async run({ appendfsync, size, say }) {
+    const client = startChild('poster.ts')
     const body = JSON.stringify({ namespace: 'bench', queue: 'no-op', data: DATA })
-    const request = { path: '/jobs', body, connections: 64, jobs: 1 }
+    const turnOf = (path: string, { url, pids }: Intake): Turn => {
+      const meter = { skip: size(2000, 100), count: size(15_000, 500), pids }
+      const poster: Poster = { url, path, body, connections: 64, jobs: 1, meter }
+      return () => client.ask<Metered>('run', poster)
+    }
     // As for push: the compiler of V8 is busy with the dispatcher for its first tens of thousands.
-    const measured = { skip: size(40_000, 500), count: size(40_000, 1000) }
-
-    say('bare fastify')
-    const fastify = startChild('bare-fastify.ts')
-    const url = await fastify.ask<string>('url')
-    const peer = await post({ ...request, url, meter: { ...measured, pids: { server: fastify.pid } } })
-    await fastify.stop()
-
-    say('bare fastify that keeps each body in a stream of Redis')
-    const kept = await keptRate(appendfsync, { ...request, path: '/kept', ...measured })
-
-    say('POST /jobs')
-    const ours = await postRate(appendfsync, { ...request, ...measured })
-    const names = { what: 'POST /jobs single, 64 connections', unit: 'jobs/s' }
+    const options = { warmUps: size(3, 1), count: size(15, 2), say }
+    const { ours, bare, kept } = await withIntake(appendfsync, (ours) =>
+      withBare((bare) =>
+        withKept(appendfsync, (kept) => {
+          const sides = { bare: turnOf('/jobs', bare), ours: turnOf('/jobs', ours), kept: turnOf('/kept', kept) }
+          return inTurns(sides, options)
+        }),
+      ),
+    )
+    await client.stop()
+    const names = { what: 'POST /jobs single, 64 connections', ours, unit: 'jobs/s' }
     return [
-      compare({ ...names, ours, peer, peerName: 'bare fastify', target: { atLeast: 0.6 } }),
-      compare({ ...names, ours, peer: kept, peerName: 'bare fastify, an XADD each' }),
+      compare({ ...names, peer: bare, peerName: 'bare fastify', target: { atLeast: 0.6 } }),
+      compare({ ...names, peer: kept, peerName: 'bare fastify, an XADD each' }),
     ]
   },
 }
 
-function keptRate(appendfsync: Appendfsync, { skip, count, ...request }: PostOptions): Promise<Figure> {
+async function withBare<T>(use: (intake: Intake) => Promise<T>): Promise<T> {
+  const fastify = startChild('bare-fastify.ts')
+  const result = await use({ url: await fastify.ask<string>('url'), pids: { server: fastify.pid } })
+  await fastify.stop()
+  return result
+}
+
+/** The same, with each body kept in a stream of Redis before the answer. */
+function withKept<T>(appendfsync: Appendfsync, use: (intake: Intake) => Promise<T>): Promise<T> {
   return withStore(appendfsync, async ({ redis }) => {
     const fastify = startChild('bare-fastify.ts')
-    const url = await fastify.ask<string>('url')
     await fastify.ask('keepIn', redis.socketPath)
     const pids = { server: fastify.pid, redis: redis.pid }
-    const figure = await post({ ...request, url, meter: { skip, count, pids } })
+    const result = await use({ url: await fastify.ask<string>('url'), pids })
     await fastify.stop()
-    return figure
+    return result
   })
 }

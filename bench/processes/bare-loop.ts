@@ -8,6 +8,8 @@ export interface BareLoop {
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
   readonly inFlight: number
+  /** How many requests; all are answered at the end. */
+  readonly count: number
   /** `dispatch`: undici's lowest interface. `request`: as people write it, the body consumed. */
   readonly style: 'dispatch' | 'request'
 }
@@ -32,10 +34,23 @@ function send(pool: Pool, { path, headers, body, style }: BareLoop, done: () => 
   })
 }
 
+let pool: Pool | undefined
+
 answerWith({
   run(loop: BareLoop) {
-    const pool = new Pool(loop.url, { connections: loop.inFlight, pipelining: 1 })
-    const next = () => send(pool, loop, next)
-    for (let lane = 0; lane < loop.inFlight; lane++) next()
+    pool ??= new Pool(loop.url, { connections: loop.inFlight, pipelining: 1 })
+    const open = pool
+    return new Promise<void>((resolve) => {
+      let sent = 0
+      let answered = 0
+      const next = () => {
+        sent++
+        send(open, loop, () => {
+          if (++answered === loop.count) resolve()
+          if (sent < loop.count) next()
+        })
+      }
+      while (sent < Math.min(loop.inFlight, loop.count)) next()
+    })
   },
 })

@@ -11,10 +11,12 @@ export interface BullmqPush {
   readonly path: string
 }
 
+let worker: Worker | undefined
+
 answerWith({
   async run({ socketPath, queue, concurrency, url, path }: BullmqPush) {
     const pool = new Pool(url, { connections: concurrency, pipelining: 1 })
-    const worker = new Worker(
+    worker = new Worker(
       queue,
       async (job) => {
         const body = JSON.stringify({ jobId: job.id, queue, attempt: job.attemptsMade + 1, data: job.data })
@@ -30,5 +32,20 @@ answerWith({
       { connection: { path: socketPath, maxRetriesPerRequest: null }, concurrency },
     )
     await worker.waitUntilReady()
+  },
+  /** Takes no job until `work`; those under way end. */
+  pause: () => worker?.pause(),
+  /** Works until so many jobs are completed, and pauses again. */
+  async work(count: number) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let completed = 0
+    const onCompleted = () => {
+      if (++completed === count) resolve()
+    }
+    worker?.on('completed', onCompleted)
+    worker?.resume()
+    await promise
+    worker?.off('completed', onCompleted)
+    await worker?.pause()
   },
 })

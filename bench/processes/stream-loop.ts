@@ -12,61 +12,81 @@ export interface StreamLoop {
   readonly url: string
   readonly path: string
   readonly inFlight: number
+  /** How many entries there are; all are answered and acknowledged at the end. */
+  readonly count: number
 }
 
 type Entry = [id: string, fields: [name: string, data: string]]
 
+let redis: Redis | undefined
+let pool: Pool | undefined
+
 answerWith({
-  async run({ socketPath, stream, group, url, path, inFlight }: StreamLoop) {
-    const redis = new Redis({ path: socketPath })
-    const pool = new Pool(url, { connections: inFlight, pipelining: 1 })
-    const waiting: Entry[] = []
-    let answered: string[] = []
-    let free = inFlight
-    let reading = false
-    const read = async () => {
-      if (reading || waiting.length > inFlight) return
-      reading = true
-      const reply = await redis.xreadgroup('GROUP', group, 'loop', 'COUNT', 2 * inFlight, 'STREAMS', stream, '>')
-      reading = false
-      const [, entries] = (reply as [string, Entry[]][] | null)?.[0] ?? ['', []]
-      waiting.push(...entries)
-      begin()
-    }
-    const acknowledge = () => {
-      const ids = answered
-      answered = []
-      void redis.xack(stream, group, ...ids)
-      void redis.xdel(stream, ...ids)
-    }
-    const begin = () => {
-      while (free > 0) {
-        const entry = waiting.shift()
-        if (!entry) break
-        free--
-        send(entry)
-      }
-      void read()
-    }
-    const send = ([id, [, body]]: Entry) =>
-      pool.dispatch(
-        { method: 'POST', path, headers: { 'content-type': 'application/json' }, body },
-        {
-          onRequestStart() {},
-          onResponseStart(_controller, status) {
-            if (status >= 300) throw new Error(`the endpoint answered ${status}`)
-          },
-          onResponseData() {},
-          onResponseEnd() {
-            free++
-            if (answered.push(id) === 1) setImmediate(acknowledge)
-            begin()
-          },
-          onResponseError(_controller, error) {
-            throw error
-          },
-        },
-      )
-    begin()
+  run({ socketPath, url, inFlight, ...loop }: StreamLoop) {
+    redis ??= new Redis({ path: socketPath })
+    pool ??= new Pool(url, { connections: inFlight, pipelining: 1 })
+    return work({ redis, pool, inFlight, ...loop })
   },
 })
+
+interface Work extends Omit<StreamLoop, 'socketPath' | 'url'> {
+  readonly redis: Redis
+  readonly pool: Pool
+}
+
+function work({ redis, pool, stream, group, path, inFlight, count }: Work): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const waiting: Entry[] = []
+  let answered: string[] = []
+  let free = inFlight
+  let reading = false
+  let read = 0
+  let done = 0
+  const readMore = async () => {
+    if (reading || waiting.length > inFlight || read === count) return
+    reading = true
+    const reply = await redis.xreadgroup('GROUP', group, 'loop', 'COUNT', 2 * inFlight, 'STREAMS', stream, '>')
+    reading = false
+    const [, entries] = (reply as [string, Entry[]][] | null)?.[0] ?? ['', []]
+    read += entries.length
+    waiting.push(...entries)
+    begin()
+  }
+  const acknowledge = async () => {
+    const ids = answered
+    answered = []
+    await Promise.all([redis.xack(stream, group, ...ids), redis.xdel(stream, ...ids)])
+    done += ids.length
+    if (done === count) resolve()
+  }
+  const begin = () => {
+    while (free > 0) {
+      const entry = waiting.shift()
+      if (!entry) break
+      free--
+      send(entry)
+    }
+    void readMore()
+  }
+  const send = ([id, [, body]]: Entry) =>
+    pool.dispatch(
+      { method: 'POST', path, headers: { 'content-type': 'application/json' }, body },
+      {
+        onRequestStart() {},
+        onResponseStart(_controller, status) {
+          if (status >= 300) throw new Error(`the endpoint answered ${status}`)
+        },
+        onResponseData() {},
+        onResponseEnd() {
+          free++
+          if (answered.push(id) === 1) setImmediate(acknowledge)
+          begin()
+        },
+        onResponseError(_controller, error) {
+          throw error
+        },
+      },
+    )
+  begin()
+  return promise
+}

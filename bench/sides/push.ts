@@ -16,6 +16,8 @@ export interface PushWorker {
   readonly url: string
   /** Measures what comes between `begin` and the end of the measured part. */
   measure(options: WorkOptions, begin: () => Promise<unknown>): Promise<Metered>
+  /** Resolves when so many requests have come since `measure` began. */
+  received(count: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -29,6 +31,7 @@ export async function startPushWorker(): Promise<PushWorker> {
       await begin()
       return worker.ask<Metered>('measured')
     },
+    received: (count) => worker.ask('received', count),
     stop: () => worker.stop(),
   }
 }
