@@ -32,7 +32,7 @@ interface Running {
 }
 
 /** Prefetched at most, so that what others cannot have stays little: so many times what may be under way, and so many at all. With twice
- * as many the rate was the same (docs/decisions/0134). */
+ * as many the rate was no higher (docs/decisions/0134). */
 const MOST_TIMES_LIMIT = 4
 const MAX_PREFETCHED = 400
 /** Prefetched at longest: what has not begun by then waits behind attempts that take long, while others may have room for it. */

@@ -1,5 +1,5 @@
 /** Jobs that begin within so many turns are claimed ahead, as turns of this queue go now: one that takes long finds work left.
- * With five instead of three the rate was the same (docs/decisions/0134). */
+ * With five instead of three the rate was no higher (docs/decisions/0134). */
 const AHEAD_TURNS = 3
 /** And within so many ms at least: how long turns take is seen late, and a pause of the processor is no turn. */
 const LEAST_AHEAD_MS = 5
